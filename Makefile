@@ -1,0 +1,35 @@
+# The few commands that a person needs; each is a readable script in scripts/.
+# On a fresh Debian 12 machine with Rust, as root or with sudo, each installs
+# what it lacks and says so.
+
+.PHONY: help demo test check bench soak install setup
+
+help:
+	@echo "make demo     builds Backstop and shows it at work on a throwaway database"
+	@echo "make test     every check and test, as CI runs them"
+	@echo "make check    formatting, lints, documentation and floors, without the tests"
+	@echo "make bench    the performance table, against a direct connection and PgBouncer"
+	@echo "make soak     the long tests"
+	@echo "make install  builds Backstop and puts it into ~/.cargo/bin"
+	@echo "make setup    installs what all of these need, and does nothing else"
+
+demo:
+	@scripts/demo.sh
+
+test:
+	@scripts/test.sh
+
+check:
+	@scripts/check.sh
+
+bench:
+	@scripts/bench.sh
+
+soak:
+	@scripts/soak.sh
+
+install:
+	@scripts/install.sh
+
+setup:
+	@scripts/setup.sh rust lint build postgres servers browser bench clients

@@ -1,0 +1,47 @@
+# Debian packages: collects what is wanted and missing, then installs all of it
+# with one apt-get. Only sourced, by setup.sh.
+
+WANTED=()
+
+# want PACKAGE... : notes packages for install_wanted.
+want() { WANTED+=("$@"); }
+
+want_build() {
+    have gcc || want gcc libc6-dev
+    have make || want make
+    # bindgen loads libclang at build time and needs its own headers beside it.
+    compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || want libclang-dev
+}
+
+want_postgres() {
+    compgen -G '/usr/lib/postgresql/15/bin/postgres' >/dev/null || want postgresql-15
+    compgen -G '/usr/lib/postgresql/*/bin/pgbench' >/dev/null || want postgresql-contrib
+    want_psql
+}
+
+want_psql() { have psql || want postgresql-client-15; }
+
+want_browser() { have chromium || want chromium; }
+
+want_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ] || want pgbouncer; }
+
+want_python() {
+    have python3 || want python3
+    /usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null || want python3-venv
+}
+
+want_node() {
+    have node || want nodejs
+    have npm || want npm
+}
+
+install_wanted() {
+    [ ${#WANTED[@]} -gt 0 ] || return 0
+    have apt-get || fail "missing: ${WANTED[*]}" \
+        "this is not Debian; install their counterparts with your own package manager"
+    say "installing from Debian: ${WANTED[*]}"
+    as_root apt-get update -q >&2 || fail "apt-get update failed" "read its message above"
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -q --no-install-recommends "${WANTED[@]}" >&2 ||
+        fail "apt-get install failed for: ${WANTED[*]}" "read its message above"
+}

