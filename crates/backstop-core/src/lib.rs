@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Pure data and decisions: what an agent did, what that does, and what is to be said about it.
+//!
+//! This is floor 0. It must not touch tokio, files, the network, a clock or the environment:
+//! time and randomness are arguments.
+
+pub mod action;
+pub mod canonical;
+pub mod digest;
+pub mod effect;
+pub mod hold;
+pub mod id;
+pub mod lease;
+pub mod passkey;
+pub mod policy;
+pub mod scope;
+pub mod secret;
+pub mod target;
+pub mod verdict;

@@ -1,0 +1,255 @@
+//! What the journal says: the entries of the control log and of the traffic log.
+//!
+//! The store is a fold over the control entries, so each holds all that it changes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::approval::Decision;
+use crate::digest::Digest;
+use crate::effect::EffectKind;
+use crate::hold::Hold;
+use crate::lease::Lease;
+use crate::passkey::Passkey;
+use crate::person::Person;
+use crate::scope::Scope;
+use crate::verdict::Decision as Verdict;
+
+/// An entry of the control log, which is kept for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened to leases, holds, people and safeguards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// The first entry.
+    Installed {
+        /// The installation's id.
+        installation: String,
+        /// The WebAuthn relying party id.
+        rp_id: String,
+        /// The console's origin.
+        origin: String,
+    },
+    /// The gate began to serve under this policy.
+    Started {
+        /// The program's version.
+        version: String,
+        /// The policy version.
+        policy: Digest,
+    },
+    /// The gate stopped in order.
+    Stopped,
+    /// A person was enrolled with a passkey.
+    Enrolled {
+        /// Who, with the passkeys they came with.
+        person: Person,
+        /// The hold that allowed it; none for the first person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hold: Option<String>,
+    },
+    /// A person got a further passkey.
+    PasskeyAdded {
+        /// Who.
+        person: String,
+        /// The passkey.
+        passkey: Passkey,
+    },
+    /// A person got a recovery code.
+    RecoverySet {
+        /// Who.
+        person: String,
+        /// Its digest.
+        code: Digest,
+    },
+    /// A recovery code was used.
+    RecoveryUsed {
+        /// Who.
+        person: String,
+    },
+    /// An action waits for people.
+    Held {
+        /// The hold.
+        hold: Hold,
+        /// Digest of the sealed [`crate::hold::HoldText`] beside the log.
+        text: Digest,
+    },
+    /// A person decided.
+    Decided {
+        /// The hold.
+        hold: String,
+        /// The decision and its proof.
+        decision: Decision,
+    },
+    /// The agent took a hold back, or its lease ended.
+    Withdrawn {
+        /// The hold.
+        hold: String,
+        /// Why.
+        why: String,
+    },
+    /// A hold or an unused approval ran out.
+    Expired {
+        /// The hold.
+        hold: String,
+    },
+    /// An approval was spent; what it released follows in the traffic log.
+    Consumed {
+        /// The hold.
+        hold: String,
+        /// The action's digest.
+        digest: Digest,
+    },
+    /// A lease was granted.
+    LeaseGranted {
+        /// The lease.
+        lease: Lease,
+        /// The hold that granted it; none for a child lease, which can only be narrower.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hold: Option<String>,
+    },
+    /// A lease lost scopes or time.
+    LeaseNarrowed {
+        /// The lease.
+        lease: String,
+        /// The scopes that are left.
+        scopes: Vec<Scope>,
+        /// The new expiry, never later than before.
+        expires_ms: i64,
+    },
+    /// A lease is over, and its children with it.
+    LeaseEnded {
+        /// The lease.
+        lease: String,
+        /// `revoked`, `expired` or `parent ended`.
+        why: String,
+    },
+    /// One lease, or everything, was halted.
+    Halted {
+        /// The lease; none for everything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<String>,
+        /// Why.
+        why: String,
+        /// Whether reads still pass.
+        reads: bool,
+    },
+    /// A halt was lifted by a passkey.
+    Resumed {
+        /// The lease; none for everything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<String>,
+        /// The hold that allowed it.
+        hold: String,
+    },
+    /// Only reads pass from now on.
+    Frozen {
+        /// Why.
+        why: String,
+    },
+    /// The freeze was lifted by a passkey.
+    Unfrozen {
+        /// The hold that allowed it.
+        hold: String,
+    },
+    /// A credential was presented that should not have been.
+    Mismatch {
+        /// The lease that presented it, where it is known to be it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<String>,
+        /// Where it came from.
+        source: String,
+        /// What was wrong, without the credential.
+        what: String,
+    },
+}
+
+impl Event {
+    /// The event's word, as in the log.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Installed { .. } => "installed",
+            Self::Started { .. } => "started",
+            Self::Stopped => "stopped",
+            Self::Enrolled { .. } => "enrolled",
+            Self::PasskeyAdded { .. } => "passkey-added",
+            Self::RecoverySet { .. } => "recovery-set",
+            Self::RecoveryUsed { .. } => "recovery-used",
+            Self::Held { .. } => "held",
+            Self::Decided { .. } => "decided",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Expired { .. } => "expired",
+            Self::Consumed { .. } => "consumed",
+            Self::LeaseGranted { .. } => "lease-granted",
+            Self::LeaseNarrowed { .. } => "lease-narrowed",
+            Self::LeaseEnded { .. } => "lease-ended",
+            Self::Halted { .. } => "halted",
+            Self::Resumed { .. } => "resumed",
+            Self::Frozen { .. } => "frozen",
+            Self::Unfrozen { .. } => "unfrozen",
+            Self::Mismatch { .. } => "mismatch",
+        }
+    }
+}
+
+/// An entry of the traffic log. Borrowed, because one is written twice for each statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "entry")]
+pub enum Traffic<'a> {
+    /// Written before the action is released.
+    Intent(Intent<'a>),
+    /// Written when the target has answered.
+    Outcome(Outcome<'a>),
+}
+
+/// What is about to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Intent<'a> {
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+    /// The lease.
+    pub lease: &'a str,
+    /// The target.
+    pub target: &'a str,
+    /// The connection, as numbered since the gate began.
+    pub connection: u64,
+    /// The action within the connection.
+    pub action: u64,
+    /// Salted digest of the statement: the name of its sealed text.
+    pub text: Digest,
+    /// Salted digest of the parameters, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Digest>,
+    /// The worst kind of effect.
+    pub effect: EffectKind,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The rule that decided.
+    pub rule: &'a str,
+    /// The hold whose approval released it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<&'a str>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outcome<'a> {
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+    /// The connection.
+    pub connection: u64,
+    /// The action within the connection.
+    pub action: u64,
+    /// The server's command tag, `held`, `denied`, `lost` (the connection ended first), or `error`.
+    pub result: &'a str,
+    /// The SQLSTATE of an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqlstate: Option<&'a str>,
+}

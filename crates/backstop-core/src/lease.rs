@@ -1,0 +1,120 @@
+//! What an agent holds in place of credentials.
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Effect, Verb};
+use crate::scope::{self, Scope};
+use crate::target::Environment;
+
+/// What is asked for when a lease is created; a person approves exactly this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseSpec {
+    /// The name of the target in the configuration.
+    pub target: String,
+    /// The target's environment when it was asked for.
+    pub environment: Environment,
+    /// Why the agent gets access, in the requester's words.
+    pub task: String,
+    /// How long it lives, in seconds from the grant.
+    pub ttl_seconds: u64,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// The lease it was narrowed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+}
+
+/// A lease as granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// `lease_…`: also the user name at the gate and the role at the target.
+    pub id: String,
+    /// What was granted.
+    pub spec: LeaseSpec,
+    /// Who approved it, and answers for it.
+    pub person: String,
+    /// Unix time in milliseconds.
+    pub created_ms: i64,
+    /// Unix time in milliseconds; nothing is allowed from then on.
+    pub expires_ms: i64,
+    /// The SCRAM-SHA-256 verifier of the secret that the agent presents. The secret itself is nowhere.
+    pub verifier: String,
+}
+
+impl Lease {
+    /// Whether a scope of this lease grants what `effect` does.
+    #[must_use]
+    pub fn covers(&self, effect: &Effect) -> bool {
+        if effect.own || (effect.system && effect.verb == Verb::Read) {
+            return true;
+        }
+        let Some(object) = effect.object.as_deref() else {
+            return false;
+        };
+        let Some((schema, name)) = scope::split_object(object) else {
+            return false;
+        };
+        let (schema, name) = match &name {
+            Some(name) => (schema.as_str(), name.as_str()),
+            None => ("public", schema.as_str()),
+        };
+        self.spec
+            .scopes
+            .iter()
+            .any(|s| s.covers(effect.verb, schema, name))
+    }
+
+    /// Whether any scope grants a verb other than reading.
+    #[must_use]
+    pub fn can_write(&self) -> bool {
+        self.spec
+            .scopes
+            .iter()
+            .flat_map(|s| &s.verbs)
+            .any(|v| *v != scope::ScopeVerb::Read)
+    }
+}
+
+/// Whether a lease may act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "state")]
+pub enum LeaseState {
+    /// It may, until it expires.
+    Active,
+    /// Stopped by a mismatch, a policy or a person; only a passkey resumes it.
+    Halted {
+        /// Why.
+        why: String,
+        /// Unix time in milliseconds.
+        since_ms: i64,
+        /// Whether reads still pass (a target refused the gate's own credential).
+        reads: bool,
+    },
+    /// Over for good.
+    Ended {
+        /// `revoked`, `expired` or `parent ended`.
+        why: String,
+        /// Unix time in milliseconds.
+        since_ms: i64,
+    },
+}
+
+/// A lease and its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    /// The lease.
+    pub lease: Lease,
+    /// Its state.
+    pub state: LeaseState,
+    /// How many of its holds were denied in a row.
+    #[serde(default)]
+    pub denials: u32,
+}
+
+impl LeaseRecord {
+    /// Whether the lease may act at `now_ms`, expiry counted.
+    #[must_use]
+    pub fn is_active(&self, now_ms: i64) -> bool {
+        self.state == LeaseState::Active && now_ms < self.lease.expires_ms
+    }
+}
