@@ -4,13 +4,16 @@
 //! time and randomness are arguments.
 
 pub mod action;
+pub mod approval;
 pub mod canonical;
 pub mod digest;
 pub mod effect;
+pub mod entry;
 pub mod hold;
 pub mod id;
 pub mod lease;
 pub mod passkey;
+pub mod person;
 pub mod policy;
 pub mod scope;
 pub mod secret;
