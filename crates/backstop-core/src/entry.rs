@@ -25,6 +25,7 @@ pub struct Control {
 }
 
 /// What happened to leases, holds, people and safeguards.
+#[allow(clippy::large_enum_variant)] // one is alive at a time
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Event {
