@@ -37,7 +37,9 @@ pub fn verify_assertion(
     let data = AuthenticatorData::parse(&assertion.authenticator_data)?;
     data.check(expected)?;
     if data.attested.is_some() {
-        return Err(PasskeyError::AuthenticatorData("an assertion brings no new credential"));
+        return Err(PasskeyError::AuthenticatorData(
+            "an assertion brings no new credential",
+        ));
     }
     if data.backup_eligible() != passkey.backup_eligible {
         return Err(PasskeyError::BackupFlags("its registration"));
@@ -52,7 +54,11 @@ pub fn verify_assertion(
     })
 }
 
-fn check_credential(expected: &Expected<'_>, passkey: &Passkey, assertion: &Assertion) -> Result<(), PasskeyError> {
+fn check_credential(
+    expected: &Expected<'_>,
+    passkey: &Passkey,
+    assertion: &Assertion,
+) -> Result<(), PasskeyError> {
     if assertion.signature.len() > MAX_SIGNATURE {
         return Err(PasskeyError::TooLong("signature"));
     }

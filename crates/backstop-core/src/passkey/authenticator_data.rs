@@ -52,11 +52,20 @@ impl<'a> AuthenticatorData<'a> {
             0 => (None, rest),
             _ => attested(rest).map(|(attested, rest)| (Some(attested), rest))?,
         };
-        let rest = if flags & EXTENSIONS == 0 { rest } else { extensions(rest)? };
+        let rest = if flags & EXTENSIONS == 0 {
+            rest
+        } else {
+            extensions(rest)?
+        };
         if !rest.is_empty() {
             return Err(PasskeyError::AuthenticatorData("bytes are left over"));
         }
-        Ok(Self { rp_id_hash, flags, sign_count: u32::from_be_bytes(*counter), attested })
+        Ok(Self {
+            rp_id_hash,
+            flags,
+            sign_count: u32::from_be_bytes(*counter),
+            attested,
+        })
     }
 
     /// Checks what every ceremony demands: this site, a person, a verified one, flags that make sense.
@@ -94,11 +103,20 @@ fn attested(bytes: &[u8]) -> Result<(Attested<'_>, &[u8]), PasskeyError> {
     let (length, rest) = rest.split_first_chunk::<2>().ok_or(short.clone())?;
     let length = usize::from(u16::from_be_bytes(*length));
     if length == 0 || length > MAX_CREDENTIAL_ID {
-        return Err(PasskeyError::AuthenticatorData("the credential id is empty or too long"));
+        return Err(PasskeyError::AuthenticatorData(
+            "the credential id is empty or too long",
+        ));
     }
     let (credential_id, rest) = rest.split_at_checked(length).ok_or(short)?;
     let (key, cose_key, rest) = cbor::first(rest, "public key")?;
-    Ok((Attested { credential_id, cose_key, key }, rest))
+    Ok((
+        Attested {
+            credential_id,
+            cose_key,
+            key,
+        },
+        rest,
+    ))
 }
 
 /// Reads the extension map from the start of `bytes`. Its content decides nothing; its form must hold.

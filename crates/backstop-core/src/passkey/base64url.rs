@@ -9,7 +9,8 @@ pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S:
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    decode(&String::deserialize(deserializer)?).ok_or_else(|| serde::de::Error::custom("not unpadded base64url"))
+    decode(&String::deserialize(deserializer)?)
+        .ok_or_else(|| serde::de::Error::custom("not unpadded base64url"))
 }
 
 /// The bytes, if `text` is their only spelling: no padding, no stray bits.
@@ -23,7 +24,10 @@ pub(super) mod option {
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[allow(clippy::ref_option)] // serde's `with` passes a reference to the field
-    pub(in super::super) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(
+        bytes: &Option<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match bytes {
             Some(bytes) => super::serialize(bytes, serializer),
             None => serializer.serialize_none(),
@@ -34,7 +38,10 @@ pub(super) mod option {
         deserializer: D,
     ) -> Result<Option<Vec<u8>>, D::Error> {
         Option::<String>::deserialize(deserializer)?
-            .map(|text| super::decode(&text).ok_or_else(|| serde::de::Error::custom("not unpadded base64url")))
+            .map(|text| {
+                super::decode(&text)
+                    .ok_or_else(|| serde::de::Error::custom("not unpadded base64url"))
+            })
             .transpose()
     }
 }

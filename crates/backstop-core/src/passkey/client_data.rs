@@ -35,7 +35,8 @@ impl ClientData {
         let challenge = text(&mut members, "challenge")?;
         Ok(Self {
             kind: text(&mut members, "type")?,
-            challenge: base64url::decode(&challenge).ok_or(PasskeyError::ClientDataMember("challenge"))?,
+            challenge: base64url::decode(&challenge)
+                .ok_or(PasskeyError::ClientDataMember("challenge"))?,
             origin: text(&mut members, "origin")?,
             cross_origin: match members.remove("crossOrigin") {
                 None | Some(Json::Bool(false)) => false,
@@ -47,7 +48,11 @@ impl ClientData {
     }
 
     /// Checks type, challenge, origin and embedding, in the order of sections 7.1 and 7.2.
-    pub(super) fn check(&self, expected: &Expected<'_>, kind: &'static str) -> Result<(), PasskeyError> {
+    pub(super) fn check(
+        &self,
+        expected: &Expected<'_>,
+        kind: &'static str,
+    ) -> Result<(), PasskeyError> {
         if expected.challenge.len() < 16 {
             return Err(PasskeyError::WeakChallenge);
         }

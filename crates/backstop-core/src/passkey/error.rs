@@ -4,7 +4,9 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasskeyError {
     /// The response is not the JSON that browsers send.
-    #[error("the passkey response is not the JSON of a credential; hint: send `credential.toJSON()` unchanged")]
+    #[error(
+        "the passkey response is not the JSON of a credential; hint: send `credential.toJSON()` unchanged"
+    )]
     NotCredentialJson,
     /// A part is longer than any authenticator makes it.
     #[error("the {0} is longer than any authenticator makes it")]
@@ -25,7 +27,9 @@ pub enum PasskeyError {
     #[error("the challenge is not the one that was asked; hint: the page is old, load it again")]
     WrongChallenge,
     /// It was made on another origin.
-    #[error("the response comes from another origin; hint: open the console at the address it was set up with")]
+    #[error(
+        "the response comes from another origin; hint: open the console at the address it was set up with"
+    )]
     WrongOrigin,
     /// It was made inside a page of another origin.
     #[error("the response was made inside another site's page; hint: open the console by itself")]
@@ -52,10 +56,14 @@ pub enum PasskeyError {
     #[error("the attestation is neither `none` nor by the passkey itself")]
     Attestation,
     /// The key is not one that Backstop accepts.
-    #[error("the passkey's public key is not accepted: {0}; hint: use one that signs ES256 or EdDSA")]
+    #[error(
+        "the passkey's public key is not accepted: {0}; hint: use one that signs ES256 or EdDSA"
+    )]
     Key(&'static str),
     /// The stored passkey contradicts itself.
-    #[error("the stored passkey's key forms are not of one key; hint: rebuild the store from the journal")]
+    #[error(
+        "the stored passkey's key forms are not of one key; hint: rebuild the store from the journal"
+    )]
     StoredKey,
     /// The client and the authenticator name different credentials, or another one than expected.
     #[error("the response is from another passkey")]
@@ -64,6 +72,8 @@ pub enum PasskeyError {
     #[error("the signature does not match")]
     Signature,
     /// The counter did not grow: two authenticators may hold this key.
-    #[error("the passkey's signature counter went back; hint: it may have been copied, remove it and enrol another")]
+    #[error(
+        "the passkey's signature counter went back; hint: it may have been copied, remove it and enrol another"
+    )]
     CounterWentBack,
 }

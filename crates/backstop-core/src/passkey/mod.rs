@@ -124,7 +124,11 @@ pub struct Assertion {
     #[serde(with = "base64url")]
     pub signature: Vec<u8>,
     /// The user handle, when the authenticator gave one. Not signed: a hint whose key to try, never a proof.
-    #[serde(default, with = "base64url::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "base64url::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub user_handle: Option<Vec<u8>>,
 }
 

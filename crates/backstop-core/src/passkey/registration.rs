@@ -16,13 +16,19 @@ const MAX_BYTES: usize = 20 * 1024;
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub fn verify_registration(expected: &Expected<'_>, registration: &Registration) -> Result<Passkey, PasskeyError> {
+pub fn verify_registration(
+    expected: &Expected<'_>,
+    registration: &Registration,
+) -> Result<Passkey, PasskeyError> {
     let client_data = ClientData::parse(&registration.client_data_json)?;
     client_data.check(expected, "webauthn.create")?;
     let object = AttestationObject::parse(&registration.attestation_object)?;
     let data = AuthenticatorData::parse(&object.authenticator_data)?;
     data.check(expected)?;
-    let attested = data.attested.as_ref().ok_or(PasskeyError::AuthenticatorData("it holds no credential"))?;
+    let attested = data
+        .attested
+        .as_ref()
+        .ok_or(PasskeyError::AuthenticatorData("it holds no credential"))?;
     if attested.credential_id != registration.credential_id {
         return Err(PasskeyError::WrongCredential);
     }
@@ -55,7 +61,9 @@ impl AttestationObject {
             return Err(PasskeyError::TooLong("attestation object"));
         }
         let bad = PasskeyError::Cbor("attestation object");
-        let Value::Map(entries) = cbor::only(bytes, "attestation object")? else { return Err(bad) };
+        let Value::Map(entries) = cbor::only(bytes, "attestation object")? else {
+            return Err(bad);
+        };
         let (mut format, mut statement, mut data) = (None, None, None);
         for (key, value) in entries {
             match (key.as_text(), value) {
@@ -66,16 +74,22 @@ impl AttestationObject {
             }
         }
         match (format, statement, data) {
-            (Some(format), Some(statement), Some(authenticator_data)) => {
-                Ok(Self { format, statement, authenticator_data })
-            }
+            (Some(format), Some(statement), Some(authenticator_data)) => Ok(Self {
+                format,
+                statement,
+                authenticator_data,
+            }),
             _ => Err(bad),
         }
     }
 
     /// Accepts "none" (section 8.7), and "packed" without certificates (section 8.2), which clients let
     /// through although "none" was asked for: then the passkey's own signature must hold.
-    fn check_statement(&self, key: &PublicKey, client_data_json: &[u8]) -> Result<(), PasskeyError> {
+    fn check_statement(
+        &self,
+        key: &PublicKey,
+        client_data_json: &[u8],
+    ) -> Result<(), PasskeyError> {
         match (self.format.as_str(), self.statement.as_slice()) {
             ("none", []) => Ok(()),
             ("packed", [(alg, algorithm), (sig, Value::Bytes(signature))])
@@ -83,7 +97,10 @@ impl AttestationObject {
                     && sig.as_text() == Some("sig")
                     && *algorithm == Value::from(key.algorithm().cose()) =>
             {
-                key.verify(&signed_bytes(&self.authenticator_data, client_data_json), signature)
+                key.verify(
+                    &signed_bytes(&self.authenticator_data, client_data_json),
+                    signature,
+                )
             }
             _ => Err(PasskeyError::Attestation),
         }
