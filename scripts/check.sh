@@ -19,10 +19,10 @@ say "shell scripts parse"
 find scripts .ci -type f \( -name '*.sh' -o -path '.ci/run' -o -path 'scripts/clients/run' \) -print0 |
     xargs -0 -n1 bash -n
 
-# The floors and the licences are a test too (backstop-testing, tests/floors.rs),
+# The floors and the licences are a test too (backstop-testing, tests/integration/floors.rs),
 # so that nobody needs cargo-deny to be told; where it is installed it has a say.
 say "floors and licences"
-cargo test --quiet --locked --package backstop-testing --test floors
+cargo test --quiet --locked --package backstop-testing --test integration floors::
 if have cargo-deny; then
     cargo deny check bans licenses sources
 fi

@@ -1,0 +1,1 @@
+//! The browser drives pages and makes passkeys.
