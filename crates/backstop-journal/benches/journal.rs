@@ -1,0 +1,2 @@
+//! How fast the journal takes and keeps entries.
+fn main() {}
