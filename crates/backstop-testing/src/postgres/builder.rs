@@ -13,6 +13,7 @@ pub struct PostgresServer {
     pub(super) hba: Vec<String>,
     pub(super) tls: Option<Identity>,
     pub(super) require_tls: bool,
+    pub(super) on_disk: bool,
 }
 
 impl PostgresServer {
@@ -41,13 +42,15 @@ impl PostgresServer {
             hba: Vec::new(),
             tls: None,
             require_tls: false,
+            on_disk: false,
         };
         server.fsync(false)
     }
 
-    /// Whether it waits for the disk, as a real one does.
+    /// Whether it waits for the disk, as a real one does. Without, its data may lie in memory.
     #[must_use]
-    pub fn fsync(self, on: bool) -> Self {
+    pub fn fsync(mut self, on: bool) -> Self {
+        self.on_disk = on;
         let value = if on { "on" } else { "off" };
         self.setting("fsync", value)
             .setting("full_page_writes", value)

@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,11 @@ pub struct Server {
     process: Option<Supervised>,
 }
 
+/// A file system in memory, and how many free megabytes make it worth using: a container
+/// may have 64 of them.
+const MEMORY: &str = "/dev/shm";
+const PLENTY: u64 = 4096;
+
 /// Why a start failed.
 enum Failure {
     /// Another program took the port, or an earlier server still holds the data.
@@ -44,7 +50,7 @@ enum Failure {
 pub(super) fn start(plan: PostgresServer) -> Result<Server> {
     let installation = Installation::find(plan.major)?;
     let account = Account::for_servers()?;
-    let folder = new_folder(account)?;
+    let folder = new_folder(account, plan.on_disk)?;
     let mut server = Server {
         installation,
         account,
@@ -300,10 +306,11 @@ fn gave_up(log: &str) -> bool {
         .any(|sign| log.contains(sign))
 }
 
-fn new_folder(account: Account) -> Result<PathBuf> {
-    let base = match std::env::temp_dir() {
-        long if long.as_os_str().len() > LONGEST_TEMPORARY_FOLDER => PathBuf::from("/tmp"),
-        short => short,
+fn new_folder(account: Account, on_disk: bool) -> Result<PathBuf> {
+    let base = if on_disk {
+        disk()
+    } else {
+        memory().unwrap_or_else(disk)
     };
     let folder = tempfile::Builder::new()
         .prefix("backstop-pg-")
@@ -316,6 +323,24 @@ fn new_folder(account: Account) -> Result<PathBuf> {
     account.own(&socket)?;
     account.own(&folder)?;
     Ok(folder)
+}
+
+fn disk() -> PathBuf {
+    match std::env::temp_dir() {
+        long if long.as_os_str().len() > LONGEST_TEMPORARY_FOLDER => PathBuf::from("/tmp"),
+        short => short,
+    }
+}
+
+/// Memory, where there is plenty of it: a data folder is more than a thousand small files.
+fn memory() -> Option<PathBuf> {
+    let output = Command::new("df")
+        .args(["--output=avail", "--block-size=1M", MEMORY])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let free: u64 = text.lines().nth(1)?.trim().parse().ok()?;
+    (free >= PLENTY).then(|| PathBuf::from(MEMORY))
 }
 
 fn write_configuration(server: &Server, plan: &PostgresServer) -> Result<()> {
