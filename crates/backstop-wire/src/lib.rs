@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Bytes to actions, without sockets: what a gate reads from the wire, and what it means.
+//!
+//! It must not open sockets, read files, ask a clock, or decide what is allowed.
+
+pub mod postgres;
