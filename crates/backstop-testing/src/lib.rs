@@ -7,6 +7,7 @@
 pub mod authenticator;
 #[cfg(feature = "browser")]
 pub mod browser;
+pub mod clients;
 pub mod clock;
 pub mod doubles;
 pub mod pgbouncer;

@@ -6,6 +6,7 @@
 mod authenticator;
 #[cfg(feature = "browser")]
 mod browser;
+mod clients;
 mod doubles;
 mod floors;
 mod pgbouncer;

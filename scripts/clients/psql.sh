@@ -1,0 +1,60 @@
+# psql, as a person at a terminal and as a script use it. Called by `run`.
+
+set -euo pipefail
+
+here=$(dirname "$0")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+printf '1110\tcopied in\t10\n1111\ttab\\tand newline\\n\t\\N\n' >"$work/in.tsv"
+
+# Errors are part of the script and must come in their place among the results.
+psql --no-psqlrc --quiet --set "in=$work/in.tsv" --file "$here/psql.sql" "$DSN" 2>&1 |
+    sed -e "s#$work#WORK#g" -e "s#$here/##g"
+
+echo '== \copy to a file'
+psql --no-psqlrc --quiet "$DSN" \
+    -c "\\copy (SELECT id, name, city FROM customers WHERE id < 6 ORDER BY id) TO '$work/out.csv' WITH (FORMAT csv, HEADER)"
+cat "$work/out.csv"
+
+echo '== COPY through standard input and output'
+psql --no-psqlrc --quiet "$DSN" -c 'DELETE FROM notes WHERE id = 1120'
+printf '1120,piped,1\n' | psql --no-psqlrc "$DSN" -c 'COPY notes FROM STDIN WITH (FORMAT csv)'
+psql --no-psqlrc --quiet "$DSN" -c 'COPY (SELECT * FROM notes WHERE id = 1120) TO STDOUT'
+psql --no-psqlrc "$DSN" -c 'DELETE FROM notes WHERE id = 1120'
+
+echo '== several statements in one -c, and --single-transaction'
+psql --no-psqlrc "$DSN" -c "SELECT 1 AS one; SELECT 2 AS two" -c 'SELECT 3 AS three'
+printf "INSERT INTO notes VALUES (1121, 'both', 1);\nSELECT 1 / 0;\n" |
+    psql --no-psqlrc --single-transaction --set ON_ERROR_STOP=1 "$DSN" 2>&1 || echo "exit code $?"
+psql --no-psqlrc "$DSN" -c 'SELECT count(*) FROM notes WHERE id = 1121'
+
+# Waits until a file holds a pattern some number of times, then interrupts psql.
+interrupt_after() {
+    local file=$1 pattern=$2 times=$3 process=$4
+    for _ in $(seq 600); do
+        [ "$(grep -c -- "$pattern" "$file" || true)" -lt "$times" ] || break
+        sleep 0.05
+    done
+    kill -INT "$process"
+    wait "$process" || true
+}
+
+echo '== \watch, ended with Ctrl-C'
+printf 'SELECT count(*) AS classes FROM vehicle_classes \\watch 0.2\n' >"$work/watch.sql"
+stdbuf -oL psql --no-psqlrc --file "$work/watch.sql" "$DSN" >"$work/watched" 2>&1 &
+interrupt_after "$work/watched" '(1 row)' 2 $!
+# How often it ran before it was interrupted is chance: the first two are shown.
+sed -e '/(every /d' "$work/watched" | grep -v '^$' | head -n 8
+
+echo '== Ctrl-C ends a query'
+cat >"$work/cancel.sql" <<'SQL'
+\echo begins
+SELECT count(*) FROM reservations AS a, reservations AS b WHERE a.total > b.total;
+SQL
+stdbuf -oL psql --no-psqlrc --file "$work/cancel.sql" "$DSN" >"$work/cancelled" 2>&1 &
+process=$!
+until grep -q begins "$work/cancelled"; do sleep 0.05; done
+sleep 0.5
+interrupt_after "$work/cancelled" begins 1 "$process"
+sed -e "s#$work/##g" "$work/cancelled"
