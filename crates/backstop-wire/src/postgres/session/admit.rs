@@ -6,7 +6,7 @@
 use super::super::backend::{Report, SqlState, write_ready};
 use super::super::error::ProtocolError;
 use super::super::frontend::FrontendMessage;
-use super::super::tag::{backend, frontend as tag};
+use super::super::tag::frontend as tag;
 use super::item::Kind;
 use super::{Barrier, Copying, Session, Show, Skip};
 
@@ -144,10 +144,5 @@ impl<M, S> Session<M, S> {
         // INVARIANT: names and texts in them are the session's own and without NULs.
         let written = message.write(&mut self.to_server);
         debug_assert!(written.is_ok(), "{message:?}");
-    }
-
-    /// Whether a message of the server's answers copied data that the client may still be sending.
-    pub(super) fn ends_copying(message: u8) -> bool {
-        matches!(message, backend::COMMAND_COMPLETE | backend::ERROR_RESPONSE)
     }
 }

@@ -294,7 +294,8 @@ impl<M, S> Session<M, S> {
         if self.queue.is_empty() {
             return true;
         }
-        if self.barrier.is_none() {
+        // While the server copies in, it is the client's data that it waits for.
+        if self.barrier.is_none() && self.copying != Copying::In {
             self.barrier = Some(Barrier::Settle);
         }
         self.nudge();

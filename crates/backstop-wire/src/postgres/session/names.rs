@@ -229,13 +229,7 @@ impl<S> Names<S> {
         while pop_if(&mut self.pending, |next| next.item == item).is_some() {}
     }
 
-    /// A simple query does away with the unnamed statement and portal.
-    pub(super) fn drop_unnamed(&mut self) {
-        self.statements.unnamed = None;
-        self.portals.unnamed = None;
-    }
-
-    /// The unnamed statement may be gone: somebody tried to replace it.
+    /// The client believes the unnamed statement to be gone, though the server still has it.
     pub(super) fn drop_unnamed_statement(&mut self) {
         self.statements.unnamed = None;
     }

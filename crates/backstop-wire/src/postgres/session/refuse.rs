@@ -8,7 +8,7 @@ use super::super::backend::{Report, write_ready};
 use super::super::frontend::{Bind, FrontendMessage};
 use super::super::tag::frontend as tag;
 use super::item::Kind;
-use super::{Barrier, Copying, Outcome, SendError, Session, Show, Skip};
+use super::{Barrier, Change, Copying, Outcome, SendError, Session, Show, Skip};
 
 impl<M, S> Session<M, S> {
     /// Refuses a client's message of this type with a report; the message must not be sent.
@@ -58,13 +58,14 @@ impl<M, S> Session<M, S> {
             report.write(&mut self.to_client);
             write_ready(self.status, &mut self.to_client);
             self.shown = self.status;
-            self.names.drop_unnamed();
+            self.names.drop_unnamed_statement();
             return self.tell(meta, Outcome::Refused);
         }
         // If something before it fails, the server skips the refusal but not the Sync after it. Nothing
         // more may be sent until that is known; `skip_followers` then puts it right.
         let may_be_skipped = self.may_be_skipped();
-        self.send_refusal(report, meta);
+        let refusal = self.send_refusal(report, meta);
+        self.forget_unnamed_statement(refusal);
         self.send_sync(true);
         if may_be_skipped {
             self.barrier = Some(Barrier::Settle);
@@ -81,26 +82,39 @@ impl<M, S> Session<M, S> {
     }
 
     fn refuse_extended(&mut self, message: u8, report: Report, meta: Option<M>) {
-        if message == tag::PARSE {
-            self.names.drop_unnamed_statement();
-        }
+        let replaces = message == tag::PARSE;
         if self.at_rest() {
             report.write(&mut self.to_client);
             self.skip = Skip::Local;
+            if replaces {
+                self.names.drop_unnamed_statement();
+            }
             return self.tell(meta, Outcome::Refused);
         }
-        self.send_refusal(report, meta);
+        let refusal = self.send_refusal(report, meta);
+        if replaces {
+            self.forget_unnamed_statement(refusal);
+        }
         self.skip = Skip::Server;
     }
 
-    fn send_refusal(&mut self, report: Report, meta: Option<M>) {
+    /// PostgreSQL throws the unnamed statement away before it tries a Parse or a Query. The server was
+    /// sent neither and still has it, so it must not be used any more: a client that does not look at
+    /// errors would run the older one.
+    fn forget_unnamed_statement(&mut self, refusal: u64) {
+        self.names
+            .await_change(refusal, 0, Change::DropStatement("".into()));
+    }
+
+    fn send_refusal(&mut self, report: Report, meta: Option<M>) -> u64 {
         let name = self.config.refusal_statement.clone();
         self.write_to_server(FrontendMessage::Bind(Bind::new("", &name)));
-        self.push(Kind::Refusal, Show::ALL, meta);
+        let id = self.push(Kind::Refusal, Show::ALL, meta);
         if let Some(item) = self.queue.back_mut() {
             item.report = Some(Box::new(report));
         }
         self.note_sent(Kind::Refusal);
+        id
     }
 
     fn send_sync(&mut self, ours: bool) {

@@ -120,7 +120,7 @@ impl<M, S> Session<M, S> {
             tag::COPY_DONE if self.copying != Copying::Out => return Err(()),
             // The server has done with the data before the client has ended them: it cannot be.
             tag::COMMAND_COMPLETE if self.copying == Copying::In => return Err(()),
-            _ if Self::ends_copying(message) => self.copying = Copying::No,
+            tag::COMMAND_COMPLETE => self.copying = Copying::No,
             _ => {}
         }
         Ok(())
@@ -170,9 +170,6 @@ impl<M, S> Session<M, S> {
         }
         self.status = status;
         self.copying = Copying::No;
-        if matches!(kind, Kind::Query { .. }) {
-            self.names.drop_unnamed();
-        }
         if status == TransactionStatus::Idle {
             self.names.transaction_ended();
         }
@@ -210,9 +207,8 @@ impl<M, S> Session<M, S> {
         let report = item
             .report
             .take_if(|_| kind == Kind::Refusal || code == SqlState::QUERY_CANCELED);
-        let same_message = item.commands > 0;
         let is_refusal = kind == Kind::Refusal;
-        self.settle_held_completion(same_message);
+        self.settle_held_completion(show.hold_completion);
         self.copying = Copying::No;
         let action = match report {
             Some(report) => {
@@ -299,7 +295,7 @@ impl<M, S> Session<M, S> {
 
     fn finish(&mut self, item: Item<M>, outcome: Outcome) {
         match outcome {
-            Outcome::Failed(_) | Outcome::Refused => self.names.failed(item.id),
+            Outcome::Failed(_) => self.names.failed(item.id),
             _ => self.names.succeeded(item.id),
         }
         self.tell(item.meta, outcome);

@@ -157,6 +157,10 @@ impl<M, S> Session<M, S> {
             return Ok(());
         }
         self.push(Kind::Local { ready }, Show::ALL, meta);
+        if ready {
+            // A Query would have made the server send what it keeps back.
+            self.nudge();
+        }
         if let Some(item) = self.queue.back_mut() {
             item.answer = bytes;
         }
