@@ -208,6 +208,29 @@ pub(crate) enum Fault {
     Short,
     /// They are not what was written.
     Damaged(&'static str),
+    /// They have another chain hash than the one that follows from them.
+    Chain {
+        /// What the chain would be if only the stored hash were wrong.
+        computed: Chain,
+        /// The frame's length in the segment.
+        len: usize,
+    },
+}
+
+/// Whether bytes that are no whole frame can be the beginning of one with `next` as its first entry:
+/// written in order up to some byte, or zeros where the disk never got it.
+pub(crate) fn can_be_unfinished(bytes: &[u8], next: u64) -> bool {
+    if bytes.iter().take(MAGIC.len()).all(|byte| *byte == 0) {
+        return true;
+    }
+    let matches = |at: usize, wanted: &[u8]| {
+        let found = bytes.get(at..).unwrap_or_default();
+        found
+            .iter()
+            .zip(wanted)
+            .all(|(found, wanted)| found == wanted)
+    };
+    matches(0, &MAGIC) && matches(8, &next.to_be_bytes())
 }
 
 /// Reads the frame that `bytes` begins with.
@@ -232,9 +255,10 @@ pub(crate) fn parse<'a>(bytes: &'a [u8], before: &Chain) -> std::result::Result<
         .collect();
     let chain = chain(before, framed, &spans);
     if chain != stored {
-        return Err(Fault::Damaged(
-            "a frame's chain hash is not that of its content",
-        ));
+        return Err(Fault::Chain {
+            computed: chain,
+            len: end + HASH_LEN,
+        });
     }
     if u32::from_be_bytes(count) as usize != items.len() {
         return Err(Fault::Damaged(

@@ -59,10 +59,8 @@ impl SigningKey {
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         let signer = StandardSigner::new(text).map_err(|error| malformed_signing(&error))?;
-        let seed = text
-            .rsplit_once('+')
-            .map(|(_, key)| key)
-            .unwrap_or_default();
+        // Base64 may itself hold a `+`.
+        let seed = text.splitn(5, '+').nth(4).unwrap_or_default();
         let seed = STANDARD.decode(seed).unwrap_or_default();
         let public = seed
             .get(1..)
@@ -215,7 +213,7 @@ mod tests {
         let key = SigningKey::generate("name").unwrap();
         let broken = key.text.replace("PRIVATE+KEY+name", "PRIVATE+KEY+other");
         let error = SigningKey::parse(&broken).err().unwrap().to_string();
-        let secret = broken.rsplit('+').next().unwrap();
+        let secret = broken.splitn(5, '+').nth(4).unwrap();
         assert!(
             !error.contains(secret) && error.contains("hint:"),
             "{error}"

@@ -35,6 +35,7 @@ mod text;
 mod text_file;
 mod texts;
 mod tree;
+mod verify;
 mod view;
 
 pub use bundle::MAX_ENTRY;
@@ -48,3 +49,4 @@ pub use key::{SigningKey, VerifierKey};
 pub use proofs::{check_consistency, check_inclusion};
 pub use recover::Recovery;
 pub use text::{MAX_TEXT, MIN_TEXT, SealedText, TextDigest, TextState};
+pub use verify::{Finding, FindingKind, Report, VerifyOptions, verify};

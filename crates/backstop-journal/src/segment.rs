@@ -105,14 +105,11 @@ pub(crate) fn read<'a>(bytes: &'a [u8], origin: &str, base: u64) -> Result<Segme
                 frames.push((offset, frame));
             }
             Ok(_) => return Err(damaged(base, next, "a frame is out of its order")),
-            Err(fault) if whole_frame_after(rest, next) => {
-                let why = match fault {
-                    Fault::Short => "a frame's length is not that of its content",
-                    Fault::Damaged(why) => why,
-                };
-                return Err(damaged(base, next, why));
-            }
-            Err(_) => {
+            Err(fault) => {
+                let unfinished = frame::can_be_unfinished(rest, next);
+                if !unfinished || whole_frame_after(rest, next, fault) {
+                    return Err(damaged(base, next, describe(fault, unfinished)));
+                }
                 break Some(Torn {
                     offset: at,
                     bytes: rest.len(),
@@ -123,9 +120,24 @@ pub(crate) fn read<'a>(bytes: &'a [u8], origin: &str, base: u64) -> Result<Segme
     Ok(Segment { base, frames, torn })
 }
 
+fn describe(fault: Fault, unfinished: bool) -> &'static str {
+    match fault {
+        Fault::Chain { .. } => "a frame's chain hash is not that of its content",
+        Fault::Damaged(why) => why,
+        Fault::Short if unfinished => "a frame's length is not that of its content",
+        Fault::Short => "bytes follow that no write of the journal left",
+    }
+}
+
 /// Whether a whole frame with a later entry follows somewhere: then what precedes it was once
 /// durable, for a frame is only written when the one before it is.
-fn whole_frame_after(bytes: &[u8], next: u64) -> bool {
+fn whole_frame_after(bytes: &[u8], next: u64, fault: Fault) -> bool {
+    if let Fault::Chain { computed, len } = fault {
+        let after = bytes.get(len..).unwrap_or_default();
+        if frame::parse(after, &computed).is_ok() {
+            return true;
+        }
+    }
     let starts = bytes
         .windows(frame::MAGIC.len())
         .enumerate()
