@@ -89,6 +89,12 @@ impl Supervised {
         })
     }
 
+    /// The server's own folder.
+    #[cfg(feature = "browser")]
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Stops the server with a signal (`INT`, `KILL`, …), keeping its folder, and waits for its end.
     pub(crate) fn stop_with(mut self, signal: &str) -> Result<()> {
         if let Some(mut pipe) = self.shell.stdin.take() {
