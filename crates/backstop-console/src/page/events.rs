@@ -1,0 +1,72 @@
+//! Live updates: tells open pages that something changed, never what. Pages load themselves again.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use backstop_store::Change;
+use futures_util::stream;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+
+use crate::refusal::Refusal;
+use crate::state::Console;
+use crate::visitor::SignedIn;
+
+/// A stream ends after this and the page asks again, which shows whether it is still signed in.
+const LIFE: Duration = Duration::from_secs(10 * 60);
+
+struct Live {
+    changes: broadcast::Receiver<Change>,
+    stopping: watch::Receiver<bool>,
+    until: tokio::time::Instant,
+    _room: OwnedSemaphorePermit,
+}
+
+pub(crate) async fn stream(State(console): State<Console>, _who: SignedIn) -> Response {
+    let Ok(room) = std::sync::Arc::clone(&console.inner.live).try_acquire_owned() else {
+        return Refusal::new(
+            axum::http::StatusCode::SERVICE_UNAVAILABLE,
+            "too many pages are open",
+            "close some, or load this one again by hand",
+        )
+        .json();
+    };
+    let live = Live {
+        changes: console.store().subscribe(),
+        stopping: console.inner.stopping.subscribe(),
+        until: tokio::time::Instant::now() + LIFE,
+        _room: room,
+    };
+    let events = stream::unfold(live, |mut live| async move {
+        let event = next(&mut live).await?;
+        Some((Ok::<_, Infallible>(event), live))
+    });
+    Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(20)))
+        .into_response()
+}
+
+/// The next change as an event; `None` when it is time to end.
+async fn next(live: &mut Live) -> Option<Event> {
+    let change = tokio::select! {
+        change = live.changes.recv() => change,
+        _ = live.stopping.wait_for(|stop| *stop) => return None,
+        () = tokio::time::sleep_until(live.until) => return None,
+    };
+    let (kind, id) = match change {
+        Ok(Change::Hold(id)) => ("hold", id),
+        Ok(Change::Lease(id)) => ("lease", id),
+        Ok(Change::People) => ("people", String::new()),
+        // Whoever missed some looks at everything.
+        Ok(Change::Everything) | Err(RecvError::Lagged(_)) => ("everything", String::new()),
+        Err(RecvError::Closed) => return None,
+    };
+    Some(
+        Event::default()
+            .event("change")
+            .data(format!("{kind} {id}")),
+    )
+}

@@ -1,0 +1,262 @@
+//! One hold, laid out for a decision in ten seconds: what it destroys first, the facts of the gate next, the
+//! agent's own words apart.
+
+use backstop_core::action::Ask;
+use backstop_core::effect::{Effect, EffectKind};
+use backstop_core::hold::{Hold, HoldRecord, HoldState, HoldText};
+use backstop_store::{State, StoreError};
+
+use crate::show::{self, Piece};
+use crate::state::Console;
+use crate::words::{self, Moment};
+
+/// Everything the page shows.
+pub(crate) struct View {
+    pub(crate) id: String,
+    pub(crate) digest: String,
+    pub(crate) summary: Vec<Piece>,
+    pub(crate) question: &'static str,
+    pub(crate) state: &'static str,
+    pub(crate) open: bool,
+    pub(crate) outcome: String,
+    /// The words that went with a no.
+    pub(crate) denial: Vec<Piece>,
+    pub(crate) environment: &'static str,
+    pub(crate) target: String,
+    pub(crate) lease: Option<LeaseView>,
+    pub(crate) worst: &'static str,
+    pub(crate) text: TextView,
+    pub(crate) effects: Vec<EffectView>,
+    pub(crate) incomplete: Vec<Vec<Piece>>,
+    pub(crate) binding: Option<BindingView>,
+    pub(crate) rule: String,
+    pub(crate) reason: String,
+    pub(crate) recoverable: String,
+    pub(crate) people: u8,
+    pub(crate) yes: Vec<String>,
+    pub(crate) already: bool,
+    pub(crate) requested: Moment,
+    pub(crate) decide_by: Moment,
+    pub(crate) decide_by_ms: i64,
+    pub(crate) left: String,
+    pub(crate) execute_within: String,
+    pub(crate) delay: Option<String>,
+    pub(crate) repeats: u32,
+}
+
+/// The lease that asks.
+pub(crate) struct LeaseView {
+    pub(crate) id: String,
+    pub(crate) task: Vec<Piece>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) denials: u32,
+}
+
+/// The sealed text, opened; each list is empty when there is nothing of the kind.
+#[derive(Default)]
+pub(crate) struct TextView {
+    /// Why there is none.
+    pub(crate) missing: Option<String>,
+    pub(crate) fragments: Vec<Vec<Piece>>,
+    pub(crate) statement: Vec<Piece>,
+    pub(crate) marked: bool,
+    pub(crate) parameters: Vec<Option<Vec<Piece>>>,
+    pub(crate) earlier: Vec<Vec<Piece>>,
+    pub(crate) agent_words: Vec<Piece>,
+}
+
+/// One line of the effects table.
+pub(crate) struct EffectView {
+    pub(crate) kind: &'static str,
+    pub(crate) what: String,
+    pub(crate) object: Vec<Piece>,
+    pub(crate) rows: String,
+    pub(crate) back: &'static str,
+    pub(crate) because: Vec<Piece>,
+}
+
+/// What else gives the statement its meaning.
+pub(crate) struct BindingView {
+    pub(crate) role: Vec<Piece>,
+    pub(crate) search_path: Vec<Piece>,
+    pub(crate) objects: Vec<Vec<Piece>>,
+}
+
+/// Builds the view of a hold for `person`.
+pub(crate) fn view(console: &Console, record: &HoldRecord, person: &str) -> View {
+    let text = console.store().hold_text(&record.hold.id);
+    let state = console.store().state();
+    let now_ms = console.store().now_ms();
+    let hold = &record.hold;
+    let name = |id: &str| {
+        state
+            .people
+            .get(id)
+            .map_or_else(|| id.to_owned(), |person| person.name.clone())
+    };
+    let yes = match &record.state {
+        HoldState::Waiting { yes } | HoldState::Approved { yes, .. } => yes.as_slice(),
+        _ => &[],
+    };
+    let worst = hold
+        .effects
+        .iter()
+        .map(|effect| effect.kind)
+        .max()
+        .unwrap_or(EffectKind::Read);
+    let open = record.state.is_open() && now_ms < hold.decide_by_ms;
+    View {
+        id: hold.id.clone(),
+        digest: hold.digest.to_hex(),
+        summary: show::plain(&hold.summary),
+        question: question(&hold.ask),
+        state: if record.state.is_open() && !open {
+            "expired"
+        } else {
+            record.state.word()
+        },
+        open,
+        outcome: words::outcome(&record.state, name, now_ms),
+        denial: match &record.state {
+            HoldState::Denied { reason, .. } => show::plain(reason),
+            _ => vec![],
+        },
+        environment: hold.environment.word(),
+        target: hold.target.clone().unwrap_or_default(),
+        lease: lease_view(hold, &state),
+        worst: worst.word(),
+        text: text_view(text, matches!(hold.ask, Ask::Sql { .. })),
+        effects: effects(hold),
+        incomplete: hold.incomplete.iter().map(|why| show::plain(why)).collect(),
+        binding: binding(&hold.ask),
+        rule: hold.rule.clone(),
+        reason: hold.reason.clone(),
+        recoverable: hold.recoverable.clone(),
+        people: hold.people,
+        yes: yes.iter().map(|y| name(&y.person)).collect(),
+        already: yes.iter().any(|y| y.person == person),
+        requested: words::moment(hold.requested_ms, now_ms),
+        decide_by: words::moment(hold.decide_by_ms, now_ms),
+        decide_by_ms: hold.decide_by_ms,
+        left: words::span(hold.decide_by_ms.saturating_sub(now_ms)),
+        execute_within: words::span(hold.execute_within_ms),
+        delay: (state.people.len() < usize::from(hold.people)).then(|| words::span(hold.delay_ms)),
+        repeats: record.repeats,
+    }
+}
+
+const fn question(ask: &Ask) -> &'static str {
+    match ask {
+        Ask::Sql { .. } => "Let the agent do this, once?",
+        Ask::GrantLease { .. } => "Give an agent this lease?",
+        Ask::Resume { .. } => "Let what was halted act again?",
+        Ask::Unfreeze => "Lift the freeze?",
+        Ask::AddPerson { .. } => "Let this person decide, too?",
+        Ask::AddPasskey { .. } => "Let this person enrol another passkey?",
+    }
+}
+
+fn lease_view(hold: &Hold, state: &State) -> Option<LeaseView> {
+    let record = state.leases.get(hold.lease.as_ref()?)?;
+    Some(LeaseView {
+        id: record.lease.id.clone(),
+        task: show::plain(&record.lease.spec.task),
+        scopes: record
+            .lease
+            .spec
+            .scopes
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        denials: record.denials,
+    })
+}
+
+fn text_view(text: Result<Option<HoldText>, StoreError>, sql: bool) -> TextView {
+    let text = match text {
+        Ok(Some(text)) => text,
+        Ok(None) => {
+            return TextView {
+                missing: Some("the statement was erased".to_owned()),
+                ..TextView::default()
+            };
+        }
+        Err(error) => {
+            tracing::error!(%error, "the text of a hold cannot be read");
+            return TextView {
+                missing: Some("the statement cannot be read; deny it".to_owned()),
+                ..TextView::default()
+            };
+        }
+    };
+    let pieces = |t: &str| {
+        if sql {
+            show::sql(t, &[])
+        } else {
+            show::plain(t)
+        }
+    };
+    let statement = if sql {
+        show::sql(&text.statement, &text.destructive)
+    } else {
+        show::plain(&text.statement)
+    };
+    TextView {
+        missing: None,
+        fragments: show::fragments(&text.statement, &text.destructive),
+        marked: show::has_marks(&statement),
+        statement,
+        parameters: text
+            .parameters
+            .iter()
+            .map(|p| p.as_deref().map(show::plain))
+            .collect(),
+        earlier: text.earlier.iter().map(|t| pieces(t)).collect(),
+        agent_words: show::plain(&text.agent_words),
+    }
+}
+
+/// Worst first, so that the first line says it.
+fn effects(hold: &Hold) -> Vec<EffectView> {
+    let mut sorted: Vec<&Effect> = hold.effects.iter().collect();
+    sorted.sort_by_key(|effect| std::cmp::Reverse(effect.kind));
+    sorted.into_iter().map(effect_view).collect()
+}
+
+fn effect_view(effect: &Effect) -> EffectView {
+    EffectView {
+        kind: effect.kind.word(),
+        what: format!("{:?}", effect.verb).to_uppercase(),
+        object: effect
+            .object
+            .as_deref()
+            .map(|object| show::sql(object, &[]))
+            .unwrap_or_default(),
+        rows: words::rows(effect.bound),
+        back: if effect.reversible {
+            "can be undone"
+        } else {
+            "cannot be undone"
+        },
+        because: effect
+            .because
+            .as_deref()
+            .map(show::plain)
+            .unwrap_or_default(),
+    }
+}
+
+fn binding(ask: &Ask) -> Option<BindingView> {
+    let Ask::Sql { binding } = ask else {
+        return None;
+    };
+    Some(BindingView {
+        role: show::sql(&binding.role, &[]),
+        search_path: show::sql(&binding.search_path.join(", "), &[]),
+        objects: binding
+            .objects
+            .iter()
+            .map(|object| show::sql(object, &[]))
+            .collect(),
+    })
+}
