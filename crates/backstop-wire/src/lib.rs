@@ -3,3 +3,4 @@
 //! It must not open sockets, read files, ask a clock, or decide what is allowed.
 
 pub mod postgres;
+pub mod sql;

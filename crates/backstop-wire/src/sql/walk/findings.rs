@@ -1,0 +1,120 @@
+//! What a walk has found so far. It must not lose anything: merging takes the worse of two.
+
+use backstop_core::effect::{Analysis, Bound, Effect, EffectKind};
+
+use super::super::script::{ResolvedRelation, Setting};
+
+/// What was found out about a statement, or about code that a statement reaches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Findings {
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) incomplete: Vec<String>,
+    /// Cannot run inside a transaction block.
+    pub(crate) outside_transaction: bool,
+    pub(crate) relations: Vec<ResolvedRelation>,
+    pub(crate) unresolved: Vec<String>,
+    /// Settings that the statement changes while it runs (`set_config`).
+    pub(crate) settings: Vec<Setting>,
+}
+
+impl Findings {
+    pub(crate) fn effect(&mut self, new: Effect) {
+        let same = self.effects.iter_mut().find(|known| {
+            known.kind == new.kind
+                && known.verb == new.verb
+                && known.object == new.object
+                && known.own == new.own
+                && known.because == new.because
+        });
+        match same {
+            Some(known) => {
+                known.bound = sum(known.bound, new.bound);
+                known.reversible &= new.reversible;
+            }
+            None => self.effects.push(new),
+        }
+    }
+
+    pub(crate) fn incomplete(&mut self, why: impl Into<String>) {
+        let why = why.into();
+        if !self.incomplete.contains(&why) {
+            self.incomplete.push(why);
+        }
+    }
+
+    pub(crate) fn unresolved(&mut self, name: String) {
+        if !self.unresolved.contains(&name) {
+            self.unresolved.push(name);
+        }
+    }
+
+    pub(crate) fn relation(&mut self, relation: ResolvedRelation) {
+        if !self.relations.contains(&relation) {
+            self.relations.push(relation);
+        }
+    }
+
+    /// Takes over what reached code does. Its reads run with its owner's rights and are no reads of the lease's;
+    /// they are kept among the relations only.
+    pub(crate) fn reach(&mut self, code: &Self, through: &str) {
+        for effect in code
+            .effects
+            .iter()
+            .filter(|effect| effect.kind != EffectKind::Read)
+        {
+            let mut effect = effect.clone();
+            effect.because = Some(match effect.because.take() {
+                Some(because) => format!("{because}, through {through}"),
+                None => format!("through {through}"),
+            });
+            self.effect(effect);
+        }
+        for why in &code.incomplete {
+            self.incomplete(format!("{why}, through {through}"));
+        }
+        for relation in &code.relations {
+            self.relation(relation.clone());
+        }
+        for name in &code.unresolved {
+            self.unresolved(name.clone());
+        }
+        self.settings.extend(code.settings.iter().cloned());
+        self.outside_transaction |= code.outside_transaction;
+    }
+
+    /// Takes over what a part of the same statement does, as it is.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for effect in other.effects {
+            self.effect(effect);
+        }
+        for why in other.incomplete {
+            self.incomplete(why);
+        }
+        for relation in other.relations {
+            self.relation(relation);
+        }
+        for name in other.unresolved {
+            self.unresolved(name);
+        }
+        self.settings.extend(other.settings);
+        self.outside_transaction |= other.outside_transaction;
+    }
+
+    pub(crate) fn analysis(&self) -> Analysis {
+        Analysis {
+            effects: self.effects.clone(),
+            incomplete: self.incomplete.clone(),
+            transactional: !self.outside_transaction,
+        }
+    }
+}
+
+/// The bound of two effects together.
+pub(crate) fn sum(one: Bound, other: Bound) -> Bound {
+    match (one, other) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => Bound::Unbounded,
+        (Bound::Rows(a), Bound::Rows(b)) => Bound::Rows(a.saturating_add(b)),
+        (Bound::Rows(a), Bound::Structure) | (Bound::Structure, Bound::Rows(a)) => Bound::Rows(a),
+        (Bound::Structure, Bound::Structure) => Bound::Structure,
+    }
+}
