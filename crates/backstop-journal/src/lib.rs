@@ -49,4 +49,4 @@ pub use key::{SigningKey, VerifierKey};
 pub use proofs::{check_consistency, check_inclusion};
 pub use recover::Recovery;
 pub use text::{MAX_TEXT, MIN_TEXT, SealedText, TextDigest, TextState};
-pub use verify::{Finding, FindingKind, Report, VerifyOptions, verify};
+pub use verify::{Finding, FindingKind, Report, TextOf, VerifyOptions, verify};

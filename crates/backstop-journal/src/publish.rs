@@ -15,6 +15,7 @@ use crate::{
     checkpoint::Checkpoint,
     error::{JournalError, Result},
     frame::SealedFrame,
+    layout,
     retire::Retirement,
     shared::{Shared, StopOnPanic},
     view::{Publish, Written},
@@ -112,7 +113,13 @@ impl Publisher {
     }
 
     fn retire(&mut self, base: u64, end: u64) -> Result<()> {
-        let written = std::mem::take(&mut self.written);
+        // INVARIANT: the oldest segment begins within what is signed. Without its first entries a
+        // journal whose checkpoint is older would have a gap.
+        self.checkpoint()?;
+        let mut written = std::mem::take(&mut self.written);
+        written
+            .files
+            .push(self.shared.store.path(layout::CHECKPOINT));
         self.retirer
             .send(Retirement { base, end, written })
             .map_err(|_| {

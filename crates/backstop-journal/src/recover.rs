@@ -272,7 +272,7 @@ fn compact(
     mut view: View,
     segments: &[Segment<'_>],
     written: Written,
-    recovery: Recovery,
+    mut recovery: Recovery,
 ) -> Result<Recovered> {
     let full = view.edge.size() / WIDTH * WIDTH;
     for (n, segment) in segments.iter().enumerate() {
@@ -287,6 +287,7 @@ fn compact(
         store.remove(&layout::segment(old.base))?;
     }
     store.sync(&[store.path(&layout::segment(full))])?;
+    recovery.mended.extend(view.mend_partials(store)?);
     view.publish_checkpoint(store, key)?;
     store.sync(&[store.path(layout::CHECKPOINT)])?;
     Ok(Recovered {

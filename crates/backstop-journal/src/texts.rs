@@ -3,7 +3,10 @@
 //! Only this module knows where a text lies. Erasing and moving texts exclude each other, so that an
 //! erased text cannot come back from a copy.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
 
 use crate::{
     durable::lock,
@@ -28,7 +31,7 @@ struct Places {
     /// Texts in segments: digest, the segment's base, offset; and length.
     live: BTreeMap<(TextDigest, u64, u64), u32>,
     /// Text files by their range.
-    files: BTreeMap<(u64, u64), ()>,
+    files: BTreeSet<(u64, u64)>,
 }
 
 impl Texts {
@@ -39,7 +42,7 @@ impl Texts {
             if let layout::Place::Texts { from, to } =
                 layout::place(&format!("{}/{name}", layout::TEXTS))
             {
-                lock(&texts.places).files.insert((from, to), ());
+                lock(&texts.places).files.insert((from, to));
             }
         }
         Ok(texts)
@@ -68,7 +71,7 @@ impl Texts {
         let mut places = lock(&self.places);
         places.live.retain(|(_, base, _), _| *base != segment.base);
         if made {
-            places.files.insert((segment.base, to), ());
+            places.files.insert((segment.base, to));
         }
         Ok(())
     }
@@ -76,21 +79,21 @@ impl Texts {
     /// Looks for a text.
     pub(crate) fn get(&self, store: &Store, digest: TextDigest) -> Result<TextState> {
         let _moving = lock(&self.moving);
-        for (name, span) in self.find(store, digest)? {
-            let path = store.path(&name);
-            let bytes = text_file::read_span(&path, span)
-                .map_err(|source| JournalError::io("read a text in", &path, source))?;
-            return match condition(digest, &bytes) {
-                Condition::Whole => Ok(TextState::Present(bytes)),
-                Condition::Erased => Ok(TextState::Erased),
-                Condition::Damaged => Err(JournalError::integrity(
-                    name,
-                    None,
-                    format!("the text {digest} is neither what was written nor erased"),
-                )),
-            };
+        let Some((name, span)) = self.find(store, digest)?.into_iter().next() else {
+            return Ok(TextState::Unknown);
+        };
+        let path = store.path(&name);
+        let bytes = text_file::read_span(&path, span)
+            .map_err(|source| JournalError::io("read a text in", &path, source))?;
+        match condition(digest, &bytes) {
+            Condition::Whole => Ok(TextState::Present(bytes)),
+            Condition::Erased => Ok(TextState::Erased),
+            Condition::Damaged => Err(JournalError::integrity(
+                name,
+                None,
+                format!("the text {digest} is neither what was written nor erased"),
+            )),
         }
-        Ok(TextState::Unknown)
     }
 
     /// Overwrites every copy of a text, durably; tells whether there was one.
@@ -110,7 +113,7 @@ impl Texts {
             let places = lock(&self.places);
             places
                 .files
-                .keys()
+                .iter()
                 .filter(|(_, to)| *to <= minimum)
                 .copied()
                 .collect()
@@ -138,7 +141,7 @@ impl Texts {
                     )
                 })
                 .collect();
-            let files: Vec<(u64, u64)> = places.files.keys().rev().copied().collect();
+            let files: Vec<(u64, u64)> = places.files.iter().rev().copied().collect();
             (live, files)
         };
         for (from, to) in files {

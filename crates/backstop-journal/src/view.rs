@@ -133,11 +133,64 @@ impl View {
         Ok(())
     }
 
+    /// Mends the older partial versions of the newest tiles and bundle: nothing has synced them, so
+    /// a power loss may have left them torn. Gives the names of those that had another content.
+    pub(crate) fn mend_partials(&self, store: &Store) -> Result<Vec<String>> {
+        let mut mended = Vec::new();
+        for level in 0..self.edge.height() {
+            let index = self
+                .edge
+                .size()
+                .checked_shr(8 * (u32::from(level) + 1))
+                .unwrap_or(0);
+            let hashes = self.edge.partial(level);
+            let tile = |width: usize| hashes.get(..width).map(encode);
+            mend_versions(store, Kind::Hashes(level), index, tile, &mut mended)?;
+        }
+        let (first, newest) = self.newest();
+        let bundle = |width: usize| {
+            let mut bytes = Vec::new();
+            let entries = newest.get(..width)?;
+            entries
+                .iter()
+                .try_for_each(|entry| bundle::push(&mut bytes, entry))?;
+            Some(bytes)
+        };
+        mend_versions(store, Kind::Entries, first / WIDTH, bundle, &mut mended)?;
+        Ok(mended)
+    }
+
     /// The newest entries, of the bundle that is not yet full, and the index of the first of them.
     pub(crate) fn newest(&self) -> (u64, Vec<&[u8]>) {
         let first = self.edge.size() / WIDTH * WIDTH;
         (first, bundle::parse(&self.bundle).unwrap_or_default())
     }
+}
+
+/// Gives every partial version the content that `content` knows for its width; removes the others.
+fn mend_versions(
+    store: &Store,
+    kind: Kind,
+    index: u64,
+    content: impl Fn(usize) -> Option<Vec<u8>>,
+    mended: &mut Vec<String>,
+) -> Result<()> {
+    let dir = Resource::full(kind, index).partials_dir();
+    for name in store.list(&dir)? {
+        let path = format!("{dir}/{name}");
+        let layout::Place::Resource(version) = layout::place(&path) else {
+            continue;
+        };
+        let width = usize::try_from(version.width).unwrap_or(usize::MAX);
+        let changed = match content(width) {
+            Some(bytes) => store.mend(&path, &bytes)?,
+            None => store.remove(&path).map(|()| true)?,
+        };
+        if changed {
+            mended.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// What has been published and is not yet known to be durable.

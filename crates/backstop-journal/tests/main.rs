@@ -1,5 +1,13 @@
 //! What a journal promises, each feature in a file of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod crash;
 mod foreign;
 mod full_disk;

@@ -26,6 +26,9 @@ use segments::Segments;
 use source::Source;
 use texts::TextCheck;
 
+/// Tells which text an entry names, if any.
+pub type TextOf<'a> = &'a dyn Fn(&[u8]) -> Option<TextDigest>;
+
 /// What else to hold a journal against.
 #[derive(Default, Clone, Copy)]
 pub struct VerifyOptions<'a> {
@@ -33,7 +36,7 @@ pub struct VerifyOptions<'a> {
     pub at_least: &'a [Vec<u8>],
     /// Which text an entry names, if any; given that, every text must belong to its entry and every
     /// entry must have its text.
-    pub text_of: Option<&'a dyn Fn(&[u8]) -> Option<TextDigest>>,
+    pub text_of: Option<TextOf<'a>>,
 }
 
 /// Verifies the log `origin` in `dir` against the key that signs its checkpoints.

@@ -10,13 +10,10 @@ use crate::{
 };
 
 use super::{
-    FindingKind, Report,
+    FindingKind, Report, TextOf,
     segments::{Segments, TextSeen},
     source::Source,
 };
-
-/// Which text an entry names.
-type TextOf<'a> = &'a dyn Fn(&[u8]) -> Option<TextDigest>;
 
 pub(super) struct TextCheck<'a> {
     text_of: Option<TextOf<'a>>,
