@@ -27,6 +27,9 @@ pub enum ProtocolError {
     /// No message of this type exists in this direction.
     #[error("invalid message type {}", shown(*.0))]
     UnknownTag(u8),
+    /// A command where only copied data may come.
+    #[error("unexpected message of type {} during COPY from stdin", shown(*.0))]
+    DuringCopy(u8),
     /// A message ends before its fields do.
     #[error("message of type {} ends in the middle of its {field}", shown(*.tag))]
     Truncated {
@@ -94,6 +97,7 @@ impl ProtocolError {
             Self::Version { .. } => "use a client that speaks protocol 3.0 or 3.2",
             Self::NotUtf8 { .. } => "set client_encoding to UTF8 in the client",
             Self::NoUser => "name a user in the connection string",
+            Self::DuringCopy(_) => "end copied data with CopyDone or CopyFail",
             Self::DuplicateParameter => "give each startup parameter once",
             _ => "check that client and server both speak PostgreSQL's protocol, version 3",
         }

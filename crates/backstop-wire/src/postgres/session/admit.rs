@@ -3,7 +3,7 @@
 //! What the server would skip is dropped here, what cannot be understood before an earlier answer has
 //! come waits. Nothing is decided about what is allowed.
 
-use super::super::backend::{Report, SqlState, write_ready};
+use super::super::backend::{Report, write_ready};
 use super::super::error::ProtocolError;
 use super::super::frontend::FrontendMessage;
 use super::super::tag::frontend as tag;
@@ -28,7 +28,7 @@ impl<M, S> Session<M, S> {
     /// What to do with a client's message, by its type.
     ///
     /// # Errors
-    /// When a message of this type has no place in a session.
+    /// When a message of this type has no place in a session, or none while data are copied in.
     #[inline]
     pub fn admit(&mut self, message: u8) -> Result<Admission, ProtocolError> {
         match message {
@@ -41,7 +41,7 @@ impl<M, S> Session<M, S> {
             return Ok(Admission::Wait);
         }
         if self.copying == Copying::In {
-            return Ok(self.admit_while_copying(message));
+            return self.admit_while_copying(message);
         }
         Ok(match self.skip {
             Skip::No => match message {
@@ -80,8 +80,8 @@ impl<M, S> Session<M, S> {
         }
     }
 
-    fn admit_while_copying(&mut self, message: u8) -> Admission {
-        match message {
+    fn admit_while_copying(&mut self, message: u8) -> Result<Admission, ProtocolError> {
+        Ok(match message {
             tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL => Admission::Judge,
             tag::FLUSH => Admission::Drop,
             tag::SYNC => {
@@ -90,26 +90,16 @@ impl<M, S> Session<M, S> {
                 self.held_sync = self.is_extended_copy();
                 Admission::Drop
             }
-            _ => {
-                self.abort_copy(message);
-                Admission::Drop
-            }
-        }
+            // The server would end the connection too. It must never see the command itself, since it
+            // may have failed the COPY already and would run it.
+            _ => return Err(ProtocolError::DuringCopy(message)),
+        })
     }
 
     fn is_extended_copy(&self) -> bool {
         self.queue
             .front()
             .is_some_and(|item| matches!(item.kind, Kind::Execute { .. }))
-    }
-
-    /// A command in the middle of copied data: the server would fail the COPY. It must never see the
-    /// command itself, since it may have failed the COPY already and would run it.
-    fn abort_copy(&mut self, message: u8) {
-        let text = format!("unexpected message type 0x{message:02X} during COPY from stdin");
-        let report = Report::error(SqlState::PROTOCOL_VIOLATION, text)
-            .hint("end the copied data with CopyDone or CopyFail before the next command");
-        self.fail_copy(report);
     }
 
     /// Ends copying in with an error of ours.

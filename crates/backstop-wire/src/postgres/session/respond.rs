@@ -11,7 +11,7 @@ use super::super::error::shown;
 use super::super::tag::backend as tag;
 use super::item::{Item, Kind};
 use super::names::pop_if;
-use super::{Barrier, Copying, Outcome, Session, Show, Skip};
+use super::{Copying, Outcome, Session, Show, Skip};
 
 /// What to do with a server's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -268,7 +268,6 @@ impl<M, S> Session<M, S> {
             self.names.skipped(item.id);
             self.tell(item.meta, Outcome::Skipped);
         }
-        self.barrier = self.barrier.filter(|barrier| *barrier != Barrier::CopyIn);
         match self.queue.front_mut() {
             None => self.skip = Skip::Server,
             // The client's Query was skipped with the refusal, so no Sync of its has come yet; ours
