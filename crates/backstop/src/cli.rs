@@ -1,0 +1,451 @@
+//! The command line: every verb, its options, and the help that people read.
+//!
+//! Must not do anything: it is data. What each verb does stands in `command/<verb>.rs`.
+
+use std::path::PathBuf;
+
+use backstop_core::scope::Scope;
+use backstop_core::target::Environment;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::duration::Span;
+
+/// The safety interlock between AI agents and production.
+///
+/// An agent works through Backstop and never holds a real credential. What is harmless passes,
+/// what could destroy waits until a person says yes with a passkey, and all of it stands in a
+/// journal that anyone can check.
+#[derive(Debug, Parser)]
+#[command(
+    name = "backstop",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done; 1 what was asked for failed; 2 usage or configuration;\n3 a verdict other than allow; 4 integrity broken.\n\nBegin with `backstop demo`, or with `backstop init`."
+)]
+pub struct Cli {
+    /// Options that every verb takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options that every verb takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options for every command")]
+pub struct Common {
+    /// The configuration file
+    #[arg(long, global = true, env = "BACKSTOP_CONFIG", value_name = "PATH", default_value = "backstop.toml")]
+    pub config: PathBuf,
+    /// Print JSON, one value a line, instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colour; NO_COLOR turns `auto` off
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Color,
+    /// Say only what was asked for, and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// When writing to a terminal and NO_COLOR is not set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Set Backstop up: configuration, keys, local CA, the first person
+    Init(Init),
+    /// Run the gate and the console
+    Serve(Serve),
+    /// Give agents access in place of credentials
+    Lease(Lease),
+    /// List the actions that wait for people
+    Holds(Holds),
+    /// Open the page on which a person approves a hold
+    Approve(Decide),
+    /// Open the page on which a person denies a hold
+    Deny(Decide),
+    /// The red button: stop one lease, or everything
+    Halt(Halt),
+    /// Ask for a halt to be lifted, which takes a passkey
+    Resume(Resume),
+    /// Let only reads pass, everywhere
+    Freeze(Freeze),
+    /// Judge statements without running them
+    Judge(Judge),
+    /// Read and verify the journal
+    Journal(Journal),
+    /// Say what is up, what waits and what is stopped
+    Status,
+    /// Check the set-up by trying it
+    Doctor(Doctor),
+    /// Show Backstop at work on a throwaway database
+    Demo(Demo),
+    /// Print the completions of a shell
+    Completions(Completions),
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Sets Backstop up: probes the database, writes a commented `backstop.toml`, keys and a local CA, \
+and enrols the first person.\n\nRun again it completes what is missing and replaces nothing; with another --target it adds one.",
+    after_help = "Examples:\n  backstop init --target prod --dsn postgresql://backstop@db.example.com/app\n  backstop init --target prod --dsn 'host=/run/postgresql dbname=app user=backstop' --environment staging\n  backstop init --origin https://backstop.example.com --certificate fullchain.pem --key privkey.pem"
+)]
+pub struct Init {
+    /// The target's name
+    #[arg(long, value_name = "NAME", requires = "dsn")]
+    pub target: Option<String>,
+    /// Where the database is, and the role that the gate logs in as (not a superuser, CREATEROLE);
+    /// the password is taken from here, PGPASSWORD, ~/.pgpass or the terminal, and sealed
+    #[arg(long, value_name = "DSN", requires = "target")]
+    pub dsn: Option<String>,
+    /// How much a mistake costs there: production, staging or development
+    #[arg(long, value_name = "NAME", default_value = "production")]
+    pub environment: Environment,
+    /// The console's address for phones and other machines; fixed from then on
+    #[arg(long, value_name = "URL")]
+    pub origin: Option<String>,
+    /// The console's certificate (PEM, with its chain), with an https --origin
+    #[arg(long, value_name = "FILE", requires = "origin")]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
+    /// Where keys, journal and store go
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where agents connect
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7432")]
+    pub gate: std::net::SocketAddr,
+    /// Where the console listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7480")]
+    pub console: std::net::SocketAddr,
+    /// The SHA-256 of the server's certificate, to pin one that no CA here knows
+    #[arg(long, value_name = "SHA256")]
+    pub pin: Option<String>,
+    /// Say yes to what is asked on the terminal, pinning excepted
+    #[arg(long)]
+    pub yes: bool,
+    /// Leave enrolling the first person to `serve`
+    #[arg(long)]
+    pub no_enrol: bool,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Runs the gate and the console until SIGTERM or Ctrl-C. SIGHUP, or a change of the configuration file, \
+reloads policies, targets and notifications without dropping a connection.",
+    after_help = "Examples:\n  backstop serve\n  backstop serve --config /etc/backstop/backstop.toml --log-format json"
+)]
+pub struct Serve {
+    /// How log lines are written to standard error
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// How long running statements may take to finish when stopping
+    #[arg(long, default_value = "10s", value_name = "TIME")]
+    pub grace: Span,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// `lease`.
+#[derive(Debug, Args)]
+pub struct Lease {
+    /// What to do with leases
+    #[command(subcommand)]
+    pub verb: LeaseVerb,
+}
+
+/// What to do with leases.
+#[derive(Debug, Subcommand)]
+pub enum LeaseVerb {
+    /// Ask for a lease; prints the agent's DSN once a person has approved it
+    Create(LeaseCreate),
+    /// List leases
+    List(LeaseList),
+    /// End a lease and its children
+    Revoke(LeaseId),
+    /// Take scopes or time from a lease
+    Narrow(LeaseNarrow),
+}
+
+/// `lease create`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Asks for a lease. A person approves exactly what is asked at the console; then the DSN for the agent is \
+printed, once: it is stored nowhere. The identical command picks up a lease that was approved meanwhile.\n\n\
+A child lease (--parent) can only be narrower than its parent and needs no approval.",
+    after_help = "Scopes are VERBS:SCHEMA.NAME, with `*` for any; verbs are read, insert, update, delete, write (those three),\ncreate, temp.\n\nExamples:\n  backstop lease create --target prod --task \"fix the rounding of invoices\" --ttl 1h --scope read --scope update:public.invoices\n  backstop lease create --parent lease_8f… --task \"only look\" --ttl 10m --scope read:public.invoices"
+)]
+pub struct LeaseCreate {
+    /// The target
+    #[arg(long, value_name = "NAME", required_unless_present = "parent")]
+    pub target: Option<String>,
+    /// Why the agent gets access
+    #[arg(long, value_name = "TEXT")]
+    pub task: String,
+    /// How long it lives, such as 30m, 1h or 1h30m
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub ttl: Span,
+    /// What it may do; can be repeated
+    #[arg(long = "scope", value_name = "SCOPE", required = true)]
+    pub scopes: Vec<Scope>,
+    /// The lease that it is narrowed from
+    #[arg(long, value_name = "LEASE", conflicts_with = "target")]
+    pub parent: Option<String>,
+    /// Print the hold and do not wait for a person
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `lease list`.
+#[derive(Debug, Args)]
+pub struct LeaseList {
+    /// Those that have ended too
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// A lease by its id.
+#[derive(Debug, Args)]
+pub struct LeaseId {
+    /// The lease
+    #[arg(value_name = "LEASE")]
+    pub lease: String,
+}
+
+/// `lease narrow`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  backstop lease narrow lease_8f… --scope read:public.invoices --ttl 10m")]
+pub struct LeaseNarrow {
+    /// The lease
+    #[arg(value_name = "LEASE")]
+    pub lease: String,
+    /// The scopes that are left; can be repeated
+    #[arg(long = "scope", value_name = "SCOPE", required_unless_present = "ttl")]
+    pub scopes: Vec<Scope>,
+    /// How long it still lives
+    #[arg(long, value_name = "TIME")]
+    pub ttl: Option<Span>,
+}
+
+/// `holds`.
+#[derive(Debug, Args)]
+pub struct Holds {
+    /// Those that were decided or ran out too
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `approve` and `deny`.
+#[derive(Debug, Args)]
+#[command(after_help = "Nothing here signs: only a person's passkey does, on the page that opens.")]
+pub struct Decide {
+    /// The hold
+    #[arg(value_name = "HOLD")]
+    pub hold: String,
+}
+
+/// `halt`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  backstop halt lease_8f… --why \"it is looping\"\n  backstop halt --all")]
+pub struct Halt {
+    /// The lease
+    #[arg(value_name = "LEASE", required_unless_present = "all")]
+    pub lease: Option<String>,
+    /// Everything
+    #[arg(long, conflicts_with = "lease")]
+    pub all: bool,
+    /// Why, for the journal and for whoever resumes
+    #[arg(long, value_name = "TEXT", default_value = "somebody pressed the red button")]
+    pub why: String,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  backstop resume lease_8f…")]
+pub struct Resume {
+    /// The lease
+    #[arg(value_name = "LEASE", required_unless_present = "all")]
+    pub lease: Option<String>,
+    /// The halt of everything
+    #[arg(long, conflicts_with = "lease")]
+    pub all: bool,
+    /// Print the hold and do not wait for a person
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `freeze`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  backstop freeze --why \"restoring a backup\"\n  backstop freeze --lift")]
+pub struct Freeze {
+    /// Why, for the journal and for whoever lifts it
+    #[arg(long, value_name = "TEXT", default_value = "somebody froze it")]
+    pub why: String,
+    /// Ask for the freeze to be lifted, which takes a passkey
+    #[arg(long, conflicts_with = "why")]
+    pub lift: bool,
+    /// With --lift: print the hold and do not wait for a person
+    #[arg(long, requires = "lift")]
+    pub no_wait: bool,
+}
+
+/// `judge`.
+#[derive(Debug, Args)]
+pub struct Judge {
+    /// The protocol
+    #[command(subcommand)]
+    pub protocol: JudgeProtocol,
+}
+
+/// What is to be judged.
+#[derive(Debug, Subcommand)]
+pub enum JudgeProtocol {
+    /// Judge SQL: NDJSON in, NDJSON out, nothing is executed
+    Postgres(JudgePostgres),
+}
+
+/// `judge postgres`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Judges SQL without running it, with the default policy (and the configuration's, if there is one), \
+a lease that covers all tables with all verbs, and PostgreSQL's stock catalogue.\n\n\
+Reads one JSON object a line from standard input, {\"id\":…,\"input\":\"SQL\"}, and answers each with one line, in order: \
+{\"id\",\"verdict\",\"effects\",\"rule\",\"reason\"}. A line that is not such an object is answered with `deny` and the rule \
+`input`, and the next one is read. The exit code is 0 when all lines were answered: verdicts are data here.\n\n\
+With --log the statements come from a server's own log instead, and only what would not have been allowed is printed, \
+then a summary; the exit code is 3 if there was any.",
+    after_help = "Examples:\n  echo '{\"id\":\"1\",\"input\":\"delete from users\"}' | backstop judge postgres\n  backstop judge postgres --environment staging --log /var/log/postgresql/postgresql-15-main.log"
+)]
+pub struct JudgePostgres {
+    /// Judge as on a target of this environment
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<Environment>,
+    /// Judge with the environment and policies of this target of the configuration
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// Replay a server's statement log (stderr, csvlog or jsonlog format)
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+/// `journal`.
+#[derive(Debug, Args)]
+pub struct Journal {
+    /// What to do with the journal
+    #[command(subcommand)]
+    pub verb: JournalVerb,
+}
+
+/// What to do with the journal.
+#[derive(Debug, Subcommand)]
+pub enum JournalVerb {
+    /// Print the newest entries
+    Tail(JournalTail),
+    /// Print one entry whole, with its text
+    Show(JournalShow),
+    /// Recompute everything, and say what does not fit; exit code 4 if anything does not
+    Verify(JournalVerify),
+    /// Build the store anew from the journal alone
+    Rebuild,
+}
+
+/// One of the two logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Log {
+    /// Leases, holds, approvals, halts, people
+    Control,
+    /// What agents did
+    Traffic,
+}
+
+/// `journal tail`.
+#[derive(Debug, Args)]
+pub struct JournalTail {
+    /// Which log
+    #[arg(long, value_enum, default_value = "control")]
+    pub log: Log,
+    /// Go on as entries come
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How many of the newest entries
+    #[arg(short = 'n', long, default_value_t = 20, value_name = "COUNT")]
+    pub lines: u64,
+}
+
+/// `journal show`.
+#[derive(Debug, Args)]
+pub struct JournalShow {
+    /// The entry's number
+    #[arg(value_name = "INDEX")]
+    pub index: u64,
+    /// Which log
+    #[arg(long, value_enum, default_value = "control")]
+    pub log: Log,
+}
+
+/// `journal verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Keep a copy of `journal/<log>/checkpoint` elsewhere: with --at-least an older journal put in place of the\nnewer one is found out.")]
+pub struct JournalVerify {
+    /// Only this log; both if not given
+    #[arg(long, value_enum)]
+    pub log: Option<Log>,
+    /// A checkpoint that the log must contain; needs --log
+    #[arg(long, value_name = "FILE", requires = "log")]
+    pub at_least: Option<PathBuf>,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Only check what is on this machine, and connect nowhere
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Shows Backstop at work on a throwaway PostgreSQL that it starts itself, with a rental company's data. \
+In act one an agent with the owner's credential wipes it; in act two the same agent works through Backstop. \
+The person is a software authenticator that exists only here and in the tests."
+)]
+pub struct Demo {
+    /// Leave the console open afterwards, for a real browser and a real passkey
+    #[arg(long)]
+    pub stay: bool,
+    /// Make the data from this seed
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  backstop completions bash > /etc/bash_completion.d/backstop")]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

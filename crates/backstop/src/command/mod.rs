@@ -1,0 +1,73 @@
+//! One file a verb; this one only finds the right one.
+
+mod completions;
+mod decide;
+mod demo;
+mod doctor;
+mod freeze;
+mod halt;
+mod holds;
+mod init;
+mod journal;
+mod judge;
+mod lease;
+mod resume;
+mod serve;
+mod status;
+mod waiting;
+
+pub(crate) use journal::verify_log;
+
+use crate::cli::{Cli, JudgeProtocol, Verb};
+use crate::config::Config;
+use crate::control::client::Client;
+use crate::failure::{Context, Outcome};
+use crate::home::Home;
+use crate::output::Output;
+
+/// Runs the verb.
+///
+/// # Errors
+/// Why it failed, with the exit code.
+pub fn run(cli: Cli, output: Output) -> Outcome {
+    let path = cli.common.config;
+    match cli.verb {
+        Verb::Init(args) => init::run(&path, args, output),
+        Verb::Serve(args) => serve::run(&path, &args, output),
+        Verb::Lease(args) => lease::run(&path, args.verb, output),
+        Verb::Holds(args) => holds::run(&path, &args, output),
+        Verb::Approve(args) => decide::run(&path, &args, "approve", output),
+        Verb::Deny(args) => decide::run(&path, &args, "deny", output),
+        Verb::Halt(args) => halt::run(&path, args, output),
+        Verb::Resume(args) => resume::run(&path, args, output),
+        Verb::Freeze(args) => freeze::run(&path, args, output),
+        Verb::Judge(args) => match args.protocol {
+            JudgeProtocol::Postgres(args) => judge::run(&path, &args, output),
+        },
+        Verb::Journal(args) => journal::run(&path, args.verb, output),
+        Verb::Status => status::run(&path, output),
+        Verb::Doctor(args) => doctor::run(&path, &args, output),
+        Verb::Demo(args) => demo::run(&args, output),
+        Verb::Completions(args) => completions::run(&args, output),
+    }
+}
+
+/// The configuration and a connection to the running `serve`.
+fn running(path: &std::path::Path) -> Outcome<(Config, Client)> {
+    let config = Config::load(path)?;
+    let client = Client::connect(&Home::at(&config.data_dir))?;
+    Ok((config, client))
+}
+
+/// A runtime for verbs that talk to servers.
+pub(crate) fn runtime(threads: usize) -> Outcome<tokio::runtime::Runtime> {
+    let mut builder = if threads > 1 {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().build().doing("cannot start the runtime")
+}

@@ -1,0 +1,65 @@
+//! `backstop serve`: runs the gate and the console until it is told to stop.
+
+use std::path::Path;
+
+use super::runtime;
+use crate::cli::Serve;
+use crate::config::Config;
+use crate::failure::{Failure, Outcome};
+use crate::output::{Output, Paint, columns};
+use crate::serve::{self, Run};
+use crate::telemetry;
+
+/// Serves.
+///
+/// # Errors
+/// When it cannot start, or could not stop in order.
+pub fn run(path: &Path, args: &Serve, output: Output) -> Outcome {
+    let config = Config::load(path)?;
+    if config.targets.is_empty() {
+        return Err(Failure::usage(format!("there is no target in `{}`", path.display())).hint("add one with `backstop init --target NAME --dsn …`"));
+    }
+    telemetry::begin(args.log_format, &output, "info");
+    runtime(config.gate.worker_threads.max(2))?.block_on(async {
+        let mut run = serve::run(config).await?;
+        output.say(&banner(&run, path, output.paint_err));
+        let ended = run.until_told().await;
+        output.say("stopping: no new connections, what runs may finish");
+        run.stop(args.grace.0).await?;
+        ended
+    })
+}
+
+/// One screen: where everything is, and what to do next.
+fn banner(run: &Run, path: &Path, paint: Paint) -> String {
+    let config = run.service.config();
+    let mut rows = vec![];
+    let mut row = |name: &str, text: String| rows.push(vec![format!("  {name}"), text]);
+    for address in run.service.gate_addresses() {
+        row("agents connect to", address);
+    }
+    row("people decide at", config.console.origin());
+    for target in &config.targets {
+        row("target", format!("{} ({}) {}", target.name, target.environment, target.dsn));
+    }
+    row("data", config.data_dir.display().to_string());
+    row("vault", serve::RECOVERABLE.to_owned());
+    let next = match run.service.invitation() {
+        Some(link) => format!(
+            "{} nobody is enrolled yet, so nothing can be approved. Open this, once, with your passkey at hand:\n  {}",
+            paint.warn("next:"),
+            paint.strong(&link)
+        ),
+        None => {
+            let first = config.targets.first().map_or("NAME", |t| t.name.as_str());
+            format!(
+                "{} give an agent access with\n  backstop lease create --config {} --target {first} --task \"…\" --ttl 1h --scope read",
+                paint.hint("next:"),
+                path.display(),
+            )
+        }
+    };
+    let only_here = config.console.origin.scheme() == "http";
+    let here = if only_here { format!("\n{}", paint.dim("  the console is for this machine only; `init --origin https://…` sets one up for phones")) } else { String::new() };
+    format!("{} {}\n{}{here}\n\n{next}\n", paint.strong("backstop"), env!("CARGO_PKG_VERSION"), columns(&rows))
+}

@@ -1,0 +1,60 @@
+//! `backstop status`: what is up, what waits, what is stopped. Exit code 1 when nothing serves.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::config::Config;
+use crate::control::client::Client;
+use crate::control::protocol::Request;
+use crate::failure::{Failure, Outcome};
+use crate::home::Home;
+use crate::output::{Output, Paint, columns, safe};
+use crate::serve::Standing;
+use crate::when;
+
+/// Prints how things stand.
+///
+/// # Errors
+/// When nothing serves.
+pub fn run(path: &Path, output: Output) -> Outcome {
+    let config = Config::load(path)?;
+    let home = Home::at(&config.data_dir);
+    home.check()?;
+    let Some(mut client) = Client::find(&home)? else {
+        if output.json {
+            output.value(&json!({ "serving": false }))?;
+        }
+        return Err(Failure::new("backstop is not running: no agent can connect").hint("start it with `backstop serve`"));
+    };
+    let standing: Standing = client.ask(&Request::Status)?;
+    output.either(&standing, |paint| shown(&standing, paint))
+}
+
+fn shown(s: &Standing, paint: Paint) -> String {
+    let mut rows = vec![];
+    let mut row = |name: &str, text: String| rows.push(vec![name.to_owned(), text]);
+    row("gate", format!("{} at {}, since {}", paint.good("serving"), s.gate.join(" "), when::stamp(s.since_ms)));
+    row("console", s.console.clone());
+    match (&s.halted, &s.frozen) {
+        (Some(why), _) => row("halted", format!("{}: {}", paint.error("everything"), safe(why))),
+        (None, Some(why)) => row("frozen", format!("{}: {}", paint.warn("only reads pass"), safe(why))),
+        (None, None) => {}
+    }
+    for t in &s.targets {
+        let up = match &t.error {
+            None => paint.good("reachable"),
+            Some(error) => format!("{} {}", paint.error("not reachable:"), safe(error)),
+        };
+        row("target", format!("{} ({}) {} {up}", t.name, t.environment, t.address));
+    }
+    row("leases", format!("{} active, {} halted", s.leases_active, s.leases_halted));
+    row("holds", if s.holds_waiting == 0 { "none wait".to_owned() } else { paint.warn(&format!("{} wait for a person: `backstop holds`", s.holds_waiting)) });
+    row("people", if s.people == 0 { paint.warn("nobody is enrolled: nothing can be approved") } else { s.people.to_string() });
+    for log in &s.journal {
+        let health = log.failure.as_ref().map_or_else(String::new, |f| format!(" {}", paint.error(&safe(f))));
+        row("journal", format!("{}: {} entries, {} signed{health}", log.log, log.entries, log.checkpoint));
+    }
+    row("vault", paint.warn(&s.recoverable));
+    columns(&rows)
+}

@@ -1,0 +1,158 @@
+//! The configuration file: read, checked whole, and turned into what the floors below take.
+//!
+//! Nothing with a wrong or unknown value starts; every error says file, line, column, what is wrong and what
+//! would be right.
+
+mod check;
+mod dsn;
+mod fault;
+mod file;
+mod password;
+pub mod template;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use backstop_core::target::Environment;
+use url::Url;
+
+use crate::failure::{Failure, Outcome};
+
+pub(crate) use check::{fingerprint, origin, target_name};
+pub(crate) use dsn::{encode, encode_path};
+pub use dsn::{Dsn, Host, Tls};
+pub use password::Pgpass;
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// Keys, journal, store and socket.
+    pub data_dir: PathBuf,
+    /// The gate.
+    pub gate: Gate,
+    /// The console.
+    pub console: Console,
+    /// The protected systems.
+    pub targets: Vec<Target>,
+    /// Policies after the default ones.
+    pub policy: String,
+    /// The files they came from.
+    pub policy_files: Vec<PathBuf>,
+    /// Bounds on holds.
+    pub limits: backstop_store::Limits,
+    /// Where people are called.
+    pub notify: crate::notify::NotifyConfig,
+}
+
+/// The gate's own settings.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// Where agents connect.
+    pub listen: Vec<SocketAddr>,
+    /// A unix socket for agents.
+    pub unix_socket: Option<PathBuf>,
+    /// Whether agents must use TLS.
+    pub require_tls: bool,
+    /// The gate's own certificate and key, instead of one by the local CA.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Names of the gate besides `localhost`, for its certificate and the agents' DSN.
+    pub hosts: Vec<String>,
+    /// Where the local CA's certificate is put for agents to read.
+    pub ca_file: PathBuf,
+    /// How long a held call waits.
+    pub pause: Duration,
+    /// Threads that do the gate's work.
+    pub worker_threads: usize,
+    /// Connections of one lease at a time.
+    pub connections_per_lease: Option<usize>,
+}
+
+/// The console's settings.
+#[derive(Debug, Clone)]
+pub struct Console {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Its name for browsers: fixed once somebody is enrolled.
+    pub origin: Url,
+    /// Certificate and key, for https.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl Console {
+    /// The origin as browsers spell it.
+    pub fn origin(&self) -> String {
+        self.origin.origin().ascii_serialization()
+    }
+
+    /// The WebAuthn relying party id: the origin's host.
+    pub fn rp_id(&self) -> String {
+        self.origin.host_str().unwrap_or("localhost").to_owned()
+    }
+
+    /// The page on which the bearer of an invitation enrols.
+    pub fn enrol_link(&self, token: &str) -> String {
+        format!("{}/enrol/{token}", self.origin())
+    }
+
+    /// The page of a hold.
+    pub fn hold_link(&self, hold: &str) -> String {
+        format!("{}/holds/{hold}", self.origin())
+    }
+}
+
+/// A protected system.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its name here.
+    pub name: String,
+    /// How much a mistake costs there.
+    pub environment: Environment,
+    /// Where it is, without the password.
+    pub dsn: Dsn,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or anything in it is wrong.
+    pub fn load(path: &Path) -> Outcome<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks `text` as if it stood in `path`.
+    ///
+    /// # Errors
+    /// When anything in it is wrong.
+    pub fn parse(path: &Path, text: &str) -> Outcome<Self> {
+        let raw: file::File = toml::from_str(text).map_err(|e| fault::of_toml(path, text, &e))?;
+        check::check(path, text, raw)
+    }
+
+    /// The target of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn target(&self, name: &str) -> Outcome<&Target> {
+        self.targets.iter().find(|t| t.name == name).ok_or_else(|| {
+            let names: Vec<String> = self.targets.iter().map(|t| format!("`{}`", t.name)).collect();
+            Failure::usage(format!("there is no target `{name}` in `{}`", self.path.display()))
+                .hint(format!("it has {}", names.join(", ")))
+        })
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let failure = Failure::usage(format!("cannot read the configuration `{}`", path.display())).because(error);
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            failure.hint("`backstop init` writes one; `--config PATH` or BACKSTOP_CONFIG names another")
+        }
+        std::io::ErrorKind::PermissionDenied => failure.hint("run as Backstop's own user"),
+        _ => failure,
+    }
+}

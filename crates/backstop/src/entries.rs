@@ -1,0 +1,158 @@
+//! Journal entries as people read them: one word, one sentence, and what they are about.
+//!
+//! Reads the bytes as they stand in the log; an entry that it does not know is shown, never left out.
+
+use backstop_core::entry::{Control, Event};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::when;
+
+/// An entry with what people look for in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// `control` or `traffic`.
+    pub log: String,
+    /// Its index in that log.
+    pub index: u64,
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+    /// The entry's word.
+    pub kind: String,
+    /// One sentence.
+    pub summary: String,
+    /// The lease it is about.
+    pub lease: Option<String>,
+    /// The target it is about.
+    pub target: Option<String>,
+    /// The hold it is about.
+    pub hold: Option<String>,
+    /// The name of its sealed text.
+    pub text: Option<String>,
+    /// The entry itself.
+    pub entry: Value,
+}
+
+impl Row {
+    /// The entry at `index` of `log`.
+    pub fn of(log: &str, index: u64, bytes: &[u8]) -> Self {
+        let entry: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+        let mut row = Self {
+            log: log.to_owned(),
+            index,
+            at_ms: entry.get("at_ms").and_then(Value::as_i64).unwrap_or(0),
+            kind: text("event").or_else(|| text("entry")).unwrap_or_else(|| "unreadable".into()),
+            summary: String::new(),
+            lease: text("lease"),
+            target: text("target"),
+            hold: text("hold"),
+            text: text("text"),
+            entry: Value::Null,
+        };
+        if log == "control" {
+            row.control(bytes);
+        } else {
+            row.summary = traffic(&entry);
+        }
+        row.entry = entry;
+        row
+    }
+
+    fn control(&mut self, bytes: &[u8]) {
+        let Ok(Control { event, .. }) = serde_json::from_slice::<Control>(bytes) else {
+            self.summary = "an entry that this version cannot read".into();
+            return;
+        };
+        if let Event::Held { hold, .. } = &event {
+            self.hold = Some(hold.id.clone());
+            self.lease.clone_from(&hold.lease);
+            self.target.clone_from(&hold.target);
+        }
+        if let Event::LeaseGranted { lease, .. } = &event {
+            self.lease = Some(lease.id.clone());
+            self.target = Some(lease.spec.target.clone());
+        }
+        self.summary = sentence(&event);
+    }
+
+    /// One line for a terminal.
+    pub fn line(&self) -> String {
+        format!("{:>6}  {}  {:<14}  {}", self.index, when::stamp(self.at_ms), self.kind, crate::output::safe(&self.summary))
+    }
+}
+
+fn sentence(event: &Event) -> String {
+    match event {
+        Event::Installed { origin, .. } => format!("Backstop was set up, its console at {origin}"),
+        Event::Started { version, policy } => format!("version {version} began to serve under policy {}", policy.short()),
+        Event::Stopped => "it stopped in order".into(),
+        Event::Enrolled { person, .. } => format!("{} was enrolled", person.name),
+        Event::PasskeyAdded { person, passkey } => format!("{person} got the passkey `{}`", passkey.label),
+        Event::RecoverySet { person, .. } => format!("{person} got a recovery code"),
+        Event::RecoveryUsed { person } => format!("{person} used their recovery code"),
+        Event::Held { hold, .. } => format!("{} waits for {}: {}", hold.summary, people(hold.people), hold.reason),
+        Event::Decided { hold, decision } => {
+            let no = decision.challenge.answer == backstop_core::approval::Answer::Deny;
+            let word = if no { "denied" } else { "approved" };
+            let why = if decision.reason.is_empty() { String::new() } else { format!(": {}", decision.reason) };
+            format!("{} {word} {hold}{why}", decision.challenge.person)
+        }
+        Event::Withdrawn { hold, why } => format!("{hold} was withdrawn: {why}"),
+        Event::Expired { hold } => format!("{hold} ran out"),
+        Event::Consumed { hold, .. } => format!("the approval of {hold} was spent"),
+        Event::LeaseGranted { lease, .. } => {
+            let scopes: Vec<String> = lease.spec.scopes.iter().map(ToString::to_string).collect();
+            format!("{} on {} for \"{}\": {}", lease.id, lease.spec.target, lease.spec.task, scopes.join(" "))
+        }
+        Event::LeaseNarrowed { lease, .. } => format!("{lease} was narrowed"),
+        Event::LeaseEnded { lease, why } => format!("{lease} ended: {why}"),
+        Event::Halted { lease, why, reads } => {
+            let what = lease.as_deref().unwrap_or("everything");
+            let how = if *reads { "only reads" } else { "stopped" };
+            format!("{what} was halted ({how}): {why}")
+        }
+        Event::Resumed { lease, .. } => format!("{} was resumed", lease.as_deref().unwrap_or("everything")),
+        Event::Frozen { why } => format!("everything was frozen: {why}"),
+        Event::Unfrozen { .. } => "the freeze was lifted".into(),
+        Event::Mismatch { lease, source, what } => {
+            format!("{} presented {what} from {source}", lease.as_deref().unwrap_or("somebody"))
+        }
+    }
+}
+
+fn people(n: u8) -> String {
+    if n == 1 { "one person".into() } else { format!("{n} people") }
+}
+
+fn traffic(entry: &Value) -> String {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+    let number = |key: &str| entry.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let action = format!("connection {} action {}", number("connection"), number("action"));
+    match text("entry") {
+        "intent" => {
+            let hold = Some(text("hold")).filter(|h| !h.is_empty()).map(|h| format!(", released by {h}"));
+            format!("{action}: {} by {} on {}: {} by `{}`{}", text("effect"), text("lease"), text("target"), text("verdict"), text("rule"), hold.unwrap_or_default())
+        }
+        "outcome" => {
+            let code = Some(text("sqlstate")).filter(|c| !c.is_empty()).map(|c| format!(" {c}"));
+            format!("{action}: {}{}", text("result"), code.unwrap_or_default())
+        }
+        _ => "an entry that this version cannot read".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_say_what_an_entry_is_about() {
+        let row = Row::of("control", 3, br#"{"at_ms":5,"event":"lease-ended","lease":"lease_a","why":"revoked"}"#);
+        assert_eq!((row.kind.as_str(), row.lease.as_deref()), ("lease-ended", Some("lease_a")));
+        assert_eq!(row.summary, "lease_a ended: revoked");
+        let row = Row::of("traffic", 1, br#"{"entry":"outcome","at_ms":5,"connection":1,"action":2,"result":"error","sqlstate":"42P01"}"#);
+        assert_eq!(row.summary, "connection 1 action 2: error 42P01");
+        assert_eq!(Row::of("control", 0, b"nonsense").kind, "unreadable");
+    }
+}

@@ -1,0 +1,3 @@
+//! What judging needs besides analysis and policy: reading servers' own logs.
+
+pub mod log;

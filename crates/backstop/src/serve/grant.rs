@@ -1,0 +1,131 @@
+//! From what was asked for to a lease and its DSN: the one place where a secret is handed out, once.
+
+use std::sync::Arc;
+
+use backstop_core::action::Ask;
+use backstop_core::lease::{Lease, LeaseSpec};
+use backstop_core::scope::Scope;
+use backstop_gates::postgres::lease_verifier;
+use backstop_store::{Granted, Opened};
+use tokio::sync::mpsc::Sender;
+
+use super::answer::{done, finish, refused};
+use super::{Doorway, Service};
+use crate::control::protocol::{Grant, LeaseAsk, Reply};
+use crate::duration::Span;
+use crate::failure::{Context, Failure, Outcome};
+
+/// The shortest and the longest life of a lease, in seconds.
+const TTL: std::ops::RangeInclusive<u64> = 10..=7 * 86_400;
+/// More scopes than a person can read are not understood by who approves them.
+const MOST_SCOPES: usize = 64;
+/// The longest task, in characters.
+const LONGEST_TASK: usize = 500;
+
+impl Service {
+    pub(super) async fn create_lease(self: &Arc<Self>, ask: LeaseAsk, told: &Sender<Reply>) -> Outcome<Reply> {
+        let spec = self.spec(&ask)?;
+        let (record, approved) = match self.open(Ask::GrantLease { spec }).await? {
+            Opened::Waiting(record) => (record, false),
+            Opened::Approved(record) => (record, true),
+        };
+        let hold = record.hold.id.clone();
+        if !approved {
+            self.tell_held(&record, told).await?;
+            if !ask.wait {
+                return done(&serde_json::Value::Null);
+            }
+            refused(&self.decided(&hold).await?)?;
+        }
+        let service = Arc::clone(self);
+        finish(async move { service.grant(&hold).await }).await
+    }
+
+    async fn grant(&self, hold: &str) -> Outcome<Reply> {
+        let granted = self.store.grant_lease(hold, self.verifier()).await.doing("cannot grant the lease")?;
+        self.hand_out(granted).await
+    }
+
+    pub(super) async fn child_lease(&self, parent: &str, task: String, ttl_seconds: u64, scopes: Vec<Scope>) -> Outcome<Reply> {
+        check(&task, ttl_seconds, &scopes)?;
+        let granted = self
+            .store
+            .child_lease(parent, task, scopes, ttl_seconds, self.verifier())
+            .await
+            .doing(format!("cannot narrow `{parent}` into a child lease"))?;
+        self.hand_out(granted).await
+    }
+
+    pub(super) async fn narrow_lease(&self, lease: &str, scopes: Option<Vec<Scope>>, ttl_seconds: Option<u64>) -> Outcome<Reply> {
+        self.store.narrow_lease(lease, scopes, ttl_seconds).await.doing(format!("cannot narrow `{lease}`"))?;
+        let record = self.store.lease(lease).ok_or_else(|| Failure::new(format!("there is no lease `{lease}`")))?;
+        // The gate holds the lease to its scopes from here on; the role at the target follows.
+        if let Err(error) = self.provision(&record.lease).await {
+            tracing::warn!(lease, %error, "the lease is narrowed, but its role at the target still has the old grants");
+        }
+        let scopes: Vec<String> = record.lease.spec.scopes.iter().map(ToString::to_string).collect();
+        done(&serde_json::json!({ "lease": lease, "scopes": scopes, "expires_ms": record.lease.expires_ms }))
+    }
+
+    async fn hand_out(&self, granted: Granted) -> Outcome<Reply> {
+        let (lease, secret) = (granted.lease, granted.secret);
+        if let Err(error) = self.provision(&lease).await {
+            // A lease without its role is of no use to anybody, and must not lie around.
+            let why = "its role could not be made at the target";
+            let ended = self.store.end_lease(&lease.id, why).await;
+            ended.doing("cannot end a lease whose role could not be made")?;
+            return Err(Failure::new(format!("the lease was ended: {why}")).because(error).hint("`backstop doctor` says what the gate's role lacks"));
+        }
+        let config = self.config();
+        let target = config.target(&lease.spec.target)?;
+        let doorway = Doorway::of(&config, &self.addresses)?;
+        done(&Grant {
+            dsn: doorway.dsn(&lease.id, secret.reveal(), &target.dsn.database),
+            target: target.name.clone(),
+            expires_ms: lease.expires_ms,
+            lease: lease.id,
+        })
+    }
+
+    /// Makes SCRAM verifiers that the gate can tell apart.
+    fn verifier(&self) -> impl FnOnce(&str) -> Result<String, String> + Send + 'static {
+        let store = self.store.clone();
+        move |secret| lease_verifier(&store, secret).ok_or_else(|| "the lease's secret cannot be derived".to_owned())
+    }
+
+    /// Makes the lease's role at its target, or brings it up to the lease.
+    async fn provision(&self, lease: &Lease) -> Result<(), String> {
+        match self.gate.read().await.as_ref() {
+            Some(gate) => gate.provision(lease).await.map_err(|e| e.to_string()),
+            None => Err("backstop is stopping".to_owned()),
+        }
+    }
+
+    fn spec(&self, ask: &LeaseAsk) -> Outcome<LeaseSpec> {
+        let config = self.config();
+        let target = config.target(&ask.target)?;
+        check(&ask.task, ask.ttl_seconds, &ask.scopes)?;
+        Ok(LeaseSpec {
+            target: target.name.clone(),
+            environment: target.environment,
+            task: ask.task.trim().to_owned(),
+            ttl_seconds: ask.ttl_seconds,
+            scopes: ask.scopes.clone(),
+            parent: None,
+        })
+    }
+}
+
+fn check(task: &str, ttl_seconds: u64, scopes: &[Scope]) -> Outcome {
+    if task.trim().is_empty() || task.chars().count() > LONGEST_TASK {
+        return Err(Failure::usage(format!("a task needs 1 to {LONGEST_TASK} characters")).hint("say in a sentence why the agent gets access"));
+    }
+    if !TTL.contains(&ttl_seconds) {
+        let show = |s: &u64| Span(std::time::Duration::from_secs(*s)).to_string();
+        return Err(Failure::usage(format!("a lease cannot live for {}", show(&ttl_seconds))).hint(format!("from {} to {}", show(TTL.start()), show(TTL.end()))));
+    }
+    if scopes.is_empty() || scopes.len() > MOST_SCOPES {
+        return Err(Failure::usage(format!("a lease needs 1 to {MOST_SCOPES} scopes")).hint("add `--scope read:public.*`, for instance"));
+    }
+    Ok(())
+}

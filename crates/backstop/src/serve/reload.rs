@@ -1,0 +1,102 @@
+//! Taking up a changed configuration without dropping a connection. A bad one is reported, and the old one kept.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
+
+use backstop_core::entry::Event;
+use backstop_core::policy::Policy;
+
+use super::{Service, assemble};
+use crate::config::Config;
+use crate::failure::{Context, Failure, Outcome};
+
+impl Service {
+    /// Reads the configuration again and takes up what can change while serving.
+    ///
+    /// # Errors
+    /// When it is not usable; nothing has changed then.
+    pub(super) async fn reload(&self) -> Outcome {
+        let old = self.config();
+        let new = Config::load(&old.path)?;
+        let policy = Arc::new(Policy::with(&new.policy).doing("the policies cannot be used")?);
+        let targets = assemble::target_configs(&new, &self.home, &self.key)?;
+        for what in fixed(&old, &new) {
+            tracing::warn!("`{what}` was changed in the configuration and takes effect at the next start");
+        }
+        if let Some(gate) = self.gate.read().await.as_ref() {
+            gate.reload(targets, Arc::clone(&policy)).await.doing("the gate keeps its old configuration")?;
+        }
+        if self.store.state().policy != Some(policy.version()) {
+            let event = Event::Started { version: env!("CARGO_PKG_VERSION").to_owned(), policy: policy.version() };
+            self.store.note(event).await.doing("the new policy was not written down")?;
+        }
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(kept(&old, new));
+        tracing::info!("the configuration was reloaded");
+        Ok(())
+    }
+
+    /// Says why a reload was refused, where an operator looks.
+    pub(super) fn reload_refused(failure: &Failure) {
+        let causes = failure.causes.join(": ");
+        let hint = failure.hint.clone().unwrap_or_default();
+        tracing::error!(causes, hint, "the changed configuration was not taken up: {}", failure.what);
+    }
+}
+
+/// What cannot change while serving and did.
+fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
+    let pairs = [
+        ("data_dir", old.data_dir != new.data_dir),
+        ("[gate]", gate(old) != gate(new)),
+        ("[console]", console(old) != console(new)),
+        ("[limits]", format!("{:?}", old.limits) != format!("{:?}", new.limits)),
+    ];
+    pairs.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
+}
+
+fn gate(config: &Config) -> String {
+    format!("{:?}", config.gate)
+}
+
+fn console(config: &Config) -> String {
+    format!("{:?}", config.console)
+}
+
+/// The new configuration with the old one's fixed parts: links and DSNs must fit what runs.
+fn kept(old: &Config, new: Config) -> Config {
+    Config {
+        data_dir: old.data_dir.clone(),
+        gate: old.gate.clone(),
+        console: old.console.clone(),
+        limits: old.limits.clone(),
+        ..new
+    }
+}
+
+/// When the configuration or a policy file of it was last written.
+pub(super) struct Watch {
+    files: Vec<PathBuf>,
+    seen: Vec<Option<SystemTime>>,
+}
+
+impl Watch {
+    /// Begins watching what `config` came from.
+    pub(super) fn of(config: &Config) -> Self {
+        let files: Vec<PathBuf> = std::iter::once(config.path.clone()).chain(config.policy_files.iter().cloned()).collect();
+        let seen = times(&files);
+        Self { files, seen }
+    }
+
+    /// Whether anything was written since the last look.
+    pub(super) fn changed(&mut self) -> bool {
+        let now = times(&self.files);
+        let changed = now != self.seen;
+        self.seen = now;
+        changed
+    }
+}
+
+fn times(files: &[PathBuf]) -> Vec<Option<SystemTime>> {
+    files.iter().map(|f| std::fs::metadata(f).and_then(|m| m.modified()).ok()).collect()
+}

@@ -1,0 +1,150 @@
+//! How things stand: what `status` prints.
+
+use std::time::Duration;
+
+use backstop_core::lease::LeaseState;
+use backstop_journal::Journal;
+use serde::{Deserialize, Serialize};
+
+use super::{Service, upstream};
+use crate::config::Target;
+use crate::home::Home;
+
+/// How long a target may take to answer before it counts as unreachable.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// What is true of every installation until there is a vault.
+pub const RECOVERABLE: &str = "no vault yet: nothing is recoverable";
+
+/// How things stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Whether the gate serves.
+    pub serving: bool,
+    /// The program's version.
+    pub version: String,
+    /// Since when it serves: Unix time in milliseconds.
+    pub since_ms: i64,
+    /// Where agents connect.
+    pub gate: Vec<String>,
+    /// The console's origin.
+    pub console: String,
+    /// The policy version.
+    pub policy: Option<String>,
+    /// The targets.
+    pub targets: Vec<TargetStanding>,
+    /// Leases that may act.
+    pub leases_active: usize,
+    /// Leases that are halted.
+    pub leases_halted: usize,
+    /// Holds that wait for people.
+    pub holds_waiting: usize,
+    /// People who can decide.
+    pub people: usize,
+    /// Why everything is halted, if it is.
+    pub halted: Option<String>,
+    /// Why only reads pass, if so.
+    pub frozen: Option<String>,
+    /// The two logs.
+    pub journal: Vec<LogStanding>,
+    /// What could be brought back.
+    pub recoverable: String,
+}
+
+/// A target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetStanding {
+    /// Its name.
+    pub name: String,
+    /// Its environment.
+    pub environment: String,
+    /// Where it is.
+    pub address: String,
+    /// Whether it can be reached with the gate's credential.
+    pub reachable: bool,
+    /// Why not.
+    pub error: Option<String>,
+}
+
+/// A log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogStanding {
+    /// `control` or `traffic`.
+    pub log: String,
+    /// Durable entries.
+    pub entries: u64,
+    /// Entries under the newest signed checkpoint.
+    pub checkpoint: u64,
+    /// The root of that checkpoint.
+    pub root: String,
+    /// Why it takes no more entries, if so.
+    pub failure: Option<String>,
+}
+
+impl Service {
+    /// How things stand.
+    pub(super) async fn standing(&self) -> Standing {
+        let config = self.config();
+        let targets = futures(&self.home, &self.key, &config.targets).await;
+        let state = self.store.state();
+        let leases = |wanted: fn(&LeaseState) -> bool| {
+            state.leases.values().filter(|r| wanted(&r.state)).count()
+        };
+        Standing {
+            serving: true,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            since_ms: self.since_ms,
+            gate: self.addresses.iter().map(ToString::to_string).collect(),
+            console: config.console.origin(),
+            policy: state.policy.map(|p| p.to_hex()),
+            targets,
+            leases_active: leases(|s| *s == LeaseState::Active),
+            leases_halted: leases(|s| matches!(s, LeaseState::Halted { .. })),
+            holds_waiting: state.holds.values().filter(|r| r.state.is_open()).count(),
+            people: state.people.len(),
+            halted: state.halted.clone(),
+            frozen: state.frozen.clone(),
+            journal: vec![log("control", &self.control), log("traffic", &self.traffic)],
+            recoverable: RECOVERABLE.to_owned(),
+        }
+    }
+}
+
+async fn futures(home: &Home, key: &backstop_store::SealKey, targets: &[Target]) -> Vec<TargetStanding> {
+    let mut all = tokio::task::JoinSet::new();
+    for (at, target) in targets.iter().cloned().enumerate() {
+        let (home, key) = (home.clone(), key.clone());
+        all.spawn(async move { (at, look(&home, &key, &target).await) });
+    }
+    let mut found = all.join_all().await;
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, standing)| standing).collect()
+}
+
+async fn look(home: &Home, key: &backstop_store::SealKey, target: &Target) -> TargetStanding {
+    let error = match upstream(home, key, target) {
+        Err(failure) => Some(failure.what),
+        Ok(upstream) => match tokio::time::timeout(PATIENCE, backstop_gates::postgres::probe(&upstream)).await {
+            Err(_) => Some(format!("it did not answer within {} seconds", PATIENCE.as_secs())),
+            Ok(Err(error)) => Some(error.to_string()),
+            Ok(Ok(_)) => None,
+        },
+    };
+    TargetStanding {
+        name: target.name.clone(),
+        environment: target.environment.to_string(),
+        address: target.dsn.to_string(),
+        reachable: error.is_none(),
+        error,
+    }
+}
+
+fn log(name: &str, journal: &Journal) -> LogStanding {
+    let checkpoint = journal.checkpoint();
+    LogStanding {
+        log: name.to_owned(),
+        entries: journal.size(),
+        checkpoint: checkpoint.size(),
+        root: checkpoint.root().to_string(),
+        failure: journal.failure().map(|e| e.to_string()),
+    }
+}
