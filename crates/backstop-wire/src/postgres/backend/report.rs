@@ -232,6 +232,13 @@ impl Report {
         self
     }
 
+    /// The same report, of another severity.
+    #[must_use]
+    pub fn severe(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
     /// What kind of error it is.
     #[must_use]
     pub fn code(&self) -> SqlState {

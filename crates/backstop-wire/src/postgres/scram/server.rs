@@ -122,6 +122,25 @@ impl Challenged {
         self.check(&proof, transcript.as_bytes())
     }
 
+    /// Whose secret made this proof, among others whose verifiers have the same salt and work: tells who is
+    /// presenting a secret under a name that is not theirs. Nothing is granted on the strength of it.
+    pub fn presenter<'v, T>(
+        &self,
+        client_final: &[u8],
+        others: impl IntoIterator<Item = (T, &'v Verifier)>,
+    ) -> Option<T> {
+        let (without_proof, proof) = text(client_final).ok()?.rsplit_once(",p=")?;
+        let proof = crypto::decode_key(proof, "proof").ok()?;
+        let transcript = format!("{},{without_proof}", self.transcript);
+        let made = |verifier: &Verifier| {
+            let signature = crypto::hmac(&verifier.stored_key, transcript.as_bytes());
+            let client_key = crypto::xor(&proof, &signature);
+            crypto::same(&crypto::sha256(&client_key), &verifier.stored_key)
+        };
+        let comparable = |v: &Verifier| v.salt == self.verifier.salt && v.iterations == self.verifier.iterations;
+        others.into_iter().find(|(_, v)| !v.doomed && comparable(v) && made(v)).map(|(who, _)| who)
+    }
+
     fn check(&self, proof: &crypto::Key, transcript: &[u8]) -> Result<Vec<u8>, ScramError> {
         let signature = crypto::hmac(&self.verifier.stored_key, transcript);
         let client_key = crypto::xor(proof, &signature);

@@ -68,6 +68,15 @@ impl Verifier {
         }
     }
 
+    /// As [`Verifier::mock`], with the salt that all real ones here share.
+    #[must_use]
+    pub fn mock_with_salt(secret: &[u8], user: &str, salt: &[u8]) -> Self {
+        Self {
+            salt: salt.to_vec(),
+            ..Self::mock(secret, user)
+        }
+    }
+
     /// PostgreSQL's spelling, as it stands in `pg_authid` and as `CREATE ROLE … PASSWORD` takes it.
     /// `None` for a user who does not exist.
     #[must_use]

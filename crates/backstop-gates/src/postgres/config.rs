@@ -1,0 +1,76 @@
+//! What the gate is told at its start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstop_core::target::Environment;
+
+use super::roles::RoleLimits;
+use super::upstream::Upstream;
+
+/// The gate's own settings.
+#[derive(Clone)]
+pub struct GateConfig {
+    /// Where to listen for TCP; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Where to listen on a Unix socket: the directory and the port in its name.
+    pub unix_socket: Option<(PathBuf, u16)>,
+    /// TLS towards agents, with the certificate it shows (DER) for channel binding.
+    pub tls: Option<(Arc<rustls::ServerConfig>, Vec<u8>)>,
+    /// Whether clients over TCP must use TLS.
+    pub require_tls: bool,
+    /// How long a held call is paused.
+    pub pause: Duration,
+    /// Threads that serve connections.
+    pub worker_threads: usize,
+    /// The console's address, without a slash at the end.
+    pub console_url: String,
+    /// Bounds.
+    pub limits: GateLimits,
+}
+
+/// What one client or lease can make the gate do (invariant 11).
+#[derive(Debug, Clone)]
+pub struct GateLimits {
+    /// The longest statement that is analysed, in bytes.
+    pub statement_bytes: u32,
+    /// Messages longer than this are passed through in pieces, in bytes.
+    pub streamed_bytes: u32,
+    /// Connections that have not authenticated yet.
+    pub greeting_connections: usize,
+    /// How long a client may take to authenticate.
+    pub greeting: Duration,
+    /// Rows that a COPY from the client may bring without asking.
+    pub copy_rows: u64,
+    /// Denials within ten minutes after which a lease is halted.
+    pub denials_before_halt: usize,
+    /// What the leases' roles are limited to, enforced by the gate as well.
+    pub role: RoleLimits,
+}
+
+impl Default for GateLimits {
+    fn default() -> Self {
+        Self {
+            statement_bytes: 1024 * 1024,
+            streamed_bytes: 64 * 1024,
+            greeting_connections: 256,
+            greeting: Duration::from_secs(20),
+            copy_rows: 1000,
+            denials_before_halt: 50,
+            role: RoleLimits::default(),
+        }
+    }
+}
+
+/// A target.
+#[derive(Debug, Clone)]
+pub struct TargetConfig {
+    /// Its name in leases.
+    pub name: String,
+    /// Its environment.
+    pub environment: Environment,
+    /// The gate's own way in.
+    pub upstream: Upstream,
+}

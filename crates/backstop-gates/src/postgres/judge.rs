@@ -1,0 +1,365 @@
+//! Judging a statement: analysis, policy, and the memory of both.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use backstop_core::digest::Digest;
+use backstop_core::effect::{Analysis, Bound, Effect, EffectKind};
+use backstop_core::lease::Lease;
+use backstop_core::policy::{Asker, Policy};
+use backstop_core::verdict::{Decision, Verdict};
+use backstop_journal::SealedText;
+use backstop_wire::sql::{
+    self, Catalog, Copy, CopyEnd, Created, Script, Session, SqlError, StatementKind,
+};
+
+use super::error::GateError;
+use super::target::Target;
+use super::traffic::TrafficLog;
+
+/// How many statements a connection remembers, and how long they may be together.
+const REMEMBERED: usize = 512;
+const REMEMBERED_BYTES: usize = 256 * 1024;
+
+/// What the meaning of a statement depends on besides its text.
+pub(crate) struct Context {
+    /// The catalogue.
+    pub(crate) catalog: Arc<Catalog>,
+    catalog_version: u64,
+    /// `search_path`, `$user` resolved.
+    pub(crate) path: Vec<String>,
+    /// What the session made.
+    pub(crate) created: Vec<Created>,
+    own: Vec<String>,
+    generation: u64,
+}
+
+/// A statement text with everything found out about it.
+pub(crate) struct Judged {
+    /// The exact text.
+    pub(crate) text: Arc<str>,
+    /// Its statements.
+    pub(crate) script: Script,
+    /// The effects of all of them.
+    pub(crate) analysis: Analysis,
+    /// The verdict on all of them.
+    pub(crate) verdict: Verdict,
+    /// Whether it must run READ WRITE.
+    pub(crate) writes: bool,
+    sealed: OnceLock<SealedText>,
+}
+
+/// The statements that a connection has judged under its current context.
+#[derive(Default)]
+pub(crate) struct Memory {
+    generation: u64,
+    bytes: usize,
+    known: HashMap<Arc<str>, Arc<Judged>>,
+}
+
+impl Context {
+    /// The context of a new session.
+    pub(crate) fn new(target: &Target, role: &str, path: Vec<String>) -> Self {
+        let (catalog_version, catalog) = target.catalogue.current();
+        Self {
+            catalog,
+            catalog_version,
+            path,
+            created: vec![],
+            own: vec![role.to_owned()],
+            generation: 1,
+        }
+    }
+
+    /// Takes up a newer catalogue, if there is one.
+    pub(crate) fn follow(&mut self, target: &Target) {
+        if target.catalogue.version() != self.catalog_version {
+            (self.catalog_version, self.catalog) = target.catalogue.current();
+            self.generation += 1;
+        }
+    }
+
+    /// What the server says of the session.
+    pub(crate) fn learn(&mut self, path: Vec<String>, created: Vec<Created>) {
+        if self.path != path || self.created != created {
+            self.path = path;
+            self.created = created;
+            self.generation += 1;
+        }
+    }
+
+    /// The session has made something.
+    pub(crate) fn add_created(&mut self, made: &[Created]) {
+        for one in made {
+            self.created.retain(|c| !c.same(one));
+            self.created.push(one.clone());
+        }
+        if !made.is_empty() {
+            self.generation += 1;
+        }
+    }
+
+    /// Changes with every change of the context.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Everything must be judged anew: the lease or the policy changed.
+    pub(crate) const fn invalidate(&mut self) {
+        self.generation += 1;
+    }
+}
+
+/// Who and what is judged by.
+#[derive(Clone, Copy)]
+pub(crate) struct Bench<'a> {
+    /// The lease.
+    pub(crate) lease: &'a Lease,
+    /// The target.
+    pub(crate) target: &'a Target,
+    /// The policy.
+    pub(crate) policy: &'a Policy,
+    /// Rows that a COPY from the client may bring: the gate counts them as they pass.
+    pub(crate) copy_rows: u64,
+}
+
+impl Memory {
+    /// The judgement of `text`, remembered or made.
+    ///
+    /// INVARIANT: the key is the exact text, and the memory is forgotten whenever the context changes.
+    pub(crate) fn judge(
+        &mut self,
+        text: &str,
+        types: &[u32],
+        context: &Context,
+        bench: Bench<'_>,
+        prepared: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Result<Arc<Judged>, SqlError> {
+        if self.generation != context.generation() {
+            self.known.clear();
+            self.bytes = 0;
+            self.generation = context.generation();
+        }
+        // With declared types the same text can mean something else; such judgements live with their statement.
+        if types.is_empty()
+            && let Some(known) = self.known.get(text)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let judged = Arc::new(judge(text, types, context, bench, prepared)?);
+        let depends_on_names = judged
+            .script
+            .statements
+            .iter()
+            .any(|s| matches!(s.kind, StatementKind::Execute { .. }));
+        if types.is_empty() && !depends_on_names {
+            self.remember(&judged);
+        }
+        Ok(judged)
+    }
+
+    fn remember(&mut self, judged: &Arc<Judged>) {
+        let size = judged.text.len();
+        if size > REMEMBERED_BYTES / 4 {
+            return;
+        }
+        if self.known.len() >= REMEMBERED || self.bytes + size > REMEMBERED_BYTES {
+            self.known.clear();
+            self.bytes = 0;
+        }
+        self.bytes += size;
+        self.known
+            .insert(Arc::clone(&judged.text), Arc::clone(judged));
+    }
+}
+
+/// Analysis and policy on one text.
+pub(crate) fn judge(
+    text: &str,
+    types: &[u32],
+    context: &Context,
+    bench: Bench<'_>,
+    prepared: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Judged, SqlError> {
+    let session = Session {
+        search_path: &context.path,
+        role: &bench.lease.id,
+        own_roles: &context.own,
+        created: &context.created,
+        prepared,
+        parameter_types: types,
+    };
+    let script = sql::analyse(text, &context.catalog, &session)?;
+    let analysis = unite(&script, bench.copy_rows);
+    let asker = Asker {
+        lease: Some(bench.lease),
+        target: &bench.target.config.name,
+        environment: bench.target.config.environment,
+    };
+    let mut verdict = bench.policy.judge(asker, &analysis);
+    if carries_credential(&script, text) {
+        verdict = foreign_credential();
+    }
+    let writes = analysis.worst() > EffectKind::Read;
+    Ok(Judged {
+        text: Arc::from(text),
+        script,
+        analysis,
+        verdict,
+        writes,
+        sealed: OnceLock::new(),
+    })
+}
+
+impl std::fmt::Debug for Judged {
+    /// Without the text, which may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Judged")
+            .field("verdict", &self.verdict)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Judged {
+    /// What the gate's own names stand for.
+    pub(crate) fn nothing() -> Self {
+        let verdict = Verdict {
+            decision: Decision::Deny,
+            rule: "reserved".into(),
+            reason: "the gate's own".into(),
+            people: 0,
+        };
+        Self {
+            text: Arc::from(""),
+            script: Script { statements: vec![] },
+            analysis: Analysis::default(),
+            verdict,
+            writes: false,
+            sealed: OnceLock::new(),
+        }
+    }
+
+    /// The text sealed for the journal, credentials taken out; sealed once.
+    pub(crate) fn sealed(&self, traffic: &TrafficLog) -> Result<&SealedText, GateError> {
+        if let Some(sealed) = self.sealed.get() {
+            return Ok(sealed);
+        }
+        let sealed = traffic.seal(&sql::redact::redact(&self.text))?;
+        Ok(self.sealed.get_or_init(|| sealed))
+    }
+
+    /// Whether it is allowed to act at once.
+    pub(crate) fn is_allowed(&self) -> bool {
+        self.verdict.decision == Decision::Allow
+    }
+
+    /// Whether one of its statements satisfies `wanted`.
+    pub(crate) fn any(&self, wanted: impl Fn(&StatementKind) -> bool) -> bool {
+        self.script.statements.iter().any(|s| wanted(&s.kind))
+    }
+
+    /// Whether a COPY from the client may be in it.
+    pub(crate) fn copies_in(&self) -> bool {
+        self.any(|k| {
+            matches!(
+                k,
+                StatementKind::Copy(Copy {
+                    from: true,
+                    end: CopyEnd::Client
+                })
+            )
+        })
+    }
+
+    /// The objects that its names resolved to, as an approval binds them.
+    pub(crate) fn objects(&self) -> Vec<String> {
+        let mut all: Vec<String> = self
+            .script
+            .statements
+            .iter()
+            .flat_map(|s| &s.relations)
+            .map(|r| format!("{} {}.{}", r.oid, r.schema, r.name))
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// The digest that names the text in an approval.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::of(self.text.as_bytes())
+    }
+
+    /// One sentence without data.
+    pub(crate) fn summary(&self) -> String {
+        let worst = self.analysis.worst();
+        let mut parts: Vec<String> = vec![];
+        for effect in self
+            .analysis
+            .effects
+            .iter()
+            .filter(|e| e.kind == worst)
+            .take(4)
+        {
+            let object = effect
+                .object
+                .as_deref()
+                .map_or_else(String::new, |o| format!(" {o}"));
+            parts.push(format!("{:?}{object}", effect.verb).to_lowercase());
+        }
+        parts.dedup();
+        if parts.is_empty() {
+            worst.to_string()
+        } else {
+            format!("{worst}: {}", parts.join(", "))
+        }
+    }
+}
+
+/// The effects of all statements, with the bound that the gate itself puts on a COPY from the client.
+fn unite(script: &Script, copy_rows: u64) -> Analysis {
+    let mut all = Analysis {
+        transactional: true,
+        ..Analysis::default()
+    };
+    for statement in &script.statements {
+        let counted = matches!(
+            statement.kind,
+            StatementKind::Copy(Copy {
+                from: true,
+                end: CopyEnd::Client
+            })
+        );
+        for effect in &statement.analysis.effects {
+            let mut effect: Effect = effect.clone();
+            if counted && effect.kind == EffectKind::Write && effect.bound == Bound::Unbounded {
+                effect.bound = Bound::Rows(copy_rows);
+            }
+            if !all.effects.contains(&effect) {
+                all.effects.push(effect);
+            }
+        }
+        all.incomplete
+            .extend(statement.analysis.incomplete.iter().cloned());
+        all.transactional &= statement.analysis.transactional;
+    }
+    all
+}
+
+/// Whether a statement hands a credential to a server of its choosing: somebody else's key in the agent's hand.
+fn carries_credential(script: &Script, text: &str) -> bool {
+    let escapes = script
+        .statements
+        .iter()
+        .any(|s| s.analysis.worst() >= EffectKind::Admin);
+    escapes && super::credential::is_in(text)
+}
+
+fn foreign_credential() -> Verdict {
+    Verdict {
+        decision: Decision::Halt,
+        rule: "foreign-credential".into(),
+        reason: "the statement presents a credential that is not the lease's".into(),
+        people: 0,
+    }
+}

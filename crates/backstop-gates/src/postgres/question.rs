@@ -1,0 +1,82 @@
+//! The gate's own questions, on its own connection: simple queries with text answers.
+//!
+//! Names lie, so every question qualifies its names, and the connection's `search_path` is empty.
+
+use backstop_wire::postgres::backend::DataRow;
+use backstop_wire::postgres::frontend::FrontendMessage;
+use backstop_wire::postgres::tag::backend as tag;
+use bytes::BytesMut;
+
+use super::error::{GateError, ServerError};
+use super::upstream::ServerConnection;
+
+/// One row: each column as text, `None` for NULL.
+pub(crate) type Row = Vec<Option<String>>;
+
+/// Settings for a connection that asks the gate's own questions.
+pub(crate) fn settings() -> Vec<(String, String)> {
+    [
+        ("search_path", ""),
+        ("application_name", "backstop"),
+        ("client_encoding", "UTF8"),
+        ("standard_conforming_strings", "on"),
+        ("statement_timeout", "15000"),
+        ("lock_timeout", "3000"),
+        ("idle_in_transaction_session_timeout", "30000"),
+        ("DateStyle", "ISO"),
+        ("extra_float_digits", "1"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
+impl ServerConnection {
+    /// Runs `sql` and gives back all rows of all its statements.
+    pub(crate) async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, GateError> {
+        let mut out = BytesMut::new();
+        FrontendMessage::Query(sql)
+            .write(&mut out)
+            .map_err(|_| GateError::Config("a question of the gate's has a NUL in it".into()))?;
+        self.send(&out).await?;
+        let mut rows = vec![];
+        let mut failed = None;
+        loop {
+            let (message, body) = self.message().await?;
+            match message {
+                tag::DATA_ROW => rows.push(row(&body)?),
+                tag::ERROR_RESPONSE => failed = Some(ServerError::of(&body)),
+                tag::READY_FOR_QUERY => break,
+                _ => {}
+            }
+        }
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(rows),
+        }
+    }
+
+    /// Runs `sql` for what it does.
+    pub(crate) async fn tell(&mut self, sql: &str) -> Result<(), GateError> {
+        self.ask(sql).await.map(drop)
+    }
+}
+
+fn row(body: &[u8]) -> Result<Row, GateError> {
+    let row = DataRow::parse(body).map_err(|e| GateError::Protocol(e.to_string()))?;
+    Ok(row
+        .values()
+        .map(|v| v.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+        .collect())
+}
+
+/// A string as a literal, whatever it holds.
+pub(crate) fn literal(text: &str) -> String {
+    // Doubled quotes are enough with standard_conforming_strings on, which the connection pins.
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A name as an identifier, whatever it holds.
+pub(crate) fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
