@@ -174,7 +174,7 @@ impl<'a> Walk<'a> {
         let mut seen = false;
         for operator in all {
             if &*operator.schema == "pg_catalog" {
-                seen = true;
+                seen |= schema.is_none();
                 continue;
             }
             let in_sight = match schema {

@@ -148,10 +148,15 @@ impl<'a> Walk<'a> {
             return (EffectKind::Destroy, Bound::Unbounded);
         };
         let cursor = matches!(names::kind(condition), Some(NodeEnum::CurrentOfExpr(_)));
-        let before = self.columns_met;
+        let outer = self.owners_met.replace(Vec::new());
         self.expr(condition);
-        // A condition that looks at no column holds for all rows or for none.
-        let blind = self.columns_met == before && !cursor;
+        let owners = std::mem::replace(&mut self.owners_met, outer).unwrap_or_default();
+        // A condition that looks at no column of the target holds for all of its rows or for none.
+        let name = names::alias_or_name(range);
+        let looks = owners
+            .iter()
+            .any(|owner| owner.as_deref().is_none_or(|owner| owner == name));
+        let blind = !looks && !cursor;
         if blind || bounds::always_true(condition) {
             return (EffectKind::Destroy, Bound::Unbounded);
         }

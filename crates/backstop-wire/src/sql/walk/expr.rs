@@ -398,6 +398,13 @@ impl Walk<'_> {
 
     fn column(&mut self, column: &ColumnRef) {
         self.columns_met += 1;
+        if let Some(owners) = &mut self.owners_met {
+            let parts = names::parts(&column.fields);
+            owners.push(match parts.as_slice() {
+                [.., owner, _] => Some((*owner).to_owned()),
+                _ => None,
+            });
+        }
         let star = column
             .fields
             .iter()

@@ -63,6 +63,8 @@ pub(crate) struct Walk<'a> {
     guarded: Vec<Guarded>,
     /// How many columns have been met.
     columns_met: usize,
+    /// The relations that the columns met belong to, while a condition is looked at; none for a bare column.
+    owners_met: Option<Vec<Option<String>>>,
     /// Whether a call met may give many rows.
     set_met: bool,
     /// The statement is planned, not run (EXPLAIN): only what the planner itself evaluates counts.
@@ -93,6 +95,7 @@ impl<'a> Walk<'a> {
             ctes: Vec::new(),
             guarded: Vec::new(),
             columns_met: 0,
+            owners_met: None,
             set_met: false,
             planned_only: false,
             marks: Vec::new(),
