@@ -60,6 +60,12 @@
     });
   };
 
+  // Loading the page again would cut off where somebody is just going.
+  const leave = () => document.body.setAttribute("data-busy", "");
+  addEventListener("submit", (event) => { if (!event.target.dataset.ceremony) leave(); });
+  addEventListener("click", (event) => { if (event.target.closest?.("a[href]") && !event.metaKey && !event.ctrlKey) leave(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
   // A hidden page keeps no connection open: browsers allow only six to one host.
   let missed = false;
   document.addEventListener("visibilitychange", () => {

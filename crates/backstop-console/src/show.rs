@@ -54,6 +54,15 @@ pub(crate) fn sql(text: &str, destructive: &[(usize, usize)]) -> Vec<Piece> {
     pieces.done
 }
 
+/// Names of objects, and sentences made of them: every letter beyond ASCII is marked.
+pub(crate) fn names(text: &str) -> Vec<Piece> {
+    let mut pieces = Pieces::default();
+    for c in text.chars() {
+        pieces.push(c, kind(c, true), false);
+    }
+    pieces.done
+}
+
 /// Any other text: only what is invisible or reorders is marked.
 pub(crate) fn plain(text: &str) -> Vec<Piece> {
     let mut pieces = Pieces::default();
@@ -305,6 +314,7 @@ mod tests {
     #[test]
     fn other_text_is_only_freed_of_the_invisible() {
         assert_eq!(spelled(&plain("Jürgen\u{202e}x")), "Jürgen{U+202E}x");
+        assert_eq!(spelled(&names("it's p\u{430}y")), "it's p<\u{430}=U+0430>y");
         assert!(has_marks(&plain("a\u{200b}")) && !has_marks(&plain("ä b\nc")));
     }
 }

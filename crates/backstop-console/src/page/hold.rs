@@ -145,7 +145,7 @@ pub(crate) async fn invited(
     console.store().invitation(&token)?;
     let link = format!("{}/enrol/{token}", console.origin());
     render(&Invited {
-        frame: Frame::of(&console, &who, "people", "Invitation"),
+        frame: Frame::of(&console, &who, "invited", "Invitation"),
         link,
     })
 }

@@ -108,7 +108,7 @@ pub(crate) fn view(console: &Console, record: &HoldRecord, person: &str) -> View
     View {
         id: hold.id.clone(),
         digest: hold.digest.to_hex(),
-        summary: show::plain(&hold.summary),
+        summary: show::names(&hold.summary),
         question: question(&hold.ask),
         state: if record.state.is_open() && !open {
             "expired"
@@ -127,7 +127,7 @@ pub(crate) fn view(console: &Console, record: &HoldRecord, person: &str) -> View
         worst: worst.word(),
         text: text_view(text, matches!(hold.ask, Ask::Sql { .. })),
         effects: effects(hold),
-        incomplete: hold.incomplete.iter().map(|why| show::plain(why)).collect(),
+        incomplete: hold.incomplete.iter().map(|why| show::names(why)).collect(),
         binding: binding(&hold.ask),
         rule: hold.rule.clone(),
         reason: hold.reason.clone(),
@@ -224,24 +224,29 @@ fn effects(hold: &Hold) -> Vec<EffectView> {
 }
 
 fn effect_view(effect: &Effect) -> EffectView {
+    let reads = effect.kind == EffectKind::Read;
     EffectView {
         kind: effect.kind.word(),
         what: format!("{:?}", effect.verb).to_uppercase(),
         object: effect
             .object
             .as_deref()
-            .map(|object| show::sql(object, &[]))
+            .map(show::names)
             .unwrap_or_default(),
-        rows: words::rows(effect.bound),
-        back: if effect.reversible {
-            "can be undone"
+        rows: if reads {
+            "–".to_owned()
         } else {
-            "cannot be undone"
+            words::rows(effect.bound)
+        },
+        back: match effect.reversible {
+            _ if reads => "nothing to undo",
+            true => "can be undone",
+            false => "cannot be undone",
         },
         because: effect
             .because
             .as_deref()
-            .map(show::plain)
+            .map(show::names)
             .unwrap_or_default(),
     }
 }
@@ -251,12 +256,12 @@ fn binding(ask: &Ask) -> Option<BindingView> {
         return None;
     };
     Some(BindingView {
-        role: show::sql(&binding.role, &[]),
-        search_path: show::sql(&binding.search_path.join(", "), &[]),
+        role: show::names(&binding.role),
+        search_path: show::names(&binding.search_path.join(", ")),
         objects: binding
             .objects
             .iter()
-            .map(|object| show::sql(object, &[]))
+            .map(|object| show::names(object))
             .collect(),
     })
 }

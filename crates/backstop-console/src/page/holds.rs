@@ -94,7 +94,7 @@ pub(crate) fn row(console: &Console, record: &HoldRecord) -> Row {
         .unwrap_or(EffectKind::Read);
     Row {
         id: hold.id.clone(),
-        summary: show::plain(&hold.summary),
+        summary: show::names(&hold.summary),
         worst: worst.word(),
         state: record.state.word(),
         outcome: words::outcome(&record.state, name, now_ms),
