@@ -80,7 +80,7 @@ fn accepts_and_rejects(verifier: Verifier) {
             "{name} is not in {there:?}"
         );
         let len = fs::metadata(place.log().join(name)).unwrap().len();
-        for at in [0, 1, len / 3, len / 2, len - 2, len - 1] {
+        for at in [1, len / 2, len - 2] {
             let flipped = tempfile::tempdir().unwrap();
             copy(&place.log(), flipped.path());
             let path = flipped.path().join(name);
