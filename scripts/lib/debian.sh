@@ -21,7 +21,8 @@ want_postgres() {
 
 want_psql() { have psql || want postgresql-client-15; }
 
-want_browser() { have chromium || want chromium; }
+# Without a font, screenshots are full of boxes.
+want_browser() { have chromium || want chromium fonts-dejavu-core; }
 
 want_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ] || want pgbouncer; }
 
@@ -39,6 +40,8 @@ install_wanted() {
     [ ${#WANTED[@]} -gt 0 ] || return 0
     have apt-get || fail "missing: ${WANTED[*]}" \
         "this is not Debian; install their counterparts with your own package manager"
+    # Two parts may want the same package.
+    mapfile -t WANTED < <(printf '%s\n' "${WANTED[@]}" | sort -u)
     say "installing from Debian: ${WANTED[*]}"
     as_root apt-get update -q >&2 || fail "apt-get update failed" "read its message above"
     as_root env DEBIAN_FRONTEND=noninteractive \

@@ -33,13 +33,15 @@ const PROGRAMS: [&str; 3] = [
 ];
 
 /// No sign-in, no updates, no field trials: no traffic of its own.
-const FLAGS: [&str; 14] = [
+const FLAGS: [&str; 16] = [
     "--headless=new",
     "--remote-debugging-port=0",
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-quic",
     "--disable-background-networking",
+    "--disable-breakpad",
+    "--disable-crash-reporter",
     "--disable-component-update",
     "--disable-default-apps",
     "--disable-extensions",

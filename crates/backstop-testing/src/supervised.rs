@@ -5,11 +5,13 @@
 //! stops the server and removes its folder. It must not be put into the test's
 //! process group: what kills the group would kill the one that cleans up.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -32,8 +34,16 @@ kill -s "$last" "$server" 2>/dev/null
 wait "$server"
 segment=$(sed -n 7p "$folder/data/postmaster.pid" 2>/dev/null | awk '{ print $2 }')
 [ -z "$segment" ] || ipcrm -m "$segment" 2>/dev/null
-rm -rf "$folder"
+# Helpers of the server may outlive it for a moment and write into the folder.
+for _ in 1 2 3 4 5; do
+    rm -rf "$folder" 2>/dev/null
+    [ -e "$folder" ] || exit
+    sleep 0.2
+done
 "#;
+
+/// How long the server's helpers may outlive it.
+const STRAGGLERS: Duration = Duration::from_secs(5);
 
 /// What to run and how to end it.
 pub(crate) struct Plan<'a> {
@@ -111,9 +121,30 @@ impl Drop for Supervised {
             return; // stopped already, by `stop_with`
         }
         let _ = self.shell.wait();
+        // Chromium's helpers end a little later than Chromium.
+        let deadline = Instant::now() + STRAGGLERS;
+        while group_lives(self.shell.id()) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
         // The supervisor cannot remove what root put there: the log.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Whether a process group has members: the shell leads one, and all it started is in it.
+fn group_lives(group: u32) -> bool {
+    let group = group.to_string();
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| {
+            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            // After the name, which may hold anything, come state, parent and group.
+            stat.rsplit_once(") ")
+                .and_then(|(_, rest)| rest.split(' ').nth(2))
+                .is_some_and(|found| found == group)
+        })
 }
 
 fn append_to(path: &Path) -> Result<File> {
