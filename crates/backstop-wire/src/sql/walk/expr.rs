@@ -427,9 +427,7 @@ impl Walk<'_> {
         for node in nodes {
             match names::kind(node) {
                 Some(NodeEnum::String(name)) => {
-                    if name.sval == "subconninfo" {
-                        self.guarded_column(&["subconninfo"], false);
-                    }
+                    self.guarded_field(&name.sval);
                     self.attribute(&name.sval);
                 }
                 Some(NodeEnum::AStar(_)) => self.guarded_column(&[], true),

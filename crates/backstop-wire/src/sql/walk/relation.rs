@@ -52,11 +52,16 @@ impl Target<'_> {
 /// Relations that hand out credentials, whatever is selected from them.
 const CREDENTIALS: &[&str] = &[
     "pg_authid",
-    "pg_shadow",
-    "pg_user_mapping",
-    "pg_user_mappings",
-    "pg_hba_file_rules",
     "pg_file_settings",
+    "pg_hba_file_rules",
+    "pg_shadow",
+];
+
+/// Relations of which one column does.
+const CREDENTIAL_COLUMNS: &[(&str, &str)] = &[
+    ("pg_subscription", "subconninfo"),
+    ("pg_user_mapping", "umoptions"),
+    ("pg_user_mappings", "umoptions"),
 ];
 
 /// Views of `information_schema` that do.
@@ -372,18 +377,28 @@ impl<'a> Walk<'a> {
             "information_schema" => CREDENTIAL_VIEWS.contains(&target.name.as_str()),
             _ => false,
         };
-        let renamed = range
+        if reveals {
+            self.reveal(target.object(), "holds credentials");
+            return;
+        }
+        let guarded = CREDENTIAL_COLUMNS
+            .iter()
+            .find(|(name, _)| *name == target.name);
+        let Some((_, column)) = guarded.filter(|_| target.schema == "pg_catalog") else {
+            return;
+        };
+        if range
             .alias
             .as_ref()
-            .is_some_and(|alias| !alias.colnames.is_empty());
-        if reveals || (target.schema == "pg_catalog" && target.name == "pg_subscription" && renamed)
+            .is_some_and(|alias| !alias.colnames.is_empty())
         {
+            // Its columns go by other names here.
             self.reveal(target.object(), "holds credentials");
-        } else if target.schema == "pg_catalog" && target.name == "pg_subscription" {
+        } else {
             self.guarded.push(Guarded {
                 alias: names::alias_or_name(range).to_owned(),
                 relation: target.object(),
-                column: "subconninfo",
+                column,
             });
         }
     }
@@ -392,6 +407,14 @@ impl<'a> Walk<'a> {
         let mut effect = Effect::new(EffectKind::Reveal, Verb::Read, object).because(why);
         effect.system = true;
         self.found.effect(effect);
+    }
+
+    /// A field that is taken out of a row.
+    pub(crate) fn guarded_field(&mut self, name: &str) {
+        if let Some(guarded) = self.guarded.iter().find(|guarded| guarded.column == name) {
+            let object = guarded.relation.clone();
+            self.reveal(object, "holds credentials");
+        }
     }
 
     /// A column that a query names: it may be a guarded one, or a whole row that has one.

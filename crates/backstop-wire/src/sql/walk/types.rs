@@ -3,7 +3,7 @@
 
 use pg_query::protobuf::TypeName;
 
-use super::super::catalog::{Relation, Type};
+use super::super::catalog::{Cast, Relation, Type};
 use super::super::{names, quote};
 use super::Walk;
 
@@ -142,14 +142,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A user's cast from or to a type runs whenever PostgreSQL finds it fitting.
+    /// A user's cast to a type that is named runs when it is; one from it only if it is implicit.
     fn casts_touching(&mut self, oid: u32, printed: &str) {
         let catalog = self.catalog;
-        for cast in catalog
-            .casts()
-            .iter()
-            .filter(|cast| cast.function != 0 && (cast.source == oid || cast.target == oid))
-        {
+        let touches = |cast: &&Cast| {
+            cast.function != 0
+                && (cast.target == oid || (cast.source == oid && cast.context != 'e'))
+        };
+        for cast in catalog.casts().iter().filter(touches) {
             if let Some(function) = catalog.function(cast.function)
                 && !self.harmless_behind(function)
             {
