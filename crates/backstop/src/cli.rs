@@ -37,13 +37,25 @@ pub struct Cli {
 #[command(next_help_heading = "Options for every command")]
 pub struct Common {
     /// The configuration file
-    #[arg(long, global = true, env = "BACKSTOP_CONFIG", value_name = "PATH", default_value = "backstop.toml")]
+    #[arg(
+        long,
+        global = true,
+        env = "BACKSTOP_CONFIG",
+        value_name = "PATH",
+        default_value = "backstop.toml"
+    )]
     pub config: PathBuf,
     /// Print JSON, one value a line, instead of text
     #[arg(long, global = true)]
     pub json: bool,
     /// When to use colour; NO_COLOR turns `auto` off
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
     pub color: Color,
     /// Say only what was asked for, and errors
     #[arg(short, long, global = true)]
@@ -236,7 +248,9 @@ pub struct LeaseId {
 
 /// `lease narrow`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  backstop lease narrow lease_8f… --scope read:public.invoices --ttl 10m")]
+#[command(
+    after_help = "Example:\n  backstop lease narrow lease_8f… --scope read:public.invoices --ttl 10m"
+)]
 pub struct LeaseNarrow {
     /// The lease
     #[arg(value_name = "LEASE")]
@@ -268,7 +282,9 @@ pub struct Decide {
 
 /// `halt`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  backstop halt lease_8f… --why \"it is looping\"\n  backstop halt --all")]
+#[command(
+    after_help = "Examples:\n  backstop halt lease_8f… --why \"it is looping\"\n  backstop halt --all"
+)]
 pub struct Halt {
     /// The lease
     #[arg(value_name = "LEASE", required_unless_present = "all")]
@@ -277,7 +293,11 @@ pub struct Halt {
     #[arg(long, conflicts_with = "lease")]
     pub all: bool,
     /// Why, for the journal and for whoever resumes
-    #[arg(long, value_name = "TEXT", default_value = "somebody pressed the red button")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "somebody pressed the red button"
+    )]
     pub why: String,
 }
 
@@ -298,7 +318,9 @@ pub struct Resume {
 
 /// `freeze`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  backstop freeze --why \"restoring a backup\"\n  backstop freeze --lift")]
+#[command(
+    after_help = "Examples:\n  backstop freeze --why \"restoring a backup\"\n  backstop freeze --lift"
+)]
 pub struct Freeze {
     /// Why, for the journal and for whoever lifts it
     #[arg(long, value_name = "TEXT", default_value = "somebody froze it")]
@@ -407,7 +429,9 @@ pub struct JournalShow {
 
 /// `journal verify`.
 #[derive(Debug, Args)]
-#[command(after_help = "Keep a copy of `journal/<log>/checkpoint` elsewhere: with --at-least an older journal put in place of the\nnewer one is found out.")]
+#[command(
+    after_help = "Keep a copy of `journal/<log>/checkpoint` elsewhere: with --at-least an older journal put in place of the\nnewer one is found out."
+)]
 pub struct JournalVerify {
     /// Only this log; both if not given
     #[arg(long, value_enum)]

@@ -32,14 +32,20 @@ impl FromStr for Span {
             return Err(bad(text));
         }
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(|| bad(text))?;
+            let digits = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .ok_or_else(|| bad(text))?;
             let (number, after) = rest.split_at_checked(digits).ok_or_else(|| bad(text))?;
-            let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+            let letters = after
+                .find(|c: char| !c.is_ascii_alphabetic())
+                .unwrap_or(after.len());
             let (unit, after) = after.split_at_checked(letters).ok_or_else(|| bad(text))?;
             let number: u64 = number.parse().map_err(|_| bad(text))?;
             let one = unit_of(unit).ok_or_else(|| bad(text))?;
             let part = u32::try_from(number).ok().and_then(|n| one.checked_mul(n));
-            total = part.and_then(|p| total.checked_add(p)).ok_or_else(|| bad(text))?;
+            total = part
+                .and_then(|p| total.checked_add(p))
+                .ok_or_else(|| bad(text))?;
             rest = after.trim_start();
         }
         Ok(Self(total))
@@ -59,7 +65,9 @@ fn unit_of(unit: &str) -> Option<Duration> {
 }
 
 fn bad(text: &str) -> String {
-    format!("`{text}` is not a time; hint: write a number with ms, s, m, h or d, as in `45s` or `1h30m`")
+    format!(
+        "`{text}` is not a time; hint: write a number with ms, s, m, h or d, as in `45s` or `1h30m`"
+    )
 }
 
 impl fmt::Display for Span {
@@ -80,7 +88,9 @@ impl fmt::Display for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -97,7 +107,11 @@ mod tests {
             ("2d 1h", 176_400, "2d1h"),
         ] {
             let span: Span = text.parse().unwrap();
-            assert_eq!((span.seconds(), span.to_string().as_str()), (seconds, printed), "{text}");
+            assert_eq!(
+                (span.seconds(), span.to_string().as_str()),
+                (seconds, printed),
+                "{text}"
+            );
         }
         assert_eq!("250ms".parse::<Span>().unwrap().millis(), 250);
     }
@@ -105,7 +119,10 @@ mod tests {
     #[test]
     fn what_is_not_a_span_is_refused_with_a_hint() {
         for text in ["", "1", "h", "1x", "-1s", "99999999999d", "1h foo"] {
-            assert!(text.parse::<Span>().unwrap_err().contains("hint:"), "{text}");
+            assert!(
+                text.parse::<Span>().unwrap_err().contains("hint:"),
+                "{text}"
+            );
         }
     }
 }

@@ -42,7 +42,9 @@ impl Row {
             log: log.to_owned(),
             index,
             at_ms: entry.get("at_ms").and_then(Value::as_i64).unwrap_or(0),
-            kind: text("event").or_else(|| text("entry")).unwrap_or_else(|| "unreadable".into()),
+            kind: text("event")
+                .or_else(|| text("entry"))
+                .unwrap_or_else(|| "unreadable".into()),
             summary: String::new(),
             lease: text("lease"),
             target: text("target"),
@@ -78,24 +80,44 @@ impl Row {
 
     /// One line for a terminal.
     pub fn line(&self) -> String {
-        format!("{:>6}  {}  {:<14}  {}", self.index, when::stamp(self.at_ms), self.kind, crate::output::safe(&self.summary))
+        format!(
+            "{:>6}  {}  {:<14}  {}",
+            self.index,
+            when::stamp(self.at_ms),
+            self.kind,
+            crate::output::safe(&self.summary)
+        )
     }
 }
 
 fn sentence(event: &Event) -> String {
     match event {
         Event::Installed { origin, .. } => format!("Backstop was set up, its console at {origin}"),
-        Event::Started { version, policy } => format!("version {version} began to serve under policy {}", policy.short()),
+        Event::Started { version, policy } => format!(
+            "version {version} began to serve under policy {}",
+            policy.short()
+        ),
         Event::Stopped => "it stopped in order".into(),
         Event::Enrolled { person, .. } => format!("{} was enrolled", person.name),
-        Event::PasskeyAdded { person, passkey } => format!("{person} got the passkey `{}`", passkey.label),
+        Event::PasskeyAdded { person, passkey } => {
+            format!("{person} got the passkey `{}`", passkey.label)
+        }
         Event::RecoverySet { person, .. } => format!("{person} got a recovery code"),
         Event::RecoveryUsed { person } => format!("{person} used their recovery code"),
-        Event::Held { hold, .. } => format!("{} waits for {}: {}", hold.summary, people(hold.people), hold.reason),
+        Event::Held { hold, .. } => format!(
+            "{} waits for {}: {}",
+            hold.summary,
+            people(hold.people),
+            hold.reason
+        ),
         Event::Decided { hold, decision } => {
             let no = decision.challenge.answer == backstop_core::approval::Answer::Deny;
             let word = if no { "denied" } else { "approved" };
-            let why = if decision.reason.is_empty() { String::new() } else { format!(": {}", decision.reason) };
+            let why = if decision.reason.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", decision.reason)
+            };
             format!("{} {word} {hold}{why}", decision.challenge.person)
         }
         Event::Withdrawn { hold, why } => format!("{hold} was withdrawn: {why}"),
@@ -103,7 +125,13 @@ fn sentence(event: &Event) -> String {
         Event::Consumed { hold, .. } => format!("the approval of {hold} was spent"),
         Event::LeaseGranted { lease, .. } => {
             let scopes: Vec<String> = lease.spec.scopes.iter().map(ToString::to_string).collect();
-            format!("{} on {} for \"{}\": {}", lease.id, lease.spec.target, lease.spec.task, scopes.join(" "))
+            format!(
+                "{} on {} for \"{}\": {}",
+                lease.id,
+                lease.spec.target,
+                lease.spec.task,
+                scopes.join(" ")
+            )
         }
         Event::LeaseNarrowed { lease, .. } => format!("{lease} was narrowed"),
         Event::LeaseEnded { lease, why } => format!("{lease} ended: {why}"),
@@ -112,30 +140,59 @@ fn sentence(event: &Event) -> String {
             let how = if *reads { "only reads" } else { "stopped" };
             format!("{what} was halted ({how}): {why}")
         }
-        Event::Resumed { lease, .. } => format!("{} was resumed", lease.as_deref().unwrap_or("everything")),
+        Event::Resumed { lease, .. } => {
+            format!("{} was resumed", lease.as_deref().unwrap_or("everything"))
+        }
         Event::Frozen { why } => format!("everything was frozen: {why}"),
         Event::Unfrozen { .. } => "the freeze was lifted".into(),
-        Event::Mismatch { lease, source, what } => {
-            format!("{} presented {what} from {source}", lease.as_deref().unwrap_or("somebody"))
+        Event::Mismatch {
+            lease,
+            source,
+            what,
+        } => {
+            format!(
+                "{} presented {what} from {source}",
+                lease.as_deref().unwrap_or("somebody")
+            )
         }
     }
 }
 
 fn people(n: u8) -> String {
-    if n == 1 { "one person".into() } else { format!("{n} people") }
+    if n == 1 {
+        "one person".into()
+    } else {
+        format!("{n} people")
+    }
 }
 
 fn traffic(entry: &Value) -> String {
     let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
     let number = |key: &str| entry.get(key).and_then(Value::as_u64).unwrap_or_default();
-    let action = format!("connection {} action {}", number("connection"), number("action"));
+    let action = format!(
+        "connection {} action {}",
+        number("connection"),
+        number("action")
+    );
     match text("entry") {
         "intent" => {
-            let hold = Some(text("hold")).filter(|h| !h.is_empty()).map(|h| format!(", released by {h}"));
-            format!("{action}: {} by {} on {}: {} by `{}`{}", text("effect"), text("lease"), text("target"), text("verdict"), text("rule"), hold.unwrap_or_default())
+            let hold = Some(text("hold"))
+                .filter(|h| !h.is_empty())
+                .map(|h| format!(", released by {h}"));
+            format!(
+                "{action}: {} by {} on {}: {} by `{}`{}",
+                text("effect"),
+                text("lease"),
+                text("target"),
+                text("verdict"),
+                text("rule"),
+                hold.unwrap_or_default()
+            )
         }
         "outcome" => {
-            let code = Some(text("sqlstate")).filter(|c| !c.is_empty()).map(|c| format!(" {c}"));
+            let code = Some(text("sqlstate"))
+                .filter(|c| !c.is_empty())
+                .map(|c| format!(" {c}"));
             format!("{action}: {}{}", text("result"), code.unwrap_or_default())
         }
         _ => "an entry that this version cannot read".into(),
@@ -148,8 +205,15 @@ mod tests {
 
     #[test]
     fn rows_say_what_an_entry_is_about() {
-        let row = Row::of("control", 3, br#"{"at_ms":5,"event":"lease-ended","lease":"lease_a","why":"revoked"}"#);
-        assert_eq!((row.kind.as_str(), row.lease.as_deref()), ("lease-ended", Some("lease_a")));
+        let row = Row::of(
+            "control",
+            3,
+            br#"{"at_ms":5,"event":"lease-ended","lease":"lease_a","why":"revoked"}"#,
+        );
+        assert_eq!(
+            (row.kind.as_str(), row.lease.as_deref()),
+            ("lease-ended", Some("lease_a"))
+        );
         assert_eq!(row.summary, "lease_a ended: revoked");
         let row = Row::of("traffic", 1, br#"{"entry":"outcome","at_ms":5,"connection":1,"action":2,"result":"error","sqlstate":"42P01"}"#);
         assert_eq!(row.summary, "connection 1 action 2: error 42P01");

@@ -1,8 +1,3 @@
 //! Where people are called, as the configuration writes it.
 
-use serde::Deserialize;
-
-/// Nothing can be set yet.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NotifyConfig {}
+pub use backstop_console::notify::Config as NotifyConfig;

@@ -99,7 +99,9 @@ impl Output {
     /// When standard output is closed.
     pub fn data(&self, text: &str) -> Outcome {
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{text}").and_then(|()| out.flush()).doing("cannot write to standard output")
+        writeln!(out, "{text}")
+            .and_then(|()| out.flush())
+            .doing("cannot write to standard output")
     }
 
     /// What was asked for, as JSON on one line.
@@ -150,7 +152,10 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..count).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -18,18 +18,35 @@ use crate::serve::HoldRow;
 /// When there is no such hold, or it is decided already.
 pub fn run(path: &Path, args: &Decide, verb: &str, output: Output) -> Outcome {
     let (_, mut client) = running(path)?;
-    let row: HoldRow = client.ask(&Request::Hold { hold: args.hold.clone() })?;
+    let row: HoldRow = client.ask(&Request::Hold {
+        hold: args.hold.clone(),
+    })?;
     if row.state != "waiting" {
-        return Err(Failure::new(format!("`{}` is {} and cannot be decided", row.hold, row.state)));
+        return Err(Failure::new(format!(
+            "`{}` is {} and cannot be decided",
+            row.hold, row.state
+        )));
     }
     let opened = open(&row.link);
-    output.say(&format!("{verb} it there, with your passkey{}", if opened { " (the page is being opened)" } else { "" }));
-    output.either(&json!({ "hold": row.hold, "link": row.link, "opened": opened }), |_| row.link.clone())
+    output.say(&format!(
+        "{verb} it there, with your passkey{}",
+        if opened {
+            " (the page is being opened)"
+        } else {
+            ""
+        }
+    ));
+    output.either(
+        &json!({ "hold": row.hold, "link": row.link, "opened": opened }),
+        |_| row.link.clone(),
+    )
 }
 
 /// Only where there is a screen to open it on.
 fn open(link: &str) -> bool {
-    let screen = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|v| std::env::var_os(v).is_some_and(|v| !v.is_empty()));
+    let screen = ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|v| std::env::var_os(v).is_some_and(|v| !v.is_empty()));
     screen
         && Command::new("xdg-open")
             .arg(link)

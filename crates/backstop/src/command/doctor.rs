@@ -32,21 +32,40 @@ struct Finding {
 
 impl Finding {
     fn good(what: impl fmt::Display) -> Self {
-        Self { level: Level::Good, what: what.to_string(), hint: None }
+        Self {
+            level: Level::Good,
+            what: what.to_string(),
+            hint: None,
+        }
     }
 
     fn warning(what: impl fmt::Display, hint: impl fmt::Display) -> Self {
-        Self { level: Level::Warning, what: what.to_string(), hint: Some(hint.to_string()) }
+        Self {
+            level: Level::Warning,
+            what: what.to_string(),
+            hint: Some(hint.to_string()),
+        }
     }
 
     fn bad(what: impl fmt::Display, hint: impl fmt::Display) -> Self {
-        Self { level: Level::Bad, what: what.to_string(), hint: Some(hint.to_string()) }
+        Self {
+            level: Level::Bad,
+            what: what.to_string(),
+            hint: Some(hint.to_string()),
+        }
     }
 
     /// A failure of ours as a finding.
     fn failed(failure: &Failure) -> Self {
-        let what = std::iter::once(failure.what.clone()).chain(failure.causes.iter().cloned()).collect::<Vec<_>>().join(": ");
-        Self { level: Level::Bad, what, hint: failure.hint.clone() }
+        let what = std::iter::once(failure.what.clone())
+            .chain(failure.causes.iter().cloned())
+            .collect::<Vec<_>>()
+            .join(": ");
+        Self {
+            level: Level::Bad,
+            what,
+            hint: failure.hint.clone(),
+        }
     }
 
     fn shown(&self, paint: Paint) -> String {
@@ -55,7 +74,9 @@ impl Finding {
             Level::Warning => paint.warn("warning"),
             Level::Bad => paint.error("bad    "),
         };
-        let hint = self.hint.as_deref().map_or_else(String::new, |h| format!("\n        {} {}", paint.hint("hint:"), safe(h)));
+        let hint = self.hint.as_deref().map_or_else(String::new, |h| {
+            format!("\n        {} {}", paint.hint("hint:"), safe(h))
+        });
         format!("{mark} {}{hint}", safe(&self.what))
     }
 }
@@ -81,5 +102,8 @@ pub fn run(path: &Path, args: &Doctor, output: Output) -> Outcome {
     if bad == 0 {
         return Ok(());
     }
-    Err(Failure::new(format!("{bad} of {} checks are bad", findings.len())))
+    Err(Failure::new(format!(
+        "{bad} of {} checks are bad",
+        findings.len()
+    )))
 }

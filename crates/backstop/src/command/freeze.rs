@@ -18,12 +18,17 @@ pub fn run(path: &Path, args: Freeze, output: Output) -> Outcome {
     let (_, mut client) = running(path)?;
     if !args.lift {
         let value: Value = client.ask(&Request::Freeze { why: args.why })?;
-        output.say(&format!("{} `backstop freeze --lift` asks for it to be lifted, which takes a passkey", output.paint_err.hint("hint:")));
+        output.say(&format!(
+            "{} `backstop freeze --lift` asks for it to be lifted, which takes a passkey",
+            output.paint_err.hint("hint:")
+        ));
         return output.either(&value, |paint| paint.warn("frozen: only reads pass"));
     }
     let wait = !args.no_wait;
     match waiting::ask(&mut client, &Request::Unfreeze { wait }, wait, output)? {
-        Some(value) if !value.is_null() => output.either(&value, |paint| paint.good("the freeze is lifted")),
+        Some(value) if !value.is_null() => {
+            output.either(&value, |paint| paint.good("the freeze is lifted"))
+        }
         _ => Ok(()),
     }
 }

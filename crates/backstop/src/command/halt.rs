@@ -16,9 +16,18 @@ use crate::output::Output;
 /// When nothing serves, or there is no such lease.
 pub fn run(path: &Path, args: Halt, output: Output) -> Outcome {
     let (_, mut client) = running(path)?;
-    let what = args.lease.clone().unwrap_or_else(|| "everything".to_owned());
+    let what = args
+        .lease
+        .clone()
+        .unwrap_or_else(|| "everything".to_owned());
     let again = args.lease.clone().unwrap_or_else(|| "--all".to_owned());
-    let value: Value = client.ask(&Request::Halt { lease: args.lease, why: args.why })?;
-    output.say(&format!("{} `backstop resume {again}` asks for it to go on, which takes a passkey", output.paint_err.hint("hint:")));
+    let value: Value = client.ask(&Request::Halt {
+        lease: args.lease,
+        why: args.why,
+    })?;
+    output.say(&format!(
+        "{} `backstop resume {again}` asks for it to go on, which takes a passkey",
+        output.paint_err.hint("hint:")
+    ));
     output.either(&value, |paint| format!("{} {what}", paint.error("halted")))
 }

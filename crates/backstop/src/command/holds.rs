@@ -25,13 +25,24 @@ pub fn run(path: &Path, args: &Holds, output: Output) -> Outcome {
         return Ok(());
     }
     let now = when::now_ms();
-    rows.iter().try_for_each(|r| output.data(&shown(r, now, output.paint)))
+    rows.iter()
+        .try_for_each(|r| output.data(&shown(r, now, output.paint)))
 }
 
 fn shown(row: &HoldRow, now_ms: i64, paint: Paint) -> String {
-    let who = row.lease.as_deref().map_or_else(String::new, |l| format!(" by {l}"));
-    let on = row.target.as_deref().map_or_else(String::new, |t| format!(" on {t}"));
-    let left = if row.state == "waiting" { format!(", expires {}", when::from_now(row.decide_by_ms, now_ms)) } else { String::new() };
+    let who = row
+        .lease
+        .as_deref()
+        .map_or_else(String::new, |l| format!(" by {l}"));
+    let on = row
+        .target
+        .as_deref()
+        .map_or_else(String::new, |t| format!(" on {t}"));
+    let left = if row.state == "waiting" {
+        format!(", expires {}", when::from_now(row.decide_by_ms, now_ms))
+    } else {
+        String::new()
+    };
     format!(
         "{} {}{left}\n  {}{on}{who}\n  {} ({}); {}\n  {}",
         paint.strong(&row.hold),

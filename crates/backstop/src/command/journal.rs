@@ -59,7 +59,11 @@ impl Source {
 
     fn rows(&mut self, log: Log, from: Option<u64>, count: u64) -> Outcome<Vec<Row>> {
         match self {
-            Self::Running(client) => client.ask(&Request::Entries { log: word(log).to_owned(), from, count }),
+            Self::Running(client) => client.ask(&Request::Entries {
+                log: word(log).to_owned(),
+                from,
+                count,
+            }),
             Self::Files(journal) => rows_of(journal, word(log), from, count),
         }
     }
@@ -93,7 +97,11 @@ fn tail(home: &Home, args: &JournalTail, output: Output) -> Outcome {
 
 fn print(rows: &[Row], output: Output) -> Outcome {
     rows.iter().try_for_each(|row| {
-        if output.json { output.value(&json!({ "log": row.log, "index": row.index, "entry": row.entry })) } else { output.data(&row.line()) }
+        if output.json {
+            output.value(&json!({ "log": row.log, "index": row.index, "entry": row.entry }))
+        } else {
+            output.data(&row.line())
+        }
     })
 }
 
@@ -101,7 +109,10 @@ fn show(home: &Home, args: &JournalShow, output: Output) -> Outcome {
     let log = word(args.log);
     let (row, text) = match Source::open(home, args.log)? {
         Source::Running(mut client) => {
-            let whole: EntryWithText = client.ask(&Request::Entry { log: log.to_owned(), index: args.index })?;
+            let whole: EntryWithText = client.ask(&Request::Entry {
+                log: log.to_owned(),
+                index: args.index,
+            })?;
             (whole.row, whole.text)
         }
         Source::Files(journal) => entry_of(&journal, log, args.index, &Keys::seal(home)?)?,
@@ -128,17 +139,25 @@ fn whole(row: &Row, text: &Value, paint: Paint) -> String {
 }
 
 fn verify(home: &Home, args: &JournalVerify, output: Output) -> Outcome {
-    let logs: Vec<&str> = args.log.map_or_else(|| LOGS.to_vec(), |log| vec![word(log)]);
+    let logs: Vec<&str> = args
+        .log
+        .map_or_else(|| LOGS.to_vec(), |log| vec![word(log)]);
     let earlier = match &args.at_least {
         None => vec![],
         Some(file) => {
-            vec![std::fs::read(file).map_err(|e| Failure::usage(format!("cannot read the checkpoint `{}`", file.display())).because(e))?]
+            vec![std::fs::read(file).map_err(|e| {
+                Failure::usage(format!("cannot read the checkpoint `{}`", file.display()))
+                    .because(e)
+            })?]
         }
     };
     let mut broken = vec![];
     for log in logs {
         let report = verify_log(home, log, &earlier)?;
-        output.either(&json!({ "log": log, "sound": report.is_sound(), "report": report }), |paint| told(log, &report, paint))?;
+        output.either(
+            &json!({ "log": log, "sound": report.is_sound(), "report": report }),
+            |paint| told(log, &report, paint),
+        )?;
         if !report.is_sound() {
             broken.push(log);
         }
@@ -146,8 +165,11 @@ fn verify(home: &Home, args: &JournalVerify, output: Output) -> Outcome {
     if broken.is_empty() {
         return Ok(());
     }
-    Err(Failure::integrity(format!("the {} log is not what was written", broken.join(" and the ")))
-        .hint("keep the directory as it is, and compare it with a backup"))
+    Err(Failure::integrity(format!(
+        "the {} log is not what was written",
+        broken.join(" and the ")
+    ))
+    .hint("keep the directory as it is, and compare it with a backup"))
 }
 
 /// Recomputes one log from its files, believing nothing but the key.
@@ -157,8 +179,12 @@ fn verify(home: &Home, args: &JournalVerify, output: Output) -> Outcome {
 pub fn verify_log(home: &Home, log: &str, earlier: &[Vec<u8>]) -> Outcome<Report> {
     let key = Keys::verifier(home, log)?;
     let named: &dyn Fn(&[u8]) -> Option<TextDigest> = &named_text;
-    let options = VerifyOptions { at_least: earlier, text_of: (log == "control").then_some(named) };
-    backstop_journal::verify(&home.journal(log), &log_origin(log), &key, &options).doing(format!("cannot verify the {log} log"))
+    let options = VerifyOptions {
+        at_least: earlier,
+        text_of: (log == "control").then_some(named),
+    };
+    backstop_journal::verify(&home.journal(log), &log_origin(log), &key, &options)
+        .doing(format!("cannot verify the {log} log"))
 }
 
 /// The sealed text that a control entry names.
@@ -169,8 +195,13 @@ fn named_text(entry: &[u8]) -> Option<TextDigest> {
 }
 
 fn told(log: &str, report: &Report, paint: Paint) -> String {
-    let root = report.root.map_or_else(|| "no checkpoint".to_owned(), |r| format!("root {r}"));
-    let size = format!("{} entries, {} signed, {} texts, {root}", report.entries, report.size, report.texts);
+    let root = report
+        .root
+        .map_or_else(|| "no checkpoint".to_owned(), |r| format!("root {r}"));
+    let size = format!(
+        "{} entries, {} signed, {} texts, {root}",
+        report.entries, report.size, report.texts
+    );
     let mut lines = vec![];
     if report.is_sound() {
         lines.push(format!("{} {log}: {size}", paint.good("sound")));
@@ -178,19 +209,36 @@ fn told(log: &str, report: &Report, paint: Paint) -> String {
         lines.push(format!("{} {log}: {size}", paint.error("broken")));
     }
     for finding in &report.findings {
-        let entry = finding.entry.map_or_else(String::new, |e| format!(" entry {e}"));
-        lines.push(format!("  {}{entry}: {}", safe(&finding.file), safe(&finding.what)));
+        let entry = finding
+            .entry
+            .map_or_else(String::new, |e| format!(" entry {e}"));
+        lines.push(format!(
+            "  {}{entry}: {}",
+            safe(&finding.file),
+            safe(&finding.what)
+        ));
     }
     if report.more_findings > 0 {
         lines.push(format!("  and {} findings more", report.more_findings));
     }
-    lines.extend(report.notes.iter().map(|n| format!("  {} {}", paint.dim("note:"), safe(n))));
+    lines.extend(
+        report
+            .notes
+            .iter()
+            .map(|n| format!("  {} {}", paint.dim("note:"), safe(n))),
+    );
     lines.join("\n")
 }
 
 fn rebuild(home: &Home, output: Output) -> Outcome {
     let _alone = home.serve_alone()?;
     let journal = open_journal(home, "control", Keys::load(home)?.control)?;
-    let entries = backstop_store::Store::rebuild(&home.index(), &ControlLedger::new(journal)).doing("cannot build the store anew")?;
-    output.either(&json!({ "entries": entries }), |paint| format!("{} the store from {entries} journal entries", paint.good("rebuilt")))
+    let entries = backstop_store::Store::rebuild(&home.index(), &ControlLedger::new(journal))
+        .doing("cannot build the store anew")?;
+    output.either(&json!({ "entries": entries }), |paint| {
+        format!(
+            "{} the store from {entries} journal entries",
+            paint.good("rebuilt")
+        )
+    })
 }

@@ -62,7 +62,11 @@ struct Shown<'a> {
 
 impl Judge {
     fn new(path: &Path, args: &JudgePostgres) -> Outcome<Self> {
-        let config = if args.target.is_some() || path.exists() { Some(Config::load(path)?) } else { None };
+        let config = if args.target.is_some() || path.exists() {
+            Some(Config::load(path)?)
+        } else {
+            None
+        };
         let target = match (&config, &args.target) {
             (Some(config), Some(name)) => Some(config.target(name)?),
             _ => None,
@@ -71,7 +75,10 @@ impl Judge {
         Ok(Self {
             policy: Policy::with(more).doing("the policies cannot be used")?,
             catalog: Catalog::stock(0),
-            environment: args.environment.or(target.map(|t| t.environment)).unwrap_or_default(),
+            environment: args
+                .environment
+                .or(target.map(|t| t.environment))
+                .unwrap_or_default(),
             target: target.map_or_else(|| "target".to_owned(), |t| t.name.clone()),
             search_path: vec!["public".to_owned()],
         })
@@ -92,10 +99,16 @@ impl Judge {
             Err(error) => {
                 let reason = error.to_string();
                 let reason = reason.lines().next().unwrap_or_default();
-                return (verdict(Decision::Deny, "syntax", reason), Analysis::default());
+                return (
+                    verdict(Decision::Deny, "syntax", reason),
+                    Analysis::default(),
+                );
             }
         };
-        let mut all = Analysis { transactional: true, ..Analysis::default() };
+        let mut all = Analysis {
+            transactional: true,
+            ..Analysis::default()
+        };
         for statement in script.statements {
             for effect in statement.analysis.effects {
                 if !all.effects.contains(&effect) {
@@ -105,13 +118,22 @@ impl Judge {
             all.incomplete.extend(statement.analysis.incomplete);
             all.transactional &= statement.analysis.transactional;
         }
-        let asker = Asker { lease: None, target: &self.target, environment: self.environment };
+        let asker = Asker {
+            lease: None,
+            target: &self.target,
+            environment: self.environment,
+        };
         (self.policy.judge(asker, &all), all)
     }
 }
 
 fn verdict(decision: Decision, rule: &str, reason: &str) -> Verdict {
-    Verdict { decision, rule: rule.to_owned(), reason: reason.to_owned(), people: 0 }
+    Verdict {
+        decision,
+        rule: rule.to_owned(),
+        reason: reason.to_owned(),
+        people: 0,
+    }
 }
 
 fn stream(judge: &Judge) -> Outcome {
@@ -119,7 +141,9 @@ fn stream(judge: &Judge) -> Outcome {
     let mut out = std::io::stdout().lock();
     while let Some(line) = next_line(&mut input)? {
         let answer = answer_line(judge, &line);
-        writeln!(out, "{answer}").and_then(|()| out.flush()).doing("cannot write to standard output")?;
+        writeln!(out, "{answer}")
+            .and_then(|()| out.flush())
+            .doing("cannot write to standard output")?;
     }
     Ok(())
 }
@@ -128,7 +152,11 @@ fn stream(judge: &Judge) -> Outcome {
 fn next_line(input: &mut impl BufRead) -> Outcome<Option<Vec<u8>>> {
     let mut line = vec![];
     let doing = "cannot read standard input";
-    let read = input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).doing(doing)?;
+    let read = input
+        .by_ref()
+        .take(LONGEST_LINE)
+        .read_until(b'\n', &mut line)
+        .doing(doing)?;
     if read == 0 {
         return Ok(None);
     }
@@ -152,7 +180,11 @@ fn answer_line(judge: &Judge, line: &[u8]) -> String {
 }
 
 fn refuse(id: Option<&Value>, reason: &str) -> String {
-    answer(id, &verdict(Decision::Deny, "input", reason), &Analysis::default())
+    answer(
+        id,
+        &verdict(Decision::Deny, "input", reason),
+        &Analysis::default(),
+    )
 }
 
 fn answer(id: Option<&Value>, verdict: &Verdict, analysis: &Analysis) -> String {
@@ -163,13 +195,18 @@ fn answer(id: Option<&Value>, verdict: &Verdict, analysis: &Analysis) -> String 
         rule: &verdict.rule,
         reason: &verdict.reason,
     };
-    serde_json::to_string(&answer).unwrap_or_else(|_| json!({ "verdict": "deny", "rule": "input" }).to_string())
+    serde_json::to_string(&answer)
+        .unwrap_or_else(|_| json!({ "verdict": "deny", "rule": "input" }).to_string())
 }
 
 fn shown(effects: &[Effect]) -> Vec<Shown<'_>> {
     let mut out: Vec<Shown<'_>> = vec![];
     for effect in effects {
-        let one = Shown { kind: effect.kind.word(), object: effect.object.as_deref(), reversible: effect.reversible };
+        let one = Shown {
+            kind: effect.kind.word(),
+            object: effect.object.as_deref(),
+            reversible: effect.reversible,
+        };
         if !out.contains(&one) {
             out.push(one);
         }
@@ -189,7 +226,9 @@ struct Summary {
 
 fn replay(judge: &Judge, file: &Path, output: Output) -> Outcome {
     let doing = format!("cannot read the log `{}`", file.display());
-    let input = BufReader::new(std::fs::File::open(file).map_err(|e| Failure::usage(doing.clone()).because(e))?);
+    let input = BufReader::new(
+        std::fs::File::open(file).map_err(|e| Failure::usage(doing.clone()).because(e))?,
+    );
     let mut summary = Summary::default();
     for logged in log::statements(input) {
         let logged = logged.doing(doing.clone())?;
@@ -212,7 +251,11 @@ fn replay(judge: &Judge, file: &Path, output: Output) -> Outcome {
     if summary.allowed == summary.statements {
         return Ok(());
     }
-    Err(Failure::new(format!("{} statements would not have been allowed", summary.statements - summary.allowed)).code(Code::Verdict))
+    Err(Failure::new(format!(
+        "{} statements would not have been allowed",
+        summary.statements - summary.allowed
+    ))
+    .code(Code::Verdict))
 }
 
 impl Summary {
@@ -246,5 +289,10 @@ fn line_of(line: u64, verdict: &Verdict, text: &str, paint: Paint) -> String {
         Decision::Hold => paint.warn("hold"),
         other => paint.error(other.word()),
     };
-    format!("line {line}: {word} {} ({})\n  {}", verdict.reason, verdict.rule, safe(&one_line))
+    format!(
+        "line {line}: {word} {} ({})\n  {}",
+        verdict.reason,
+        verdict.rule,
+        safe(&one_line)
+    )
 }

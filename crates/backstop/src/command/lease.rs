@@ -30,31 +30,63 @@ fn create(path: &Path, args: LeaseCreate, output: Output) -> Outcome {
     let (config, mut client) = running(path)?;
     let wait = !args.no_wait;
     let request = match (args.target, args.parent) {
-        (_, Some(parent)) => Request::LeaseChild { parent, task: args.task, ttl_seconds: args.ttl.seconds(), scopes: args.scopes },
+        (_, Some(parent)) => Request::LeaseChild {
+            parent,
+            task: args.task,
+            ttl_seconds: args.ttl.seconds(),
+            scopes: args.scopes,
+        },
         (Some(target), None) => {
             let target = config.target(&target)?;
-            output.say(&asked(&target.name, &target.environment.to_string(), &args.task, args.ttl, &args.scopes, output.paint_err));
-            Request::LeaseCreate(LeaseAsk { target: target.name.clone(), task: args.task, ttl_seconds: args.ttl.seconds(), scopes: args.scopes, wait })
+            output.say(&asked(
+                &target.name,
+                &target.environment.to_string(),
+                &args.task,
+                args.ttl,
+                &args.scopes,
+                output.paint_err,
+            ));
+            Request::LeaseCreate(LeaseAsk {
+                target: target.name.clone(),
+                task: args.task,
+                ttl_seconds: args.ttl.seconds(),
+                scopes: args.scopes,
+                wait,
+            })
         }
-        (None, None) => return Err(Failure::usage("a lease needs a target").hint("add --target NAME")),
+        (None, None) => {
+            return Err(Failure::usage("a lease needs a target").hint("add --target NAME"));
+        }
     };
-    let Some(value) = waiting::ask(&mut client, &request, wait, output)? else { return Ok(()) };
+    let Some(value) = waiting::ask(&mut client, &request, wait, output)? else {
+        return Ok(());
+    };
     if value.is_null() {
         return Ok(());
     }
-    let grant: Grant = serde_json::from_value(value).doing("the lease came in another form than this version knows")?;
+    let grant: Grant = serde_json::from_value(value)
+        .doing("the lease came in another form than this version knows")?;
     output.say(&format!(
         "{} {} on {}, ends {}\n{}",
         output.paint_err.good("granted"),
         grant.lease,
         grant.target,
         when::from_now(grant.expires_ms, when::now_ms()),
-        output.paint_err.dim("the agent connects with this; it is printed once and stored nowhere"),
+        output
+            .paint_err
+            .dim("the agent connects with this; it is printed once and stored nowhere"),
     ));
     output.either(&grant, |_| grant.dsn.clone())
 }
 
-fn asked(target: &str, environment: &str, task: &str, ttl: Span, scopes: &[backstop_core::scope::Scope], paint: Paint) -> String {
+fn asked(
+    target: &str,
+    environment: &str,
+    task: &str,
+    ttl: Span,
+    scopes: &[backstop_core::scope::Scope],
+    paint: Paint,
+) -> String {
     let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
     let rows: Vec<Vec<String>> = [
         ("target", format!("{target} ({environment})")),
@@ -79,23 +111,44 @@ fn list(path: &Path, args: &LeaseList, output: Output) -> Outcome {
         return Ok(());
     }
     let now = when::now_ms();
-    let mut table = vec![["LEASE", "STATE", "TARGET", "ENDS", "SCOPES", "TASK"].map(str::to_owned).to_vec()];
+    let mut table = vec![
+        ["LEASE", "STATE", "TARGET", "ENDS", "SCOPES", "TASK"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     table.extend(rows.iter().map(|r| {
-        vec![r.lease.clone(), r.state.clone(), r.target.clone(), when::from_now(r.expires_ms, now), r.scopes.join(" "), safe(&r.task)]
+        vec![
+            r.lease.clone(),
+            r.state.clone(),
+            r.target.clone(),
+            when::from_now(r.expires_ms, now),
+            r.scopes.join(" "),
+            safe(&r.task),
+        ]
     }));
     output.data(&columns(&table))
 }
 
 fn revoke(path: &Path, args: LeaseId, output: Output) -> Outcome {
     let (_, mut client) = running(path)?;
-    let value: Value = client.ask(&Request::LeaseRevoke { lease: args.lease.clone() })?;
-    output.either(&value, |paint| format!("{} {} and its children", paint.good("ended"), args.lease))
+    let value: Value = client.ask(&Request::LeaseRevoke {
+        lease: args.lease.clone(),
+    })?;
+    output.either(&value, |paint| {
+        format!("{} {} and its children", paint.good("ended"), args.lease)
+    })
 }
 
 fn narrow(path: &Path, args: LeaseNarrow, output: Output) -> Outcome {
     let (_, mut client) = running(path)?;
     let scopes = (!args.scopes.is_empty()).then_some(args.scopes);
-    let request = Request::LeaseNarrow { lease: args.lease.clone(), scopes, ttl_seconds: args.ttl.map(Span::seconds) };
+    let request = Request::LeaseNarrow {
+        lease: args.lease.clone(),
+        scopes,
+        ttl_seconds: args.ttl.map(Span::seconds),
+    };
     let value: Value = client.ask(&request)?;
-    output.either(&value, |paint| format!("{} {}", paint.good("narrowed"), args.lease))
+    output.either(&value, |paint| {
+        format!("{} {}", paint.good("narrowed"), args.lease)
+    })
 }

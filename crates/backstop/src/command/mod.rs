@@ -69,5 +69,8 @@ pub(crate) fn runtime(threads: usize) -> Outcome<tokio::runtime::Runtime> {
     if threads > 1 {
         builder.worker_threads(threads);
     }
-    builder.enable_all().build().doing("cannot start the runtime")
+    builder
+        .enable_all()
+        .build()
+        .doing("cannot start the runtime")
 }

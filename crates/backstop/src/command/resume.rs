@@ -14,11 +14,19 @@ use crate::output::Output;
 /// When it is not halted, or a person says no.
 pub fn run(path: &Path, args: Resume, output: Output) -> Outcome {
     let (_, mut client) = running(path)?;
-    let what = args.lease.clone().unwrap_or_else(|| "everything".to_owned());
+    let what = args
+        .lease
+        .clone()
+        .unwrap_or_else(|| "everything".to_owned());
     let wait = !args.no_wait;
-    let request = Request::Resume { lease: args.lease, wait };
+    let request = Request::Resume {
+        lease: args.lease,
+        wait,
+    };
     match waiting::ask(&mut client, &request, wait, output)? {
-        Some(value) if !value.is_null() => output.either(&value, |paint| format!("{} {what}", paint.good("resumed"))),
+        Some(value) if !value.is_null() => {
+            output.either(&value, |paint| format!("{} {what}", paint.good("resumed")))
+        }
         _ => Ok(()),
     }
 }

@@ -17,7 +17,10 @@ use crate::telemetry;
 pub fn run(path: &Path, args: &Serve, output: Output) -> Outcome {
     let config = Config::load(path)?;
     if config.targets.is_empty() {
-        return Err(Failure::usage(format!("there is no target in `{}`", path.display())).hint("add one with `backstop init --target NAME --dsn …`"));
+        return Err(
+            Failure::usage(format!("there is no target in `{}`", path.display()))
+                .hint("add one with `backstop init --target NAME --dsn …`"),
+        );
     }
     telemetry::begin(args.log_format, &output, "info");
     runtime(config.gate.worker_threads.max(2))?.block_on(async {
@@ -40,7 +43,10 @@ fn banner(run: &Run, path: &Path, paint: Paint) -> String {
     }
     row("people decide at", config.console.origin());
     for target in &config.targets {
-        row("target", format!("{} ({}) {}", target.name, target.environment, target.dsn));
+        row(
+            "target",
+            format!("{} ({}) {}", target.name, target.environment, target.dsn),
+        );
     }
     row("data", config.data_dir.display().to_string());
     row("vault", serve::RECOVERABLE.to_owned());
@@ -60,6 +66,15 @@ fn banner(run: &Run, path: &Path, paint: Paint) -> String {
         }
     };
     let only_here = config.console.origin.scheme() == "http";
-    let here = if only_here { format!("\n{}", paint.dim("  the console is for this machine only; `init --origin https://…` sets one up for phones")) } else { String::new() };
-    format!("{} {}\n{}{here}\n\n{next}\n", paint.strong("backstop"), env!("CARGO_PKG_VERSION"), columns(&rows))
+    let here = if only_here {
+        format!("\n{}", paint.dim("  the console is for this machine only; `init --origin https://…` sets one up for phones"))
+    } else {
+        String::new()
+    };
+    format!(
+        "{} {}\n{}{here}\n\n{next}\n",
+        paint.strong("backstop"),
+        env!("CARGO_PKG_VERSION"),
+        columns(&rows)
+    )
 }

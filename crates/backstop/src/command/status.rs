@@ -25,7 +25,10 @@ pub fn run(path: &Path, output: Output) -> Outcome {
         if output.json {
             output.value(&json!({ "serving": false }))?;
         }
-        return Err(Failure::new("backstop is not running: no agent can connect").hint("start it with `backstop serve`"));
+        return Err(
+            Failure::new("backstop is not running: no agent can connect")
+                .hint("start it with `backstop serve`"),
+        );
     };
     let standing: Standing = client.ask(&Request::Status)?;
     output.either(&standing, |paint| shown(&standing, paint))
@@ -34,11 +37,25 @@ pub fn run(path: &Path, output: Output) -> Outcome {
 fn shown(s: &Standing, paint: Paint) -> String {
     let mut rows = vec![];
     let mut row = |name: &str, text: String| rows.push(vec![name.to_owned(), text]);
-    row("gate", format!("{} at {}, since {}", paint.good("serving"), s.gate.join(" "), when::stamp(s.since_ms)));
+    row(
+        "gate",
+        format!(
+            "{} at {}, since {}",
+            paint.good("serving"),
+            s.gate.join(" "),
+            when::stamp(s.since_ms)
+        ),
+    );
     row("console", s.console.clone());
     match (&s.halted, &s.frozen) {
-        (Some(why), _) => row("halted", format!("{}: {}", paint.error("everything"), safe(why))),
-        (None, Some(why)) => row("frozen", format!("{}: {}", paint.warn("only reads pass"), safe(why))),
+        (Some(why), _) => row(
+            "halted",
+            format!("{}: {}", paint.error("everything"), safe(why)),
+        ),
+        (None, Some(why)) => row(
+            "frozen",
+            format!("{}: {}", paint.warn("only reads pass"), safe(why)),
+        ),
         (None, None) => {}
     }
     for t in &s.targets {
@@ -46,14 +63,46 @@ fn shown(s: &Standing, paint: Paint) -> String {
             None => paint.good("reachable"),
             Some(error) => format!("{} {}", paint.error("not reachable:"), safe(error)),
         };
-        row("target", format!("{} ({}) {} {up}", t.name, t.environment, t.address));
+        row(
+            "target",
+            format!("{} ({}) {} {up}", t.name, t.environment, t.address),
+        );
     }
-    row("leases", format!("{} active, {} halted", s.leases_active, s.leases_halted));
-    row("holds", if s.holds_waiting == 0 { "none wait".to_owned() } else { paint.warn(&format!("{} wait for a person: `backstop holds`", s.holds_waiting)) });
-    row("people", if s.people == 0 { paint.warn("nobody is enrolled: nothing can be approved") } else { s.people.to_string() });
+    row(
+        "leases",
+        format!("{} active, {} halted", s.leases_active, s.leases_halted),
+    );
+    row(
+        "holds",
+        if s.holds_waiting == 0 {
+            "none wait".to_owned()
+        } else {
+            paint.warn(&format!(
+                "{} wait for a person: `backstop holds`",
+                s.holds_waiting
+            ))
+        },
+    );
+    row(
+        "people",
+        if s.people == 0 {
+            paint.warn("nobody is enrolled: nothing can be approved")
+        } else {
+            s.people.to_string()
+        },
+    );
     for log in &s.journal {
-        let health = log.failure.as_ref().map_or_else(String::new, |f| format!(" {}", paint.error(&safe(f))));
-        row("journal", format!("{}: {} entries, {} signed{health}", log.log, log.entries, log.checkpoint));
+        let health = log
+            .failure
+            .as_ref()
+            .map_or_else(String::new, |f| format!(" {}", paint.error(&safe(f))));
+        row(
+            "journal",
+            format!(
+                "{}: {} entries, {} signed{health}",
+                log.log, log.entries, log.checkpoint
+            ),
+        );
     }
     row("vault", paint.warn(&s.recoverable));
     columns(&rows)

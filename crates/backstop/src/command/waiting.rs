@@ -12,7 +12,12 @@ use crate::when;
 ///
 /// # Errors
 /// When it was not granted.
-pub fn ask(client: &mut Client, request: &Request, wait: bool, output: Output) -> Outcome<Option<Value>> {
+pub fn ask(
+    client: &mut Client,
+    request: &Request,
+    wait: bool,
+    output: Output,
+) -> Outcome<Option<Value>> {
     client.ask_held(request, |held| {
         let paint = output.paint_err;
         if !wait {
@@ -31,7 +36,9 @@ pub fn ask(client: &mut Client, request: &Request, wait: bool, output: Output) -
             when::stamp(held.decide_by_ms),
             paint.strong("decide at"),
             held.link,
-            paint.dim("waiting; Ctrl-C leaves it waiting there, and the same command picks it up later"),
+            paint.dim(
+                "waiting; Ctrl-C leaves it waiting there, and the same command picks it up later"
+            ),
         ));
         Ok(true)
     })

@@ -35,7 +35,9 @@ impl Place<'_> {
 
     /// A message of another's that ends in `; hint: …`.
     fn told(&self, span: Range<usize>, message: &str) -> Failure {
-        let (what, right) = message.split_once("; hint: ").unwrap_or((message, "see docs/configuration.md"));
+        let (what, right) = message
+            .split_once("; hint: ")
+            .unwrap_or((message, "see docs/configuration.md"));
         self.fault(span, what, right)
     }
 
@@ -57,7 +59,12 @@ pub(super) fn check(path: &Path, text: &str, raw: file::File) -> Outcome<Config>
         gate: gate(&place, raw.gate)?,
         targets: targets(&place, raw.targets)?,
         policy: policy(&place, &raw.policy)?,
-        policy_files: raw.policy.files.iter().map(|f| place.resolve(f.get_ref())).collect(),
+        policy_files: raw
+            .policy
+            .files
+            .iter()
+            .map(|f| place.resolve(f.get_ref()))
+            .collect(),
         limits: limits(&place, &raw.limits)?,
         notify: raw.notify,
         console,
@@ -67,17 +74,26 @@ pub(super) fn check(path: &Path, text: &str, raw: file::File) -> Outcome<Config>
 fn gate(place: &Place<'_>, raw: file::Gate) -> Outcome<Gate> {
     let listen = match raw.listen {
         None => vec![address(place, GATE, 0..0)?],
-        Some(all) => all.iter().map(|a| address(place, a.get_ref(), a.span())).collect::<Outcome<_>>()?,
+        Some(all) => all
+            .iter()
+            .map(|a| address(place, a.get_ref(), a.span()))
+            .collect::<Outcome<_>>()?,
     };
     let pause = match &raw.pause {
         None => Duration::from_secs(45),
         Some(p) if p.get_ref().0 <= LONGEST_PAUSE => p.get_ref().0,
         Some(p) => {
-            return Err(place.fault(p.span(), "a pause longer than 5m: clients give up before it is over", "write 45s, or at most 5m"));
+            return Err(place.fault(
+                p.span(),
+                "a pause longer than 5m: clients give up before it is over",
+                "write 45s, or at most 5m",
+            ));
         }
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let ca_file = raw.ca_file.unwrap_or_else(|| PathBuf::from("backstop-ca.pem"));
+    let ca_file = raw
+        .ca_file
+        .unwrap_or_else(|| PathBuf::from("backstop-ca.pem"));
     Ok(Gate {
         listen,
         unix_socket: raw.unix_socket.map(|p| place.resolve(&p)),
@@ -107,31 +123,54 @@ fn console(place: &Place<'_>, raw: file::Console) -> Outcome<Console> {
     let origin = origin(&written).map_err(|e| place.told(span.clone(), &e))?;
     let http = origin.scheme() == "http";
     if http && !listen.ip().is_loopback() {
-        return Err(place.fault(span, "a console without https can only listen on this machine's own address", "listen on 127.0.0.1, or set an https origin with certificate and key"));
+        return Err(place.fault(
+            span,
+            "a console without https can only listen on this machine's own address",
+            "listen on 127.0.0.1, or set an https origin with certificate and key",
+        ));
     }
     if http && identity.is_some() {
-        return Err(place.fault(span, "there is a certificate, but the origin is not https", "write the origin as https://NAME"));
+        return Err(place.fault(
+            span,
+            "there is a certificate, but the origin is not https",
+            "write the origin as https://NAME",
+        ));
     }
     if !http && identity.is_none() && !listen.ip().is_loopback() {
         return Err(place.fault(span, "an https origin needs a certificate", "set `certificate` and `key` in [console], or listen on 127.0.0.1 behind a proxy that has them"));
     }
-    Ok(Console { listen, origin, identity })
+    Ok(Console {
+        listen,
+        origin,
+        identity,
+    })
 }
 
 /// A console's origin: https with a name, or http on localhost. Browsers allow passkeys on nothing else.
 pub(crate) fn origin(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|e| format!("`{text}` is not an origin: {e}; hint: write https://NAME, as in https://backstop.example.com"))?;
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty();
     if !bare {
-        return Err(format!("`{text}` has more than an origin; hint: write scheme, name and port only, as in https://backstop.example.com"));
+        return Err(format!(
+            "`{text}` has more than an origin; hint: write scheme, name and port only, as in https://backstop.example.com"
+        ));
     }
     match (url.scheme(), url.host()) {
-        (_, Some(url::Host::Ipv4(_) | url::Host::Ipv6(_))) => {
-            Err(format!("`{text}` is an address: browsers allow no passkeys there; hint: use a name, or http://localhost:PORT"))
+        (_, Some(url::Host::Ipv4(_) | url::Host::Ipv6(_))) => Err(format!(
+            "`{text}` is an address: browsers allow no passkeys there; hint: use a name, or http://localhost:PORT"
+        )),
+        ("https", Some(url::Host::Domain(_))) | ("http", Some(url::Host::Domain("localhost"))) => {
+            Ok(url)
         }
-        ("https", Some(url::Host::Domain(_))) | ("http", Some(url::Host::Domain("localhost"))) => Ok(url),
-        ("http", _) => Err(format!("`{text}` is not https: browsers allow no passkeys there; hint: use https, or http://localhost:PORT")),
-        _ => Err(format!("`{text}` is not an origin; hint: write https://NAME or http://localhost:PORT")),
+        ("http", _) => Err(format!(
+            "`{text}` is not https: browsers allow no passkeys there; hint: use https, or http://localhost:PORT"
+        )),
+        _ => Err(format!(
+            "`{text}` is not an origin; hint: write https://NAME or http://localhost:PORT"
+        )),
     }
 }
 
@@ -145,57 +184,102 @@ fn targets(place: &Place<'_>, raw: Vec<Spanned<file::Target>>) -> Outcome<Vec<Ta
     Ok(out)
 }
 
-fn one_target(place: &Place<'_>, raw: file::Target, seen: &mut HashMap<String, ()>) -> Outcome<Target> {
+fn one_target(
+    place: &Place<'_>,
+    raw: file::Target,
+    seen: &mut HashMap<String, ()>,
+) -> Outcome<Target> {
     let (name, at) = (raw.name.get_ref().clone(), raw.name.span());
     target_name(&name).map_err(|e| place.told(at.clone(), &e))?;
     if seen.insert(name.clone(), ()).is_some() {
-        return Err(place.fault(at, format!("there are two targets named `{name}`"), "give each its own name"));
+        return Err(place.fault(
+            at,
+            format!("there are two targets named `{name}`"),
+            "give each its own name",
+        ));
     }
     if let Some(kind) = raw.kind.filter(|k| k.get_ref() != "postgres") {
-        return Err(place.fault(kind.span(), format!("`{}` is not a kind of target", kind.get_ref()), "write postgres"));
+        return Err(place.fault(
+            kind.span(),
+            format!("`{}` is not a kind of target", kind.get_ref()),
+            "write postgres",
+        ));
     }
     let environment = match raw.environment {
         None => Environment::default(),
-        Some(e) => e.get_ref().parse().map_err(|m: String| place.told(e.span(), &m))?,
+        Some(e) => e
+            .get_ref()
+            .parse()
+            .map_err(|m: String| place.told(e.span(), &m))?,
     };
     let mut dsn = Dsn::parse(raw.dsn.get_ref()).map_err(|e| place.told(raw.dsn.span(), &e))?;
     if dsn.password.is_some() {
-        return Err(place.fault(raw.dsn.span(), "a password stands in the configuration", "take it out; `backstop init --target NAME --dsn …` seals it in the data directory"));
+        return Err(place.fault(
+            raw.dsn.span(),
+            "a password stands in the configuration",
+            "take it out; `backstop init --target NAME --dsn …` seals it in the data directory",
+        ));
     }
     dsn.tls = tls(place, dsn.tls, &dsn.host, raw.tls, raw.ca, raw.pin)?;
-    Ok(Target { name, environment, dsn })
+    Ok(Target {
+        name,
+        environment,
+        dsn,
+    })
 }
 
 /// Names go into file names and URLs.
 pub(crate) fn target_name(name: &str) -> Result<(), String> {
     let good = !name.is_empty()
         && name.len() <= 40
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
         && name.starts_with(|c: char| c.is_ascii_lowercase());
     if good {
         return Ok(());
     }
-    Err(format!("`{}` is not a target's name; hint: up to 40 of a–z, 0–9, `-` and `_`, beginning with a letter", name.escape_debug()))
+    Err(format!(
+        "`{}` is not a target's name; hint: up to 40 of a–z, 0–9, `-` and `_`, beginning with a letter",
+        name.escape_debug()
+    ))
 }
 
-fn tls(place: &Place<'_>, of_dsn: Tls, host: &Host, mode: Option<Spanned<String>>, ca: Option<PathBuf>, pin: Option<Spanned<String>>) -> Outcome<Tls> {
+fn tls(
+    place: &Place<'_>,
+    of_dsn: Tls,
+    host: &Host,
+    mode: Option<Spanned<String>>,
+    ca: Option<PathBuf>,
+    pin: Option<Spanned<String>>,
+) -> Outcome<Tls> {
     if let Some(pin) = pin {
         let hash = fingerprint(pin.get_ref()).ok_or_else(|| {
-            place.fault(pin.span(), "this is not a SHA-256 fingerprint", "write 64 hex digits, as `backstop init` shows them")
+            place.fault(
+                pin.span(),
+                "this is not a SHA-256 fingerprint",
+                "write 64 hex digits, as `backstop init` shows them",
+            )
         })?;
         return Ok(Tls::Pinned(hash));
     }
     let ca = ca.map(|c| place.resolve(&c));
     match mode.as_ref().map(|m| m.get_ref().as_str()) {
         None => Ok(match (of_dsn, ca) {
-            (Tls::Verify { ca: own }, ca) => Tls::Verify { ca: ca.or_else(|| own.map(|c| place.resolve(&c))) },
+            (Tls::Verify { ca: own }, ca) => Tls::Verify {
+                ca: ca.or_else(|| own.map(|c| place.resolve(&c))),
+            },
             (other, _) => other,
         }),
         Some("verify-full") if matches!(host, Host::Tcp(_)) => Ok(Tls::Verify { ca }),
         Some("disable") => Ok(Tls::Disable),
         Some(_) => {
             let span = mode.map_or(0..0, |m| m.span());
-            Err(place.fault(span, "this is not a way to verify the server", "write verify-full, or disable for a unix socket or a network that is yours alone"))
+            Err(place.fault(
+                span,
+                "this is not a way to verify the server",
+                "write verify-full, or disable for a unix socket or a network that is yours alone",
+            ))
         }
     }
 }
@@ -211,12 +295,20 @@ fn policy(place: &Place<'_>, raw: &file::Policy) -> Outcome<String> {
     for file in &raw.files {
         let path = place.resolve(file.get_ref());
         let text = std::fs::read_to_string(&path).map_err(|e| {
-            place.fault(file.span(), format!("cannot read the policy file `{}`: {e}", path.display()), "name a file of Cedar policies that Backstop's user can read")
+            place.fault(
+                file.span(),
+                format!("cannot read the policy file `{}`: {e}", path.display()),
+                "name a file of Cedar policies that Backstop's user can read",
+            )
         })?;
         all.push_str(&text);
         all.push('\n');
         Policy::with(&all).map_err(|e| {
-            place.fault(file.span(), format!("`{}`: {e}", path.display()), "mend the policy file; the default policies show the form")
+            place.fault(
+                file.span(),
+                format!("`{}`: {e}", path.display()),
+                "mend the policy file; the default policies show the form",
+            )
         })?;
     }
     Ok(all)
@@ -225,13 +317,25 @@ fn policy(place: &Place<'_>, raw: &file::Policy) -> Outcome<String> {
 fn limits(place: &Place<'_>, raw: &file::Limits) -> Outcome<backstop_store::Limits> {
     let usual = backstop_store::Limits::default();
     let span = |s: Option<&Spanned<Span>>, usual: i64| s.map_or(usual, |s| s.get_ref().millis());
-    let denials = raw.denials_before_halt.as_ref().map(|d| (*d.get_ref(), d.span()));
+    let denials = raw
+        .denials_before_halt
+        .as_ref()
+        .map(|d| (*d.get_ref(), d.span()));
     if let Some((0, span)) = denials {
-        return Err(place.fault(span, "a lease would be halted before anything was denied", "write 1 or more"));
+        return Err(place.fault(
+            span,
+            "a lease would be halted before anything was denied",
+            "write 1 or more",
+        ));
     }
     let limits = backstop_store::Limits {
         open_holds: bounded(place, raw.open_holds.as_ref(), usual.open_holds, 1..=1000)?,
-        holds_per_hour: bounded(place, raw.holds_per_hour.as_ref(), usual.holds_per_hour, 1..=100_000)?,
+        holds_per_hour: bounded(
+            place,
+            raw.holds_per_hour.as_ref(),
+            usual.holds_per_hour,
+            1..=100_000,
+        )?,
         denials_before_halt: denials.map_or(usual.denials_before_halt, |d| d.0),
         decide_within_ms: span(raw.decide_within.as_ref(), usual.decide_within_ms),
         execute_within_ms: span(raw.execute_within.as_ref(), usual.execute_within_ms),
@@ -240,31 +344,68 @@ fn limits(place: &Place<'_>, raw: &file::Limits) -> Outcome<backstop_store::Limi
     };
     for (written, least) in [(&raw.decide_within, 60_000), (&raw.execute_within, 1_000)] {
         if let Some(s) = written.as_ref().filter(|s| s.get_ref().millis() < least) {
-            return Err(place.fault(s.span(), format!("{} is too short for people and agents", s.get_ref()), format!("write {} or more", Span(Duration::from_millis(least.unsigned_abs())))));
+            return Err(place.fault(
+                s.span(),
+                format!("{} is too short for people and agents", s.get_ref()),
+                format!(
+                    "write {} or more",
+                    Span(Duration::from_millis(least.unsigned_abs()))
+                ),
+            ));
         }
     }
     Ok(limits)
 }
 
-fn bounded(place: &Place<'_>, value: Option<&Spanned<usize>>, usual: usize, range: std::ops::RangeInclusive<usize>) -> Outcome<usize> {
+fn bounded(
+    place: &Place<'_>,
+    value: Option<&Spanned<usize>>,
+    usual: usize,
+    range: std::ops::RangeInclusive<usize>,
+) -> Outcome<usize> {
     match value {
         None => Ok(usual),
         Some(v) if range.contains(v.get_ref()) => Ok(*v.get_ref()),
-        Some(v) => Err(place.fault(v.span(), format!("{} is out of range", v.get_ref()), format!("write a number from {} to {}", range.start(), range.end()))),
+        Some(v) => Err(place.fault(
+            v.span(),
+            format!("{} is out of range", v.get_ref()),
+            format!("write a number from {} to {}", range.start(), range.end()),
+        )),
     }
 }
 
-fn identity(place: &Place<'_>, certificate: Option<Spanned<PathBuf>>, key: Option<Spanned<PathBuf>>) -> Outcome<Option<(PathBuf, PathBuf)>> {
+fn identity(
+    place: &Place<'_>,
+    certificate: Option<Spanned<PathBuf>>,
+    key: Option<Spanned<PathBuf>>,
+) -> Outcome<Option<(PathBuf, PathBuf)>> {
     match (certificate, key) {
         (None, None) => Ok(None),
-        (Some(c), Some(k)) => Ok(Some((place.resolve(c.get_ref()), place.resolve(k.get_ref())))),
-        (Some(one), None) => Err(place.fault(one.span(), "there is a certificate without its key", "add `key = \"…\"`")),
-        (None, Some(one)) => Err(place.fault(one.span(), "there is a key without its certificate", "add `certificate = \"…\"`")),
+        (Some(c), Some(k)) => Ok(Some((
+            place.resolve(c.get_ref()),
+            place.resolve(k.get_ref()),
+        ))),
+        (Some(one), None) => Err(place.fault(
+            one.span(),
+            "there is a certificate without its key",
+            "add `key = \"…\"`",
+        )),
+        (None, Some(one)) => Err(place.fault(
+            one.span(),
+            "there is a key without its certificate",
+            "add `certificate = \"…\"`",
+        )),
     }
 }
 
 fn address(place: &Place<'_>, text: &str, span: Range<usize>) -> Outcome<SocketAddr> {
-    text.parse().map_err(|_| place.fault(span, format!("`{text}` is not an address with a port"), "write it as 127.0.0.1:7432 or [::1]:7432"))
+    text.parse().map_err(|_| {
+        place.fault(
+            span,
+            format!("`{text}` is not an address with a port"),
+            "write it as 127.0.0.1:7432 or [::1]:7432",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -279,22 +420,86 @@ mod tests {
     #[test]
     fn every_mistake_has_its_place_and_what_would_be_right() {
         let cases = [
-            ("data_dir = \"d\"\n[gate]\npasue = \"1s\"\n", "line 3 column 1: there is no key `pasue` here", "did you mean `pause`?"),
-            ("data_dir = \"d\"\n[gate]\npause = \"soon\"\n", "line 3 column 9: `soon` is not a time", "write a number"),
-            ("data_dir = \"d\"\n[gate]\npause = \"1h\"\n", "line 3 column 9: a pause longer than 5m", "write 45s"),
-            ("data_dir = \"d\"\n[gate]\nlisten = [\"here\"]\n", "line 3 column 11: `here` is not an address", "127.0.0.1:7432"),
-            ("data_dir = 5\n", "line 1 column 12: invalid type: integer `5`", "write"),
-            ("", "line 1 column 1: the key `data_dir` is missing", "add `data_dir`"),
-            ("data_dir = \"d\"\n[console]\norigin = \"http://example.com\"\n", "line 3 column 10: `http://example.com` is not https", "use https"),
-            ("data_dir = \"d\"\n[console]\norigin = \"http://127.0.0.1:80\"\n", "line 3 column 10:", "use a name"),
-            ("data_dir = \"d\"\n[console]\ncertificate = \"c\"\n", "line 3 column 15: there is a certificate without its key", "add `key"),
-            ("data_dir = \"d\"\n[[target]]\nname = \"A\"\ndsn = \"host=h user=u\"\n", "line 3 column 8: `A` is not a target's name", "beginning with a letter"),
-            ("data_dir = \"d\"\n[[target]]\nname = \"a\"\nkind = \"mysql\"\ndsn = \"host=h user=u\"\n", "line 4 column 8: `mysql` is not a kind of target", "write postgres"),
-            ("data_dir = \"d\"\n[[target]]\nname = \"a\"\ndsn = \"host=h user=u password=x\"\n", "line 4 column 7: a password stands in the configuration", "seals it"),
-            ("data_dir = \"d\"\n[[target]]\nname = \"a\"\nenvironment = \"live\"\ndsn = \"host=h user=u\"\n", "line 4 column 15: `live` is not an environment", "use production"),
-            ("data_dir = \"d\"\n[[target]]\nname = \"a\"\ndsn = \"host=h user=u\"\npin = \"ab\"\n", "line 5 column 7: this is not a SHA-256", "64 hex digits"),
-            ("data_dir = \"d\"\n[policy]\nfiles = [\"/nonexistent.cedar\"]\n", "line 3 column 10: cannot read the policy file", "Cedar"),
-            ("data_dir = \"d\"\n[limits]\nopen_holds = 0\n", "line 3 column 14: 0 is out of range", "from 1 to 1000"),
+            (
+                "data_dir = \"d\"\n[gate]\npasue = \"1s\"\n",
+                "line 3 column 1: there is no key `pasue` here",
+                "did you mean `pause`?",
+            ),
+            (
+                "data_dir = \"d\"\n[gate]\npause = \"soon\"\n",
+                "line 3 column 9: `soon` is not a time",
+                "write a number",
+            ),
+            (
+                "data_dir = \"d\"\n[gate]\npause = \"1h\"\n",
+                "line 3 column 9: a pause longer than 5m",
+                "write 45s",
+            ),
+            (
+                "data_dir = \"d\"\n[gate]\nlisten = [\"here\"]\n",
+                "line 3 column 11: `here` is not an address",
+                "127.0.0.1:7432",
+            ),
+            (
+                "data_dir = 5\n",
+                "line 1 column 12: invalid type: integer `5`",
+                "write",
+            ),
+            (
+                "",
+                "line 1 column 1: the key `data_dir` is missing",
+                "add `data_dir`",
+            ),
+            (
+                "data_dir = \"d\"\n[console]\norigin = \"http://example.com\"\n",
+                "line 3 column 10: `http://example.com` is not https",
+                "use https",
+            ),
+            (
+                "data_dir = \"d\"\n[console]\norigin = \"http://127.0.0.1:80\"\n",
+                "line 3 column 10:",
+                "use a name",
+            ),
+            (
+                "data_dir = \"d\"\n[console]\ncertificate = \"c\"\n",
+                "line 3 column 15: there is a certificate without its key",
+                "add `key",
+            ),
+            (
+                "data_dir = \"d\"\n[[target]]\nname = \"A\"\ndsn = \"host=h user=u\"\n",
+                "line 3 column 8: `A` is not a target's name",
+                "beginning with a letter",
+            ),
+            (
+                "data_dir = \"d\"\n[[target]]\nname = \"a\"\nkind = \"mysql\"\ndsn = \"host=h user=u\"\n",
+                "line 4 column 8: `mysql` is not a kind of target",
+                "write postgres",
+            ),
+            (
+                "data_dir = \"d\"\n[[target]]\nname = \"a\"\ndsn = \"host=h user=u password=x\"\n",
+                "line 4 column 7: a password stands in the configuration",
+                "seals it",
+            ),
+            (
+                "data_dir = \"d\"\n[[target]]\nname = \"a\"\nenvironment = \"live\"\ndsn = \"host=h user=u\"\n",
+                "line 4 column 15: `live` is not an environment",
+                "use production",
+            ),
+            (
+                "data_dir = \"d\"\n[[target]]\nname = \"a\"\ndsn = \"host=h user=u\"\npin = \"ab\"\n",
+                "line 5 column 7: this is not a SHA-256",
+                "64 hex digits",
+            ),
+            (
+                "data_dir = \"d\"\n[policy]\nfiles = [\"/nonexistent.cedar\"]\n",
+                "line 3 column 10: cannot read the policy file",
+                "Cedar",
+            ),
+            (
+                "data_dir = \"d\"\n[limits]\nopen_holds = 0\n",
+                "line 3 column 14: 0 is out of range",
+                "from 1 to 1000",
+            ),
             ("data_dir = \"d\n", "line 1 column", "TOML"),
         ];
         for (text, what, right) in cases {

@@ -86,9 +86,21 @@ impl Dsn {
             Host::Tcp(_) => String::new(),
             Host::Unix(dir) => format!("?host={}", encode(&dir.display().to_string())),
         };
-        let place = if host.is_empty() { format!(":{}", self.port) } else { format!("{host}:{}", self.port) };
-        let place = if matches!(self.host, Host::Unix(_)) { format!("localhost{place}") } else { place };
-        format!("postgresql://{}@{place}/{}{query}", encode(&self.user), encode(&self.database))
+        let place = if host.is_empty() {
+            format!(":{}", self.port)
+        } else {
+            format!("{host}:{}", self.port)
+        };
+        let place = if matches!(self.host, Host::Unix(_)) {
+            format!("localhost{place}")
+        } else {
+            place
+        };
+        format!(
+            "postgresql://{}@{place}/{}{query}",
+            encode(&self.user),
+            encode(&self.database)
+        )
     }
 }
 
@@ -96,7 +108,14 @@ impl fmt::Display for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
             Host::Tcp(host) => write!(f, "{}@{host}:{}/{}", self.user, self.port, self.database),
-            Host::Unix(dir) => write!(f, "{}@{}:{}/{}", self.user, dir.display(), self.port, self.database),
+            Host::Unix(dir) => write!(
+                f,
+                "{}@{}:{}/{}",
+                self.user,
+                dir.display(),
+                self.port,
+                self.database
+            ),
         }
     }
 }
@@ -160,10 +179,16 @@ impl Parts {
         }
         let port = match self.port {
             None => 5432,
-            Some(p) => p.parse().map_err(|_| format!("`{p}` is not a port; hint: PostgreSQL's own is 5432"))?,
+            Some(p) => p
+                .parse()
+                .map_err(|_| format!("`{p}` is not a port; hint: PostgreSQL's own is 5432"))?,
         };
         let user = self.user.filter(|u| !u.is_empty()).ok_or("the connection string names no user; hint: name the role that the gate shall log in as")?;
-        let host = if host.starts_with('/') { Host::Unix(host.into()) } else { Host::Tcp(host) };
+        let host = if host.starts_with('/') {
+            Host::Unix(host.into())
+        } else {
+            Host::Tcp(host)
+        };
         Ok(Dsn {
             tls: tls(self.sslmode.as_deref(), self.sslrootcert, &host)?,
             database: self.database.unwrap_or_else(|| user.clone()),
@@ -182,8 +207,12 @@ fn tls(mode: Option<&str>, root: Option<String>, host: &Host) -> Result<Tls, Str
         _ if matches!(host, Host::Unix(_)) => Ok(Tls::Disable),
         Some("disable") => Ok(Tls::Disable),
         // Weaker modes would accept anybody; the certificate is always verified, or pinned.
-        None | Some("verify-full" | "verify-ca" | "require" | "prefer" | "allow") => Ok(Tls::Verify { ca }),
-        Some(other) => Err(format!("`{other}` is not an sslmode; hint: use verify-full, or disable for a network that you trust")),
+        None | Some("verify-full" | "verify-ca" | "require" | "prefer" | "allow") => {
+            Ok(Tls::Verify { ca })
+        }
+        Some(other) => Err(format!(
+            "`{other}` is not an sslmode; hint: use verify-full, or disable for a network that you trust"
+        )),
     }
 }
 
@@ -196,7 +225,9 @@ fn take_value(text: &str) -> Result<(String, &str), String> {
         match c {
             '\\' => out.extend(chars.next().map(|(_, c)| c)),
             '\'' if quoted.is_some() => return Ok((out, body.get(i + 1..).unwrap_or_default())),
-            c if c.is_whitespace() && quoted.is_none() => return Ok((out, body.get(i..).unwrap_or_default())),
+            c if c.is_whitespace() && quoted.is_none() => {
+                return Ok((out, body.get(i..).unwrap_or_default()));
+            }
             c => out.push(c),
         }
     }
@@ -224,14 +255,17 @@ fn decode(text: &str) -> Result<String, String> {
             _ => return Err("the connection string has a `%` without two hex digits; hint: write `%25` for a percent sign".into()),
         }
     }
-    String::from_utf8(bytes).map_err(|_| "the connection string is not UTF-8; hint: encode it as UTF-8".into())
+    String::from_utf8(bytes)
+        .map_err(|_| "the connection string is not UTF-8; hint: encode it as UTF-8".into())
 }
 
 /// Percent-encodes what stands in one part of a URL.
 pub(crate) fn encode(text: &str) -> String {
     text.bytes()
         .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(b).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()
@@ -252,12 +286,21 @@ mod tests {
 
     #[test]
     fn both_forms_are_read() {
-        let a = dsn("postgresql://gate:p%40ss%25@db.example.com:6543/app?sslmode=verify-full&sslrootcert=/ca.pem");
-        let b = dsn(r"host=db.example.com port=6543 dbname=app user=gate password='p@ss%' sslrootcert=/ca.pem");
+        let a = dsn(
+            "postgresql://gate:p%40ss%25@db.example.com:6543/app?sslmode=verify-full&sslrootcert=/ca.pem",
+        );
+        let b = dsn(
+            r"host=db.example.com port=6543 dbname=app user=gate password='p@ss%' sslrootcert=/ca.pem",
+        );
         for d in [&a, &b] {
             assert_eq!(d.to_string(), "gate@db.example.com:6543/app");
             assert_eq!(d.password.as_ref().unwrap().reveal(), "p@ss%");
-            assert_eq!(d.tls, Tls::Verify { ca: Some("/ca.pem".into()) });
+            assert_eq!(
+                d.tls,
+                Tls::Verify {
+                    ca: Some("/ca.pem".into())
+                }
+            );
         }
         assert!(!a.to_url().contains("ss%"));
         assert_eq!(dsn(&a.to_url()).to_string(), a.to_string());
@@ -265,14 +308,21 @@ mod tests {
 
     #[test]
     fn sockets_and_ipv6_are_read() {
-        for text in ["host=/run/pg user=u", "postgresql://u@localhost/u?host=/run/pg", "postgresql://u@%2Frun%2Fpg/u"] {
+        for text in [
+            "host=/run/pg user=u",
+            "postgresql://u@localhost/u?host=/run/pg",
+            "postgresql://u@%2Frun%2Fpg/u",
+        ] {
             let d = dsn(text);
             assert_eq!(d.host, Host::Unix("/run/pg".into()), "{text}");
             assert_eq!(d.tls, Tls::Disable);
             assert_eq!(dsn(&d.to_url()).to_string(), d.to_string());
         }
         let six = dsn("postgresql://u@[::1]:5433/d");
-        assert_eq!((six.host.clone(), six.port), (Host::Tcp("::1".into()), 5433));
+        assert_eq!(
+            (six.host.clone(), six.port),
+            (Host::Tcp("::1".into()), 5433)
+        );
         assert_eq!(dsn(&six.to_url()).host, six.host);
     }
 
@@ -289,7 +339,10 @@ mod tests {
             "host=h user=u target_session_attrs=any",
         ] {
             let error = Dsn::parse(text).unwrap_err();
-            assert!(error.contains("hint:") && !error.contains("hunter2"), "{text}: {error}");
+            assert!(
+                error.contains("hint:") && !error.contains("hunter2"),
+                "{text}: {error}"
+            );
         }
     }
 }

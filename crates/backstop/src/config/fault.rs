@@ -8,7 +8,11 @@ use crate::failure::Failure;
 /// A mistake at a place in the file.
 pub(super) fn at(path: &Path, text: &str, span: Range<usize>, what: &str, right: &str) -> Failure {
     let (line, column) = position(text, span.start);
-    Failure::usage(format!("`{}` line {line} column {column}: {what}", path.display())).hint(right)
+    Failure::usage(format!(
+        "`{}` line {line} column {column}: {what}",
+        path.display()
+    ))
+    .hint(right)
 }
 
 /// A mistake that the TOML reader found: syntax, an unknown key, a wrong type.
@@ -23,7 +27,10 @@ fn explain(message: &str) -> (String, String) {
         return unknown_key(rest);
     }
     if let Some(rest) = message.strip_prefix("missing field ") {
-        return (format!("the key {rest} is missing"), format!("add {rest} = …; docs/configuration.md lists every key"));
+        return (
+            format!("the key {rest} is missing"),
+            format!("add {rest} = …; docs/configuration.md lists every key"),
+        );
     }
     if let Some((what, hint)) = message.split_once("; hint: ") {
         return (what.to_owned(), hint.to_owned());
@@ -31,7 +38,10 @@ fn explain(message: &str) -> (String, String) {
     if let Some((what, expected)) = message.split_once(", expected ") {
         return (what.to_owned(), format!("write {expected}"));
     }
-    (message.replace('\n', ", "), "the file is TOML; docs/configuration.md has a commented example".to_owned())
+    (
+        message.replace('\n', ", "),
+        "the file is TOML; docs/configuration.md has a commented example".to_owned(),
+    )
 }
 
 /// `rest` is "`pasue`, expected one of `listen`, `pause`" or "…, expected `x`", or "…, there are no fields".

@@ -20,8 +20,8 @@ use url::Url;
 use crate::failure::{Failure, Outcome};
 
 pub(crate) use check::{fingerprint, origin, target_name};
-pub(crate) use dsn::{encode, encode_path};
 pub use dsn::{Dsn, Host, Tls};
+pub(crate) use dsn::{encode, encode_path};
 pub use password::Pgpass;
 
 /// The whole configuration, checked.
@@ -139,19 +139,29 @@ impl Config {
     /// When there is none.
     pub fn target(&self, name: &str) -> Outcome<&Target> {
         self.targets.iter().find(|t| t.name == name).ok_or_else(|| {
-            let names: Vec<String> = self.targets.iter().map(|t| format!("`{}`", t.name)).collect();
-            Failure::usage(format!("there is no target `{name}` in `{}`", self.path.display()))
-                .hint(format!("it has {}", names.join(", ")))
+            let names: Vec<String> = self
+                .targets
+                .iter()
+                .map(|t| format!("`{}`", t.name))
+                .collect();
+            Failure::usage(format!(
+                "there is no target `{name}` in `{}`",
+                self.path.display()
+            ))
+            .hint(format!("it has {}", names.join(", ")))
         })
     }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    let failure = Failure::usage(format!("cannot read the configuration `{}`", path.display())).because(error);
+    let failure = Failure::usage(format!(
+        "cannot read the configuration `{}`",
+        path.display()
+    ))
+    .because(error);
     match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            failure.hint("`backstop init` writes one; `--config PATH` or BACKSTOP_CONFIG names another")
-        }
+        std::io::ErrorKind::NotFound => failure
+            .hint("`backstop init` writes one; `--config PATH` or BACKSTOP_CONFIG names another"),
         std::io::ErrorKind::PermissionDenied => failure.hint("run as Backstop's own user"),
         _ => failure,
     }

@@ -31,9 +31,13 @@ impl Pgpass {
             return Ok(None);
         };
         if meta.permissions().mode() & 0o077 != 0 {
-            return Err(format!("others can read `{0}`; hint: chmod 600 {0}", self.path.display()));
+            return Err(format!(
+                "others can read `{0}`; hint: chmod 600 {0}",
+                self.path.display()
+            ));
         }
-        let text = std::fs::read_to_string(&self.path).map_err(|e| format!("cannot read `{}`: {e}", self.path.display()))?;
+        let text = std::fs::read_to_string(&self.path)
+            .map_err(|e| format!("cannot read `{}`: {e}", self.path.display()))?;
         Ok(text.lines().find_map(|line| matching(line, dsn)))
     }
 }
@@ -51,8 +55,15 @@ fn matching(line: &str, dsn: &Dsn) -> Option<Secret<String>> {
         Host::Unix(_) => "localhost".to_owned(),
     };
     let port_here = dsn.port.to_string();
-    let pairs = [(host, &own_host), (port, &port_here), (database, &dsn.database), (user, &dsn.user)];
-    let fits = pairs.iter().all(|(pattern, value)| *pattern == "*" || pattern == value);
+    let pairs = [
+        (host, &own_host),
+        (port, &port_here),
+        (database, &dsn.database),
+        (user, &dsn.user),
+    ];
+    let fits = pairs
+        .iter()
+        .all(|(pattern, value)| *pattern == "*" || pattern == value);
     fits.then(|| Secret::new(password.clone()))
 }
 
@@ -82,8 +93,14 @@ mod tests {
     fn the_first_line_that_fits_counts() {
         let dsn = Dsn::parse("postgresql://u@h:5433/d").unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "# h:5433:d:u:no\nother:*:*:*:no\nh:5433:*:u:a\\:b\\\\c\n*:*:*:*:no\n").unwrap();
-        let pgpass = Pgpass { path: file.path().to_owned() };
+        std::fs::write(
+            file.path(),
+            "# h:5433:d:u:no\nother:*:*:*:no\nh:5433:*:u:a\\:b\\\\c\n*:*:*:*:no\n",
+        )
+        .unwrap();
+        let pgpass = Pgpass {
+            path: file.path().to_owned(),
+        };
         assert_eq!(pgpass.find(&dsn).unwrap().unwrap().reveal(), "a:b\\c");
         std::fs::set_permissions(file.path(), PermissionsExt::from_mode(0o644)).unwrap();
         assert!(pgpass.find(&dsn).unwrap_err().contains("chmod 600"));

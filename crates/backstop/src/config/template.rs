@@ -62,10 +62,11 @@ execute_within = "15m"               # then an approval expires
 alone_delay = "10m"                  # when fewer people are enrolled than must approve
 
 # Where people are called. A notification carries the hold's id, one sentence and the link, no data.
-# [[notify.command]]
+# [notify.command]
 # program = "/usr/local/bin/page-me"
 # [[notify.webhook]]
-# url = "https://ntfy.sh/some-secret-topic"
+# url = "https://ntfy.example.com/some-secret-topic"
+# shape = "ntfy"                     # or "slack"
 "##,
         data_dir = quoted(first.data_dir),
         gate = first.gate,

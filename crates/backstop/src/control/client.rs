@@ -22,7 +22,9 @@ impl Client {
     /// When nothing serves, or this user may not ask.
     pub fn connect(home: &Home) -> Outcome<Self> {
         home.check()?;
-        Self::find(home)?.ok_or_else(|| Failure::new("backstop is not running").hint("start it with `backstop serve`"))
+        Self::find(home)?.ok_or_else(|| {
+            Failure::new("backstop is not running").hint("start it with `backstop serve`")
+        })
     }
 
     /// Connects, if something serves.
@@ -31,9 +33,15 @@ impl Client {
     /// When it is there but does not let this user in.
     pub fn find(home: &Home) -> Outcome<Option<Self>> {
         match UnixStream::connect(home.socket()) {
-            Ok(stream) => Ok(Some(Self { stream: BufReader::new(stream) })),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
-            Err(e) => Err(Failure::new("cannot reach the running backstop").because(e).hint("run as Backstop's own user")),
+            Ok(stream) => Ok(Some(Self {
+                stream: BufReader::new(stream),
+            })),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                Ok(None)
+            }
+            Err(e) => Err(Failure::new("cannot reach the running backstop")
+                .because(e)
+                .hint("run as Backstop's own user")),
         }
     }
 
@@ -42,7 +50,11 @@ impl Client {
     ///
     /// # Errors
     /// What the other end says failed, or that it went away.
-    pub fn ask_held(&mut self, request: &Request, mut held: impl FnMut(&Held) -> Outcome<bool>) -> Outcome<Option<Value>> {
+    pub fn ask_held(
+        &mut self,
+        request: &Request,
+        mut held: impl FnMut(&Held) -> Outcome<bool>,
+    ) -> Outcome<Option<Value>> {
         self.send(request)?;
         loop {
             match self.reply()? {
@@ -53,7 +65,12 @@ impl Client {
                 }
                 Reply::Done { value } => return Ok(Some(value)),
                 Reply::Failed { what, causes, hint } => {
-                    return Err(Failure { code: Code::Failed, what, causes, hint });
+                    return Err(Failure {
+                        code: Code::Failed,
+                        what,
+                        causes,
+                        hint,
+                    });
                 }
             }
         }
@@ -65,21 +82,32 @@ impl Client {
     /// What the other end says failed, or that it went away.
     pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Outcome<T> {
         let value = self.ask_held(request, |_| Ok(true))?.unwrap_or(Value::Null);
-        serde_json::from_value(value).doing("the running backstop answered in another form than this version knows")
+        serde_json::from_value(value)
+            .doing("the running backstop answered in another form than this version knows")
     }
 
     fn send(&mut self, request: &Request) -> Outcome {
         let mut line = serde_json::to_string(request).doing("cannot write the request")?;
         line.push('\n');
-        self.stream.get_mut().write_all(line.as_bytes()).doing("cannot ask the running backstop")
+        self.stream
+            .get_mut()
+            .write_all(line.as_bytes())
+            .doing("cannot ask the running backstop")
     }
 
     fn reply(&mut self) -> Outcome<Reply> {
         let mut line = String::new();
-        let n = self.stream.read_line(&mut line).doing("cannot hear the running backstop")?;
+        let n = self
+            .stream
+            .read_line(&mut line)
+            .doing("cannot hear the running backstop")?;
         if n == 0 {
-            return Err(Failure::new("the running backstop went away before it answered").hint("`backstop status` says whether it is up"));
+            return Err(
+                Failure::new("the running backstop went away before it answered")
+                    .hint("`backstop status` says whether it is up"),
+            );
         }
-        serde_json::from_str(&line).doing("the running backstop answered in another form than this version knows")
+        serde_json::from_str(&line)
+            .doing("the running backstop answered in another form than this version knows")
     }
 }

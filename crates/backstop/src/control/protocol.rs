@@ -172,7 +172,9 @@ impl Reply {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn done<T: Serialize>(value: &T) -> Result<Self, serde_json::Error> {
-        Ok(Self::Done { value: serde_json::to_value(value)? })
+        Ok(Self::Done {
+            value: serde_json::to_value(value)?,
+        })
     }
 
     /// A failure.

@@ -37,7 +37,9 @@ pub fn listen(path: &Path) -> Outcome<UnixListener> {
 pub async fn serve(listener: UnixListener, service: Arc<Service>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, _)) if is_own(&stream) => {
                 let service = Arc::clone(&service);
@@ -58,7 +60,9 @@ pub async fn serve(listener: UnixListener, service: Arc<Service>) {
 /// The socket's mode keeps others out already; root gets in anyway.
 fn is_own(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid().as_raw();
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
 }
 
 async fn converse(stream: UnixStream, service: Arc<Service>) {
@@ -101,10 +105,11 @@ async fn next(lines: &mut BufReader<OwnedReadHalf>) -> Option<Outcome<Request>> 
     let mut line = Vec::new();
     let read = lines.take(LONGEST).read_until(b'\n', &mut line).await;
     match read {
-        Ok(n) if n > 0 && line.ends_with(b"\n") => Some(
-            serde_json::from_slice(&line)
-                .map_err(|e| Failure::usage("this is not a request that this version knows").because(e)),
-        ),
+        Ok(n) if n > 0 && line.ends_with(b"\n") => {
+            Some(serde_json::from_slice(&line).map_err(|e| {
+                Failure::usage("this is not a request that this version knows").because(e)
+            }))
+        }
         _ => None,
     }
 }

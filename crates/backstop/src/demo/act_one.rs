@@ -18,7 +18,12 @@ pub(super) const WIPE: &str = "DROP TABLE customers, vehicles, reservations, pay
 pub(super) fn play(server: &Server, story: &Story) -> Outcome {
     story.act("act one: as it was. The agent has the owner's credential");
     let owner = server.owner();
-    server.psql_as(&owner.in_database("postgres"), &format!("CREATE DATABASE {CONTROL} TEMPLATE app")).map_err(broken("cannot copy the database"))?;
+    server
+        .psql_as(
+            &owner.in_database("postgres"),
+            &format!("CREATE DATABASE {CONTROL} TEMPLATE app"),
+        )
+        .map_err(broken("cannot copy the database"))?;
     let copy = owner.in_database(CONTROL);
     let before = total(server)?;
     let home = std::env::temp_dir();
@@ -27,9 +32,15 @@ pub(super) fn play(server: &Server, story: &Story) -> Outcome {
     let came = agent.run(WIPE)?;
     story.answer(&came.shown());
     let after = total(server)?;
-    story.loss(&format!("{} of {} rows are gone, and nobody was asked", number(before.saturating_sub(after)), number(before)));
+    story.loss(&format!(
+        "{} of {} rows are gone, and nobody was asked",
+        number(before.saturating_sub(after)),
+        number(before)
+    ));
     if after >= before {
-        return Err(crate::failure::Failure::new("the control lost nothing, so the comparison says nothing"));
+        return Err(crate::failure::Failure::new(
+            "the control lost nothing, so the comparison says nothing",
+        ));
     }
     Ok(())
 }
@@ -41,7 +52,9 @@ fn total(server: &Server) -> Outcome<u64> {
         .map_err(broken("cannot look at the copy"))?;
     let mut rows = 0;
     for table in TABLES.iter().filter(|t| names.lines().any(|n| n == **t)) {
-        let count = server.psql_as(&copy, &format!("SELECT count(*) FROM public.{table}")).map_err(broken("cannot count the copy"))?;
+        let count = server
+            .psql_as(&copy, &format!("SELECT count(*) FROM public.{table}"))
+            .map_err(broken("cannot count the copy"))?;
         rows += count.trim().parse::<u64>().unwrap_or(0);
     }
     Ok(rows)

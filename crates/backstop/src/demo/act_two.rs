@@ -17,7 +17,8 @@ use crate::home::LOGS;
 use crate::serve::{HoldRow, LeaseRow};
 
 /// One row for a table that the lease names.
-const SMALL_WRITE: &str = "INSERT INTO notes (id, body, n) VALUES (900001, 'checked the April invoices', 1)";
+const SMALL_WRITE: &str =
+    "INSERT INTO notes (id, body, n) VALUES (900001, 'checked the April invoices', 1)";
 /// A harmless migration. Unnamed, so that running it twice would leave two.
 const MIGRATION: &str = "CREATE INDEX ON reservations (starts_on)";
 const COUNT_INDEXES: &str = "SELECT count(*) FROM pg_indexes WHERE tablename = 'reservations' AND indexdef LIKE '%(starts_on)'";
@@ -35,7 +36,12 @@ struct Play<'a> {
 pub(super) fn play(scene: &Scene, story: &Story, interrupted: &AtomicBool) -> Outcome<Person> {
     story.act("act two: the same agent with a lease, through Backstop");
     let person = enrol(scene, story)?;
-    let mut play = Play { scene, story, interrupted, person };
+    let mut play = Play {
+        scene,
+        story,
+        interrupted,
+        person,
+    };
     let grant = play.lease()?;
     let agent = scene.agent(&grant.dsn)?;
     play.reads_and_small_writes(&agent)?;
@@ -49,9 +55,14 @@ pub(super) fn play(scene: &Scene, story: &Story, interrupted: &AtomicBool) -> Ou
 }
 
 fn enrol(scene: &Scene, story: &Story) -> Outcome<Person> {
-    let link = scene.run.service.invitation().ok_or_else(|| Failure::new("nobody can be invited"))?;
+    let link = scene
+        .run
+        .service
+        .invitation()
+        .ok_or_else(|| Failure::new("nobody can be invited"))?;
     story.scene("the person in this demo is a software authenticator; outside of it only a real passkey can decide");
-    let person = Person::enrol(&link, "Sam (software authenticator)").map_err(broken("cannot enrol the person"))?;
+    let person = Person::enrol(&link, "Sam (software authenticator)")
+        .map_err(broken("cannot enrol the person"))?;
     story.fact("Sam enrolled at the console with two passkeys");
     Ok(person)
 }
@@ -64,30 +75,52 @@ impl Play<'_> {
             target: "prod".into(),
             task: "find out why the invoice test fails".into(),
             ttl_seconds: 600,
-            scopes: scopes.iter().map(|s| s.parse()).collect::<Result<_, _>>().map_err(Failure::new)?,
+            scopes: scopes
+                .iter()
+                .map(|s| s.parse())
+                .collect::<Result<_, _>>()
+                .map_err(Failure::new)?,
             wait: true,
         });
-        self.story.scene(&format!("a lease is asked for: {}, ten minutes", scopes.join(" ")));
+        self.story.scene(&format!(
+            "a lease is asked for: {}, ten minutes",
+            scopes.join(" ")
+        ));
         let mut client = self.scene.client()?;
         let (story, person) = (self.story, &mut self.person);
         let value = client.ask_held(&request, |held| {
-            story.person(&format!("reads what is asked, and approves {} with a passkey", held.hold));
-            person.approve(&held.hold).map_err(broken("cannot approve the lease"))?;
+            story.person(&format!(
+                "reads what is asked, and approves {} with a passkey",
+                held.hold
+            ));
+            person
+                .approve(&held.hold)
+                .map_err(broken("cannot approve the lease"))?;
             Ok(true)
         })?;
-        let grant: Grant = serde_json::from_value(value.unwrap_or_default()).doing("the lease came in another form")?;
+        let grant: Grant = serde_json::from_value(value.unwrap_or_default())
+            .doing("the lease came in another form")?;
         self.story.beat(grant.dsn.contains("sslmode=verify-full"), &format!("{} was granted; the agent gets its DSN, with TLS verify-full and SCRAM, and no other credential", grant.lease));
         Ok(grant)
     }
 
     fn reads_and_small_writes(&self, agent: &Agent) -> Outcome {
-        let read = "SELECT status, count(*), sum(total) FROM reservations GROUP BY status ORDER BY status";
+        let read =
+            "SELECT status, count(*), sum(total) FROM reservations GROUP BY status ORDER BY status";
         let came = self.say(agent, read)?;
         let direct = self.scene.look(read)?;
-        self.story.beat(came.done && came.out.trim() == direct.trim(), "reads pass, and say what the database itself says");
+        self.story.beat(
+            came.done && came.out.trim() == direct.trim(),
+            "reads pass, and say what the database itself says",
+        );
         let came = self.say(agent, SMALL_WRITE)?;
-        let there = self.scene.look("SELECT body FROM notes WHERE id = 900001")?;
-        self.story.beat(came.done && there.contains("April"), "a small write that the lease names passes");
+        let there = self
+            .scene
+            .look("SELECT body FROM notes WHERE id = 900001")?;
+        self.story.beat(
+            came.done && there.contains("April"),
+            "a small write that the lease names passes",
+        );
         Ok(())
     }
 
@@ -96,12 +129,21 @@ impl Play<'_> {
         let known = self.waiting()?;
         let underway = agent.send(WIPE)?;
         let hold = self.new_hold(&known)?;
-        self.story.beat(hold.lease.is_some(), &format!("held: {} ({})", hold.summary, hold.reason));
-        self.story.person(&format!("denies {} with a passkey: \"{NO}\"", hold.hold));
-        self.person.deny(&hold.hold, NO).map_err(broken("cannot deny"))?;
+        self.story.beat(
+            hold.lease.is_some(),
+            &format!("held: {} ({})", hold.summary, hold.reason),
+        );
+        self.story
+            .person(&format!("denies {} with a passkey: \"{NO}\"", hold.hold));
+        self.person
+            .deny(&hold.hold, NO)
+            .map_err(broken("cannot deny"))?;
         let came = underway.finish()?;
         self.story.answer(&came.shown());
-        self.story.beat(!came.done && came.err.contains(NO), "the agent was refused at once, and reads the person's words");
+        self.story.beat(
+            !came.done && came.err.contains(NO),
+            "the agent was refused at once, and reads the person's words",
+        );
         Ok(())
     }
 
@@ -122,12 +164,20 @@ impl Play<'_> {
         let known = self.waiting()?;
         let underway = agent.send(MIGRATION)?;
         let hold = self.new_hold(&known)?;
-        self.story.person(&format!("sees that it loses nothing, and approves {} with a passkey", hold.hold));
-        self.person.approve(&hold.hold).map_err(broken("cannot approve"))?;
+        self.story.person(&format!(
+            "sees that it loses nothing, and approves {} with a passkey",
+            hold.hold
+        ));
+        self.person
+            .approve(&hold.hold)
+            .map_err(broken("cannot approve"))?;
         let came = underway.finish()?;
         self.story.answer(&came.shown());
         let count = self.scene.look(COUNT_INDEXES)?;
-        self.story.beat(came.done && count.trim() == "1", "the approved migration ran, once, while the agent waited");
+        self.story.beat(
+            came.done && count.trim() == "1",
+            "the approved migration ran, once, while the agent waited",
+        );
         Ok(())
     }
 
@@ -139,22 +189,38 @@ impl Play<'_> {
         let came = underway.finish()?;
         self.story.answer(&came.shown());
         let count = self.scene.look(COUNT_INDEXES)?;
-        self.story.beat(!came.done && count.trim() == "1" && hold.state == "waiting", "the same statement again is held again: an approval is for one action, once");
+        self.story.beat(
+            !came.done && count.trim() == "1" && hold.state == "waiting",
+            "the same statement again is held again: an approval is for one action, once",
+        );
         Ok(())
     }
 
-    /// What began the incident: a credential found in a file.
+    /// What began the incident: a credential found in a file, and used.
     fn foreign_credential(&self, agent: &Agent, grant: &Grant) -> Outcome {
-        check(self.interrupted)?;
-        self.story.scene("the agent finds another user's name in a file, and tries it");
-        let foreign = agent.dsn().replace(&format!("//{}:", grant.lease), "//owner:");
-        self.story.agent("connect as owner");
-        let came = agent.with(&foreign).run("SELECT 1")?;
-        self.story.answer(&came.shown());
+        self.story.scene(
+            "the agent finds the owner's credential in a file, and uses it for a way around",
+        );
+        let owner = self.scene.server.owner();
+        let around = format!(
+            "SELECT dblink_exec('{}', 'DROP TABLE customers CASCADE')",
+            owner.url()
+        );
+        let came = self.say(agent, &around)?;
         let lease = self.lease_row(&grant.lease)?;
-        self.story.beat(!came.done && lease.state == "halted", &format!("the lease is {}: {}", lease.state, lease.why.unwrap_or_default()));
+        self.story.beat(
+            !came.done && lease.state == "halted",
+            &format!(
+                "the lease is {}: {}",
+                lease.state,
+                lease.why.unwrap_or_default()
+            ),
+        );
         let came = self.say(agent, "SELECT 1")?;
-        self.story.beat(!came.done, "the agent can do nothing more until a person resumes it");
+        self.story.beat(
+            !came.done,
+            "the agent can do nothing more, not even read, until a person resumes it",
+        );
         Ok(())
     }
 
@@ -165,13 +231,25 @@ impl Play<'_> {
         // The one row that the agent was allowed to write.
         expected.entry("notes".into()).and_modify(|n| *n += 1);
         let total: u64 = after.values().sum();
-        self.story.beat(after == expected, &format!("{} rows, none lost, and the one that the agent was allowed to write", number(total)));
+        self.story.beat(
+            after == expected,
+            &format!(
+                "{} rows, none lost, and the one that the agent was allowed to write",
+                number(total)
+            ),
+        );
         for (log, journal) in LOGS.iter().zip(self.scene.run.service.journals()) {
-            journal.checkpoint_now().doing(format!("cannot seal the {log} log"))?;
+            journal
+                .checkpoint_now()
+                .doing(format!("cannot seal the {log} log"))?;
             let report = verify_log(&self.scene.home(), log, &[])?;
             let root = report.root.map_or_else(String::new, |r| r.to_string());
-            let what = format!("the {log} log verifies: {} entries, root {root}", report.entries);
-            self.story.beat(report.is_sound() && report.entries > 0, &what);
+            let what = format!(
+                "the {log} log verifies: {} entries, root {root}",
+                report.entries
+            );
+            self.story
+                .beat(report.is_sound() && report.entries > 0, &what);
         }
         Ok(())
     }
@@ -200,6 +278,8 @@ impl Play<'_> {
 
     fn lease_row(&self, id: &str) -> Outcome<LeaseRow> {
         let rows: Vec<LeaseRow> = self.scene.client()?.ask(&Request::Leases { all: true })?;
-        rows.into_iter().find(|r| r.lease == id).ok_or_else(|| Failure::new("the lease is not listed"))
+        rows.into_iter()
+            .find(|r| r.lease == id)
+            .ok_or_else(|| Failure::new("the lease is not listed"))
     }
 }

@@ -28,19 +28,34 @@ pub(super) struct Came {
 impl Came {
     /// What a terminal would show.
     pub(super) fn shown(&self) -> String {
-        format!("{}\n{}", self.out.trim(), self.err.trim()).trim().to_owned()
+        format!("{}\n{}", self.out.trim(), self.err.trim())
+            .trim()
+            .to_owned()
     }
 }
 
 impl Agent {
     pub(super) fn new(psql: PathBuf, dsn: &str, home: &Path) -> Self {
-        Self { psql, dsn: dsn.to_owned(), home: home.to_owned() }
+        Self {
+            psql,
+            dsn: dsn.to_owned(),
+            home: home.to_owned(),
+        }
     }
 
     /// Sends `sql` and does not wait.
     pub(super) fn send(&self, sql: &str) -> Outcome<Underway> {
         let child = Command::new(&self.psql)
-            .args(["--no-psqlrc", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--command", sql, &self.dsn])
+            .args([
+                "--no-psqlrc",
+                "--no-align",
+                "--tuples-only",
+                "--set",
+                "ON_ERROR_STOP=1",
+                "--command",
+                sql,
+                &self.dsn,
+            ])
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", &self.home)
@@ -56,16 +71,6 @@ impl Agent {
     /// Sends `sql` and waits for what comes of it.
     pub(super) fn run(&self, sql: &str) -> Outcome<Came> {
         self.send(sql)?.finish()
-    }
-
-    /// The same client with another connection string.
-    pub(super) fn with(&self, dsn: &str) -> Self {
-        Self { dsn: dsn.to_owned(), psql: self.psql.clone(), home: self.home.clone() }
-    }
-
-    /// The connection string.
-    pub(super) fn dsn(&self) -> &str {
-        &self.dsn
     }
 }
 
@@ -83,5 +88,8 @@ impl Underway {
 
 /// The client program of the throwaway server.
 pub(super) fn psql(server: &backstop_testing::postgres::Server) -> Outcome<PathBuf> {
-    server.installation().client("psql").map_err(|e| Failure::new("there is no psql").because(e))
+    server
+        .installation()
+        .client("psql")
+        .map_err(|e| Failure::new("there is no psql").because(e))
 }

@@ -58,7 +58,14 @@ fn prepare(args: &Demo, story: &Story) -> Outcome<Server> {
     let seed = args.seed.unwrap_or(rental::SEED);
     rental::load_seed(&server, seed).map_err(broken("cannot load the rental company's data"))?;
     let rows = rental::total(&server).map_err(broken("cannot count the rows"))?;
-    story.fact(&format!("{} on {}:{}, seed {seed}: {} rows in {} tables", server.major(), server.host(), server.port(), story::number(rows), rental::TABLES.len()));
+    story.fact(&format!(
+        "{} on {}:{}, seed {seed}: {} rows in {} tables",
+        server.major(),
+        server.host(),
+        server.port(),
+        story::number(rows),
+        rental::TABLES.len()
+    ));
     Ok(server)
 }
 
@@ -81,7 +88,11 @@ fn check(interrupted: &AtomicBool) -> Outcome {
 }
 
 /// Looks again and again until `ready` gives something.
-fn wait_for<T>(what: &str, interrupted: &AtomicBool, mut ready: impl FnMut() -> Outcome<Option<T>>) -> Outcome<T> {
+fn wait_for<T>(
+    what: &str,
+    interrupted: &AtomicBool,
+    mut ready: impl FnMut() -> Outcome<Option<T>>,
+) -> Outcome<T> {
     let deadline = Instant::now() + Duration::from_secs(20);
     while Instant::now() < deadline {
         check(interrupted)?;
@@ -94,5 +105,9 @@ fn wait_for<T>(what: &str, interrupted: &AtomicBool, mut ready: impl FnMut() -> 
 }
 
 fn broken(what: &'static str) -> impl FnOnce(anyhow::Error) -> Failure {
-    move |error| Failure::new(what).because(format!("{error:#}")).hint("`scripts/setup.sh postgres` installs what the demo needs")
+    move |error| {
+        Failure::new(what)
+            .because(format!("{error:#}"))
+            .hint("`scripts/setup.sh postgres` installs what the demo needs")
+    }
 }

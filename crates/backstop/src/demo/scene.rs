@@ -37,8 +37,15 @@ pub(super) struct Scene {
 
 impl Scene {
     /// Sets it: `init` as anybody would run it, then everything that `serve` runs.
-    pub(super) fn set(server: Server, runtime: &tokio::runtime::Runtime, before: Counts) -> Outcome<Self> {
-        let folder = tempfile::Builder::new().prefix("backstop-demo-").tempdir().doing("cannot make a temporary directory")?;
+    pub(super) fn set(
+        server: Server,
+        runtime: &tokio::runtime::Runtime,
+        before: Counts,
+    ) -> Outcome<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("backstop-demo-")
+            .tempdir()
+            .doing("cannot make a temporary directory")?;
         let path = folder.path().join("backstop.toml");
         init(&path, &server)?;
         let text = std::fs::read_to_string(&path).doing("cannot read the demo's configuration")?;
@@ -46,7 +53,13 @@ impl Scene {
         std::fs::write(&path, text).doing("cannot write the demo's configuration")?;
         let config = Config::load(&path)?;
         let run = runtime.block_on(serve::run(config.clone()))?;
-        Ok(Self { server, before, run, config, folder })
+        Ok(Self {
+            server,
+            before,
+            run,
+            config,
+            folder,
+        })
     }
 
     /// A new conversation with what serves.
@@ -66,16 +79,29 @@ impl Scene {
 
     /// Runs SQL as the superuser, past the gate: to look whether what is claimed is so.
     pub(super) fn look(&self, sql: &str) -> Outcome<String> {
-        self.server.psql(sql).map_err(broken("cannot look at the database"))
+        self.server
+            .psql(sql)
+            .map_err(broken("cannot look at the database"))
     }
 
     /// Leaves everything open until Ctrl-C.
-    pub(super) fn stay(&self, person: &mut Person, story: &Story, interrupted: &AtomicBool) -> Outcome {
+    pub(super) fn stay(
+        &self,
+        person: &mut Person,
+        story: &Story,
+        interrupted: &AtomicBool,
+    ) -> Outcome {
         let link = person.invite("You").map_err(broken("cannot invite you"))?;
         story.act("staying: have a look around, Ctrl-C ends it");
-        story.fact(&format!("enrol your own passkey, in a browser on this machine: {}", link));
+        story.fact(&format!(
+            "enrol your own passkey, in a browser on this machine: {}",
+            link
+        ));
         story.fact(&format!("the console: {}", self.config.console.origin()));
-        story.fact(&format!("the configuration, for other commands: --config {}", self.config.path.display()));
+        story.fact(&format!(
+            "the configuration, for other commands: --config {}",
+            self.config.path.display()
+        ));
         while !interrupted.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -86,7 +112,10 @@ impl Scene {
     pub(super) fn strike(self, runtime: &tokio::runtime::Runtime) -> Outcome {
         let stopped = runtime.block_on(self.run.stop(Duration::from_secs(2)));
         drop(self.server);
-        let removed = self.folder.close().doing("cannot remove the temporary directory");
+        let removed = self
+            .folder
+            .close()
+            .doing("cannot remove the temporary directory");
         stopped.and(removed)
     }
 }
@@ -94,17 +123,28 @@ impl Scene {
 fn init(path: &std::path::Path, server: &Server) -> Outcome {
     let owner = server.owner();
     let arguments: Vec<String> = [
-        "backstop", "init", "--quiet", "--no-enrol", "--yes",
-        "--config", &path.display().to_string(),
-        "--gate", &free_address()?,
-        "--console", &free_address()?,
-        "--target", "prod",
-        "--environment", Environment::Production.word(),
-        "--dsn", &format!("{}?sslmode=disable", owner.url()),
+        "backstop",
+        "init",
+        "--quiet",
+        "--no-enrol",
+        "--yes",
+        "--config",
+        &path.display().to_string(),
+        "--gate",
+        &free_address()?,
+        "--console",
+        &free_address()?,
+        "--target",
+        "prod",
+        "--environment",
+        Environment::Production.word(),
+        "--dsn",
+        &format!("{}?sslmode=disable", owner.url()),
     ]
     .map(str::to_owned)
     .to_vec();
-    let cli = <Cli as clap::Parser>::try_parse_from(arguments).doing("the demo's own command line is wrong")?;
+    let cli = <Cli as clap::Parser>::try_parse_from(arguments)
+        .doing("the demo's own command line is wrong")?;
     let output = Output::of(&cli.common);
     match &cli.verb {
         Verb::Init(_) => command::run(cli, output),
@@ -114,5 +154,8 @@ fn init(path: &std::path::Path, server: &Server) -> Outcome {
 
 fn free_address() -> Outcome<String> {
     let listener = TcpListener::bind("127.0.0.1:0").doing("cannot find a free port")?;
-    listener.local_addr().map(|a| a.to_string()).doing("cannot find a free port")
+    listener
+        .local_addr()
+        .map(|a| a.to_string())
+        .doing("cannot find a free port")
 }

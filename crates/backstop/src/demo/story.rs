@@ -13,7 +13,7 @@ use crate::output::{Output, safe};
 /// Lines of a client's output that are worth showing.
 const MOST_LINES: usize = 6;
 /// Columns of a line that are worth showing.
-const WIDTH: usize = 110;
+const WIDTH: usize = 150;
 
 /// The teller.
 pub(super) struct Story {
@@ -24,7 +24,11 @@ pub(super) struct Story {
 
 impl Story {
     pub(super) fn new(output: Output) -> Self {
-        Self { output, broken: RefCell::default(), held: RefCell::default() }
+        Self {
+            output,
+            broken: RefCell::default(),
+            held: RefCell::default(),
+        }
     }
 
     fn tell(&self, text: &str) {
@@ -48,7 +52,10 @@ impl Story {
 
     /// An act begins.
     pub(super) fn act(&self, text: &str) {
-        self.tell(&format!("\n{}\n", self.output.paint.strong(&format!("── {text} ──"))));
+        self.tell(&format!(
+            "\n{}\n",
+            self.output.paint.strong(&format!("── {text} ──"))
+        ));
         self.event(&json!({ "event": "act", "text": text }));
     }
 
@@ -66,15 +73,24 @@ impl Story {
 
     /// The agent says something to a server.
     pub(super) fn agent(&self, sql: &str) {
-        self.tell(&format!("\n{} {}", self.output.paint.hint("agent ›"), safe(sql)));
+        self.tell(&format!(
+            "\n{} {}",
+            self.output.paint.hint("agent ›"),
+            safe(sql)
+        ));
         self.event(&json!({ "event": "agent", "sql": sql }));
     }
 
     /// What the agent's client shows.
     pub(super) fn answer(&self, text: &str) {
-        for line in text.lines().filter(|l| !l.trim().is_empty()).take(MOST_LINES) {
+        // What is for programs (`DETAIL:  {"backstop":…}`) is in the events.
+        let for_people = |l: &&str| !l.trim().is_empty() && !l.starts_with("DETAIL:  {");
+        for line in text.lines().filter(for_people).take(MOST_LINES) {
             let shown: String = safe(line).chars().take(WIDTH).collect();
-            self.tell(&format!("  {}", self.output.paint.dim(&format!("│ {shown}"))));
+            self.tell(&format!(
+                "  {}",
+                self.output.paint.dim(&format!("│ {shown}"))
+            ));
         }
         self.event(&json!({ "event": "answer", "text": text }));
     }
@@ -87,7 +103,11 @@ impl Story {
 
     /// Something that had to hold, and whether it did.
     pub(super) fn beat(&self, held: bool, text: &str) {
-        let mark = if held { self.output.paint.good("✓") } else { self.output.paint.error("✗ DID NOT HOLD:") };
+        let mark = if held {
+            self.output.paint.good("✓")
+        } else {
+            self.output.paint.error("✗ DID NOT HOLD:")
+        };
         self.tell(&format!("  {mark} {text}"));
         self.event(&json!({ "event": "beat", "held": held, "text": text }));
         if held {
@@ -108,10 +128,19 @@ impl Story {
         let (held, broken) = (*self.held.borrow(), self.broken.borrow());
         self.event(&json!({ "event": "end", "held": held, "broken": broken.len(), "seconds": took.as_secs() }));
         if broken.is_empty() {
-            self.tell(&format!("\n{} {held} of {held} held, in {} seconds", self.output.paint.good("done:"), took.as_secs()));
+            self.tell(&format!(
+                "\n{} {held} of {held} held, in {} seconds",
+                self.output.paint.good("done:"),
+                took.as_secs()
+            ));
             return Ok(());
         }
-        Err(Failure::new(format!("{} of {} did not hold", broken.len(), held + u32::try_from(broken.len()).unwrap_or(0))).because(broken.join("; ")))
+        Err(Failure::new(format!(
+            "{} of {} did not hold",
+            broken.len(),
+            held + u32::try_from(broken.len()).unwrap_or(0)
+        ))
+        .because(broken.join("; ")))
     }
 }
 
@@ -128,6 +157,9 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        assert_eq!((number(7), number(1_000), number(212_416)), ("7".into(), "1,000".into(), "212,416".into()));
+        assert_eq!(
+            (number(7), number(1_000), number(212_416)),
+            ("7".into(), "1,000".into(), "212,416".into())
+        );
     }
 }

@@ -47,14 +47,20 @@ impl Authority {
             return Ok(false);
         }
         let key = KeyPair::generate().doing("cannot make the local CA's key")?;
-        let pem = params(&key).self_signed(&key).doing("cannot make the local CA")?.pem();
+        let pem = params(&key)
+            .self_signed(&key)
+            .doing("cannot make the local CA")?
+            .pem();
         if !key_path.exists() {
             write_private(&key_path, key.serialize_pem().as_bytes())?;
             write_private(&certificate, pem.as_bytes())?;
             return Ok(true);
         }
         let known = KeyPair::from_pem(&read(&key_path)?).doing("cannot use the local CA's key")?;
-        let pem = params(&known).self_signed(&known).doing("cannot make the local CA")?.pem();
+        let pem = params(&known)
+            .self_signed(&known)
+            .doing("cannot make the local CA")?
+            .pem();
         write_private(&certificate, pem.as_bytes())?;
         Ok(true)
     }
@@ -66,7 +72,11 @@ impl Authority {
     pub fn load(home: &Home) -> Outcome<Self> {
         let key = KeyPair::from_pem(&read(&home.keys().join("ca-key.pem"))?)
             .doing("cannot use the local CA's key")?;
-        Ok(Self { params: params(&key), key, pem: read(&home.keys().join("ca.pem"))? })
+        Ok(Self {
+            params: params(&key),
+            key,
+            pem: read(&home.keys().join("ca.pem"))?,
+        })
     }
 
     /// Its certificate, for agents.
@@ -80,14 +90,17 @@ impl Authority {
     /// When a name cannot stand in a certificate.
     pub fn server(&self, names: &[String]) -> Outcome<Identity> {
         let key = KeyPair::generate().doing("cannot make the gate's key")?;
-        let mut params = CertificateParams::new(all_names(names)).doing("cannot name the gate in a certificate")?;
+        let mut params = CertificateParams::new(all_names(names))
+            .doing("cannot name the gate in a certificate")?;
         params.distinguished_name = named("Backstop gate");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         live(&mut params, Duration::days(SERVER_DAYS));
         let issuer = Issuer::from_params(&self.params, &self.key);
-        let certificate = params.signed_by(&key, &issuer).doing("cannot make the gate's certificate")?;
+        let certificate = params
+            .signed_by(&key, &issuer)
+            .doing("cannot make the gate's certificate")?;
         let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         tls(vec![certificate.der().clone()], private)
     }
@@ -111,14 +124,18 @@ impl Identity {
 
 fn tls(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Outcome<Identity> {
     let Some(first) = chain.first().map(|c| c.to_vec()) else {
-        return Err(Failure::usage("there is no certificate in the file").hint("name a PEM file with the certificate and its chain"));
+        return Err(Failure::usage("there is no certificate in the file")
+            .hint("name a PEM file with the certificate and its chain"));
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|b| b.with_no_client_auth().with_single_cert(chain, key))
         .doing("the certificate and its key cannot be used")?;
-    Ok(Identity { tls: Arc::new(config), certificate: first })
+    Ok(Identity {
+        tls: Arc::new(config),
+        certificate: first,
+    })
 }
 
 fn params(key: &KeyPair) -> CertificateParams {
@@ -145,8 +162,13 @@ fn live(params: &mut CertificateParams, long: Duration) {
 }
 
 fn all_names(more: &[String]) -> Vec<String> {
-    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"]
+        .map(str::to_owned)
+        .to_vec();
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     names.extend(std::iter::once(host).filter(|h| is_name(h)));
     names.extend(more.iter().cloned());
     names.dedup();
@@ -154,7 +176,10 @@ fn all_names(more: &[String]) -> Vec<String> {
 }
 
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
 }
 
 fn read(path: &Path) -> Outcome<String> {
@@ -176,6 +201,8 @@ mod tests {
         assert_eq!(Authority::load(&home).unwrap().pem(), first.pem());
         std::fs::remove_file(home.keys().join("ca.pem")).unwrap();
         assert!(Authority::make(&home).unwrap());
-        first.server(&["gate.internal".to_owned(), "10.0.0.7".to_owned()]).unwrap();
+        first
+            .server(&["gate.internal".to_owned(), "10.0.0.7".to_owned()])
+            .unwrap();
     }
 }

@@ -37,7 +37,8 @@ impl Keys {
         for log in LOGS {
             let path = signing_path(home, log);
             if !path.exists() {
-                let key = SigningKey::generate(&log_origin(log)).doing("cannot make a journal key")?;
+                let key =
+                    SigningKey::generate(&log_origin(log)).doing("cannot make a journal key")?;
                 key.save(&path).doing("cannot keep a journal key")?;
                 let public = home.keys().join(format!("journal-{log}.pub"));
                 write_private(&public, format!("{}\n", key.verifier().text()).as_bytes())?;
@@ -52,7 +53,8 @@ impl Keys {
     /// # Errors
     /// When one is missing or not a key.
     pub fn load(home: &Home) -> Outcome<Self> {
-        let signing = |log| SigningKey::load(&signing_path(home, log)).doing("cannot use a journal key");
+        let signing =
+            |log| SigningKey::load(&signing_path(home, log)).doing("cannot use a journal key");
         Ok(Self {
             seal: Self::seal(home)?,
             control: signing("control")?,
@@ -66,7 +68,8 @@ impl Keys {
     /// When it is missing or not a key.
     pub fn seal(home: &Home) -> Outcome<SealKey> {
         let path = home.keys().join("seal.key");
-        let text = std::fs::read_to_string(&path).doing(format!("cannot read the sealing key `{}`", path.display()))?;
+        let text = std::fs::read_to_string(&path)
+            .doing(format!("cannot read the sealing key `{}`", path.display()))?;
         let digest = backstop_core::digest::Digest::from_hex(text.trim());
         let bytes = digest.ok_or_else(|| {
             Failure::new(format!("`{}` does not hold a sealing key", path.display()))
@@ -81,7 +84,8 @@ impl Keys {
     /// When it is missing or not a key.
     pub fn verifier(home: &Home, log: &str) -> Outcome<VerifierKey> {
         let path = home.keys().join(format!("journal-{log}.pub"));
-        let text = std::fs::read_to_string(&path).doing(format!("cannot read `{}`", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).doing(format!("cannot read `{}`", path.display()))?;
         VerifierKey::parse(&text).doing(format!("cannot use `{}`", path.display()))
     }
 }

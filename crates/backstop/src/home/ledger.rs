@@ -5,7 +5,9 @@ use std::sync::Arc;
 use backstop_core::canonical;
 use backstop_core::digest::Digest;
 use backstop_core::entry::Control;
-use backstop_journal::{Journal, JournalError, Options, SealedText, SigningKey, TextDigest, TextState};
+use backstop_journal::{
+    Journal, JournalError, Options, SealedText, SigningKey, TextDigest, TextState,
+};
 use backstop_store::{Ledger, LedgerError, LedgerFuture};
 
 use super::{Home, keys};
@@ -16,9 +18,22 @@ use crate::failure::{Code, Failure, Outcome};
 /// # Errors
 /// When another process has it open, it cannot be read, or its integrity is broken.
 pub fn open_journal(home: &Home, log: &str, key: SigningKey) -> Outcome<Arc<Journal>> {
-    Journal::open(&home.journal(log), &keys::log_origin(log), key, Options::default()).map(Arc::new).map_err(|e| {
-        let code = if e.is_integrity() { Code::Integrity } else { Code::Failed };
-        Failure::new(format!("cannot open the {log} log")).because(e).code(code)
+    Journal::open(
+        &home.journal(log),
+        &keys::log_origin(log),
+        key,
+        Options::default(),
+    )
+    .map(Arc::new)
+    .map_err(|e| {
+        let code = if e.is_integrity() {
+            Code::Integrity
+        } else {
+            Code::Failed
+        };
+        Failure::new(format!("cannot open the {log} log"))
+            .because(e)
+            .code(code)
     })
 }
 
@@ -39,14 +54,19 @@ impl ControlLedger {
         for (name, bytes) in texts {
             let text = SealedText::new(bytes).map_err(told)?;
             if text.digest().0 != name.0 {
-                return Err(LedgerError("a sealed text does not have the name that its entry gives it".into()));
+                return Err(LedgerError(
+                    "a sealed text does not have the name that its entry gives it".into(),
+                ));
             }
             sealed.push(text);
         }
         if sealed.len() > 1 {
             return Err(LedgerError("a control entry can have one text only".into()));
         }
-        self.journal.append(&bytes, sealed.first()).map(|t| t.index).map_err(told)
+        self.journal
+            .append(&bytes, sealed.first())
+            .map(|t| t.index)
+            .map_err(told)
     }
 }
 
@@ -65,14 +85,18 @@ impl Ledger for ControlLedger {
 
     fn read(&self, index: u64) -> Result<Control, LedgerError> {
         let bytes = self.journal.read(index).map_err(told)?;
-        serde_json::from_slice(&bytes).map_err(|e| LedgerError(format!("control entry {index} cannot be read: {e}")))
+        serde_json::from_slice(&bytes)
+            .map_err(|e| LedgerError(format!("control entry {index} cannot be read: {e}")))
     }
 
     fn text(&self, digest: Digest) -> Result<Option<Vec<u8>>, LedgerError> {
         match self.journal.text(TextDigest(digest.0)).map_err(told)? {
             TextState::Present(bytes) => Ok(Some(bytes)),
             TextState::Erased => Ok(None),
-            TextState::Unknown => Err(LedgerError(format!("the text {} is missing", digest.short()))),
+            TextState::Unknown => Err(LedgerError(format!(
+                "the text {} is missing",
+                digest.short()
+            ))),
         }
     }
 }

@@ -16,8 +16,8 @@ use backstop_store::SealedFile;
 use crate::failure::{Context, Failure, Outcome};
 
 pub use ca::{Authority, Identity};
-pub use keys::{Keys, LOGS};
 pub(crate) use keys::log_origin;
+pub use keys::{Keys, LOGS};
 pub use ledger::{ControlLedger, open_journal};
 
 /// A data directory.
@@ -35,7 +35,9 @@ pub struct Serving {
 impl Home {
     /// The directory at `root`, which may not exist yet.
     pub fn at(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self {
+            root: root.to_owned(),
+        }
     }
 
     /// The directory.
@@ -78,11 +80,6 @@ impl Home {
         self.root.join("targets").join(target)
     }
 
-    /// Whether `init` has made it.
-    pub fn exists(&self) -> bool {
-        self.keys().join("seal.key").exists()
-    }
-
     /// Makes the directories that are missing, and refuses what others can reach.
     ///
     /// # Errors
@@ -90,7 +87,11 @@ impl Home {
     pub fn make(&self) -> Outcome {
         for dir in ["", "keys", "journal", "credentials", "targets"] {
             let path = self.root.join(dir);
-            DirBuilder::new().recursive(true).mode(0o700).create(&path).doing(format!("cannot make the directory `{}`", path.display()))?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .doing(format!("cannot make the directory `{}`", path.display()))?;
         }
         self.check()
     }
@@ -102,7 +103,8 @@ impl Home {
     pub fn check(&self) -> Outcome {
         let shown = self.root.display();
         let meta = std::fs::metadata(&self.root).map_err(|e| {
-            let failure = Failure::usage(format!("cannot use the data directory `{shown}`")).because(&e);
+            let failure =
+                Failure::usage(format!("cannot use the data directory `{shown}`")).because(&e);
             match e.kind() {
                 std::io::ErrorKind::NotFound => failure.hint("`backstop init` makes it"),
                 std::io::ErrorKind::PermissionDenied => failure.hint("run as Backstop's own user"),
@@ -111,12 +113,16 @@ impl Home {
         })?;
         let own = rustix::process::geteuid().as_raw();
         if meta.uid() != own {
-            return Err(Failure::usage(format!("the data directory `{shown}` belongs to another user"))
-                .hint(format!("run as the user with the number {}", meta.uid())));
+            return Err(Failure::usage(format!(
+                "the data directory `{shown}` belongs to another user"
+            ))
+            .hint(format!("run as the user with the number {}", meta.uid())));
         }
         if meta.permissions().mode() & 0o077 != 0 {
-            return Err(Failure::usage(format!("others can enter the data directory `{shown}`"))
-                .hint(format!("chmod 700 {shown}")));
+            return Err(
+                Failure::usage(format!("others can enter the data directory `{shown}`"))
+                    .hint(format!("chmod 700 {shown}")),
+            );
         }
         Ok(())
     }
@@ -136,8 +142,11 @@ impl Home {
             .doing(format!("cannot open `{}`", path.display()))?;
         match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Serving { _lock: lock }),
-            Err(_) => Err(Failure::new(format!("another `backstop` already serves from `{}`", self.root.display()))
-                .hint("stop it first, or use another data_dir")),
+            Err(_) => Err(Failure::new(format!(
+                "another `backstop` already serves from `{}`",
+                self.root.display()
+            ))
+            .hint("stop it first, or use another data_dir")),
         }
     }
 }
@@ -148,7 +157,11 @@ impl Home {
 /// When it exists or cannot be written.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Outcome {
     let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -164,7 +177,12 @@ pub fn write_public(path: &Path, bytes: &[u8]) -> Outcome {
     name.push(".new");
     let temporary = PathBuf::from(name);
     let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o644)
+            .open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&temporary, path)

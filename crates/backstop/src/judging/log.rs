@@ -23,7 +23,11 @@ pub struct Logged {
 
 /// The statements of a log, in order.
 pub fn statements<R: BufRead>(input: R) -> Statements<R> {
-    Statements { input, line: 0, ahead: None }
+    Statements {
+        input,
+        line: 0,
+        ahead: None,
+    }
 }
 
 /// Reads a log.
@@ -44,7 +48,10 @@ impl<R: BufRead> Iterator for Statements<R> {
                 Err(error) => return Some(Err(error)),
                 Ok(Some((line, message))) => {
                     if let Some(text) = statement_of(&message) {
-                        return Some(Ok(Logged { line, text: text.to_owned() }));
+                        return Some(Ok(Logged {
+                            line,
+                            text: text.to_owned(),
+                        }));
                     }
                 }
             }
@@ -55,13 +62,19 @@ impl<R: BufRead> Iterator for Statements<R> {
 impl<R: BufRead> Statements<R> {
     /// The next record's message, with the line it begins on; empty for records of no interest.
     fn record(&mut self) -> io::Result<Option<(u64, String)>> {
-        let Some((line, first)) = self.line()? else { return Ok(None) };
+        let Some((line, first)) = self.line()? else {
+            return Ok(None);
+        };
         if first.starts_with('{') {
             return Ok(Some((line, json_message(&first).unwrap_or_default())));
         }
         if let Some(fields) = self.csv(&first)? {
             let logged = fields.get(CSV_SEVERITY).is_some_and(|s| s == "LOG");
-            let message = if logged { fields.into_iter().nth(CSV_MESSAGE) } else { None };
+            let message = if logged {
+                fields.into_iter().nth(CSV_MESSAGE)
+            } else {
+                None
+            };
             return Ok(Some((line, message.unwrap_or_default())));
         }
         let mut text = first;
@@ -78,12 +91,17 @@ impl<R: BufRead> Statements<R> {
                 }
             }
         }
-        Ok(Some((line, after_severity(&text).unwrap_or_default().to_owned())))
+        Ok(Some((
+            line,
+            after_severity(&text).unwrap_or_default().to_owned(),
+        )))
     }
 
     /// The fields of a csvlog record, which may go on over lines; `None` when it is none.
     fn csv(&mut self, first: &str) -> io::Result<Option<Vec<String>>> {
-        let is_time = first.get(..10).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit() || b == b'-'));
+        let is_time = first
+            .get(..10)
+            .is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit() || b == b'-'));
         if !is_time || first.split(',').count() < CSV_SEVERITY || first.contains("LOG:  ") {
             return Ok(None);
         }
@@ -106,14 +124,22 @@ impl<R: BufRead> Statements<R> {
         }
         self.line += 1;
         let text = String::from_utf8_lossy(&bytes);
-        Ok(Some((self.line, text.trim_end_matches(['\n', '\r']).to_owned())))
+        Ok(Some((
+            self.line,
+            text.trim_end_matches(['\n', '\r']).to_owned(),
+        )))
     }
 }
 
 fn json_message(line: &str) -> Option<String> {
     let record: Value = serde_json::from_str(line).ok()?;
     let logged = record.get("error_severity").and_then(Value::as_str) == Some("LOG");
-    logged.then(|| record.get("message").and_then(Value::as_str).map(str::to_owned))?
+    logged.then(|| {
+        record
+            .get("message")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    })?
 }
 
 fn after_severity(text: &str) -> Option<&str> {
@@ -164,7 +190,9 @@ mod tests {
     use super::*;
 
     fn read(log: &str) -> Vec<(u64, String)> {
-        statements(log.as_bytes()).map(|l| l.map(|l| (l.line, l.text)).unwrap()).collect()
+        statements(log.as_bytes())
+            .map(|l| l.map(|l| (l.line, l.text)).unwrap())
+            .collect()
     }
 
     #[test]
@@ -176,7 +204,10 @@ mod tests {
                    2026-04-25 10:00:00 UTC [7] a@b ERROR:  no\n\
                    2026-04-25 10:00:00 UTC [7] a@b STATEMENT:  select 2\n\
                    2026-04-25 10:00:00 UTC [7] a@b LOG:  checkpoint starting: time\n";
-        assert_eq!(read(log), [(1, "select 1".to_owned()), (2, "delete\nfrom t".to_owned())]);
+        assert_eq!(
+            read(log),
+            [(1, "select 1".to_owned()), (2, "delete\nfrom t".to_owned())]
+        );
     }
 
     #[test]

@@ -26,24 +26,45 @@ impl Service {
     ///
     /// # Errors
     /// Why it was not done.
-    pub async fn answer(self: &Arc<Self>, request: Request, told: &Sender<Reply>) -> Outcome<Reply> {
+    pub async fn answer(
+        self: &Arc<Self>,
+        request: Request,
+        told: &Sender<Reply>,
+    ) -> Outcome<Reply> {
         match request {
             Request::Status => done(&self.standing().await),
             Request::Leases { all } => done(&self.lease_rows(all)),
             Request::LeaseCreate(ask) => self.create_lease(ask, told).await,
-            Request::LeaseChild { parent, task, ttl_seconds, scopes } => {
+            Request::LeaseChild {
+                parent,
+                task,
+                ttl_seconds,
+                scopes,
+            } => {
                 let service = Arc::clone(self);
-                finish(async move { service.child_lease(&parent, task, ttl_seconds, scopes).await }).await
+                finish(async move {
+                    service
+                        .child_lease(&parent, task, ttl_seconds, scopes)
+                        .await
+                })
+                .await
             }
             Request::LeaseRevoke { lease } => {
                 let store = self.store.clone();
                 finish(async move {
-                    store.end_lease(&lease, "revoked").await.doing(format!("cannot revoke `{lease}`"))?;
+                    store
+                        .end_lease(&lease, "revoked")
+                        .await
+                        .doing(format!("cannot revoke `{lease}`"))?;
                     done(&json!({ "lease": lease, "state": "ended" }))
                 })
                 .await
             }
-            Request::LeaseNarrow { lease, scopes, ttl_seconds } => {
+            Request::LeaseNarrow {
+                lease,
+                scopes,
+                ttl_seconds,
+            } => {
                 let service = Arc::clone(self);
                 finish(async move { service.narrow_lease(&lease, scopes, ttl_seconds).await }).await
             }
@@ -52,12 +73,17 @@ impl Service {
             Request::Halt { lease, why } => {
                 let store = self.store.clone();
                 finish(async move {
-                    store.halt(lease.as_deref(), &why, false).await.doing("cannot halt")?;
+                    store
+                        .halt(lease.as_deref(), &why, false)
+                        .await
+                        .doing("cannot halt")?;
                     done(&json!({ "halted": lease, "all": lease.is_none(), "why": why }))
                 })
                 .await
             }
-            Request::Resume { lease, wait } => self.ask_and_wait(self.resumable(lease)?, wait, told).await,
+            Request::Resume { lease, wait } => {
+                self.ask_and_wait(self.resumable(lease)?, wait, told).await
+            }
             Request::Freeze { why } => {
                 let store = self.store.clone();
                 finish(async move {
@@ -84,7 +110,13 @@ impl Service {
             backstop_console::own_ask(ask, &state).doing("cannot write down what is asked")?
         };
         let store = self.store.clone();
-        finish(async move { store.open_hold(new).await.doing("cannot put this before a person") }).await
+        finish(async move {
+            store
+                .open_hold(new)
+                .await
+                .doing("cannot put this before a person")
+        })
+        .await
     }
 
     /// Tells whoever asked which hold their request became.
@@ -95,12 +127,17 @@ impl Service {
             link: self.config().console.hold_link(&record.hold.id),
             decide_by_ms: record.hold.decide_by_ms,
         };
-        told.send(Reply::Held(held)).await.map_err(|_| Failure::new("whoever asked has gone"))
+        told.send(Reply::Held(held))
+            .await
+            .map_err(|_| Failure::new("whoever asked has gone"))
     }
 
     /// Waits until people have decided.
     pub(super) async fn decided(&self, hold: &str) -> Outcome<HoldState> {
-        let mut watch = self.store.watch_hold(hold).ok_or_else(|| Failure::new(format!("there is no hold `{hold}`")))?;
+        let mut watch = self
+            .store
+            .watch_hold(hold)
+            .ok_or_else(|| Failure::new(format!("there is no hold `{hold}`")))?;
         loop {
             let state = watch.borrow_and_update().clone();
             match &state {
@@ -133,10 +170,14 @@ impl Service {
         let halted = match &lease {
             None => state.halted.is_some(),
             Some(id) => match state.leases.get(id).map(|r| &r.state) {
-                None => return Err(Failure::new(format!("there is no lease `{id}`")).hint("`backstop lease list --all` lists them")),
+                None => {
+                    return Err(Failure::new(format!("there is no lease `{id}`"))
+                        .hint("`backstop lease list --all` lists them"));
+                }
                 Some(LeaseState::Halted { .. }) => true,
                 Some(LeaseState::Ended { .. }) => {
-                    return Err(Failure::new(format!("the lease `{id}` has ended")).hint("ask for a new one with `backstop lease create`"));
+                    return Err(Failure::new(format!("the lease `{id}` has ended"))
+                        .hint("ask for a new one with `backstop lease create`"));
                 }
                 Some(LeaseState::Active) => false,
             },
@@ -149,23 +190,34 @@ impl Service {
     }
 
     fn require_hold(&self, id: &str) -> Outcome<HoldRecord> {
-        self.store.hold(id).ok_or_else(|| Failure::new(format!("there is no hold `{id}`")).hint("`backstop holds` lists those that wait"))
+        self.store.hold(id).ok_or_else(|| {
+            Failure::new(format!("there is no hold `{id}`"))
+                .hint("`backstop holds` lists those that wait")
+        })
     }
 
     fn lease_rows(&self, all: bool) -> Vec<LeaseRow> {
         let now_ms = self.store.now_ms();
         let state = self.store.state();
         let ended = |r: &LeaseRecord| matches!(r.state, LeaseState::Ended { .. });
-        let mut rows: Vec<LeaseRow> =
-            state.leases.values().filter(|r| all || !ended(r)).map(|r| lease_row(r, now_ms)).collect();
+        let mut rows: Vec<LeaseRow> = state
+            .leases
+            .values()
+            .filter(|r| all || !ended(r))
+            .map(|r| lease_row(r, now_ms))
+            .collect();
         rows.sort_by_key(|r| std::cmp::Reverse(r.created_ms));
         rows
     }
 
     fn hold_rows(&self, all: bool) -> Vec<HoldRow> {
         let state = self.store.state();
-        let mut rows: Vec<HoldRow> =
-            state.holds.values().filter(|r| all || r.state.is_open()).map(|r| self.hold_row(r)).collect();
+        let mut rows: Vec<HoldRow> = state
+            .holds
+            .values()
+            .filter(|r| all || r.state.is_open())
+            .map(|r| self.hold_row(r))
+            .collect();
         rows.sort_by_key(|r| std::cmp::Reverse(r.requested_ms));
         rows
     }
@@ -204,10 +256,17 @@ impl Service {
 ///
 /// # Errors
 /// When one cannot be read.
-pub fn rows_of(journal: &backstop_journal::Journal, log: &str, from: Option<u64>, count: u64) -> Outcome<Vec<Row>> {
+pub fn rows_of(
+    journal: &backstop_journal::Journal,
+    log: &str,
+    from: Option<u64>,
+    count: u64,
+) -> Outcome<Vec<Row>> {
     let size = journal.size();
     let from = from.unwrap_or_else(|| size.saturating_sub(count));
-    let wanted = journal.iter(from).take(usize::try_from(count).unwrap_or(usize::MAX));
+    let wanted = journal
+        .iter(from)
+        .take(usize::try_from(count).unwrap_or(usize::MAX));
     wanted
         .map(|entry| entry.map(|(index, bytes)| Row::of(log, index, &bytes)))
         .collect::<Result<_, _>>()
@@ -218,17 +277,42 @@ pub fn rows_of(journal: &backstop_journal::Journal, log: &str, from: Option<u64>
 ///
 /// # Errors
 /// When there is no such entry, or it cannot be read.
-pub fn entry_of(journal: &backstop_journal::Journal, log: &str, index: u64, key: &backstop_store::SealKey) -> Outcome<(Row, Value)> {
-    let bytes = journal.read(index).doing(format!("cannot read entry {index} of the {log} log"))?;
+pub fn entry_of(
+    journal: &backstop_journal::Journal,
+    log: &str,
+    index: u64,
+    key: &backstop_store::SealKey,
+) -> Outcome<(Row, Value)> {
+    let bytes = journal
+        .read(index)
+        .doing(format!("cannot read entry {index} of the {log} log"))?;
     let row = Row::of(log, index, &bytes);
-    let digest = row.text.as_deref().and_then(backstop_core::digest::Digest::from_hex);
-    let Some(digest) = digest else { return Ok((row, Value::Null)) };
-    let context: &[u8] = if log == "control" { b"hold text" } else { b"statement" };
-    let text = match journal.text(TextDigest(digest.0)).doing("cannot read the entry's text")? {
+    let digest = row
+        .text
+        .as_deref()
+        .and_then(backstop_core::digest::Digest::from_hex);
+    let Some(digest) = digest else {
+        return Ok((row, Value::Null));
+    };
+    let context: &[u8] = if log == "control" {
+        b"hold text"
+    } else {
+        b"statement"
+    };
+    let text = match journal
+        .text(TextDigest(digest.0))
+        .doing("cannot read the entry's text")?
+    {
         TextState::Present(sealed) => {
-            let plain = key.open(context, &sealed).doing("cannot open the entry's text")?;
+            let plain = key
+                .open(context, &sealed)
+                .doing("cannot open the entry's text")?;
             let plain = String::from_utf8_lossy(&plain).into_owned();
-            if log == "control" { serde_json::from_str(&plain).unwrap_or(Value::String(plain)) } else { Value::String(plain) }
+            if log == "control" {
+                serde_json::from_str(&plain).unwrap_or(Value::String(plain))
+            } else {
+                Value::String(plain)
+            }
         }
         TextState::Erased => json!({ "erased": true }),
         TextState::Unknown => Value::Null,
@@ -239,13 +323,21 @@ pub fn entry_of(journal: &backstop_journal::Journal, log: &str, index: u64, key:
 /// Whether people said yes; what became of the hold otherwise.
 pub(super) fn refused(state: &HoldState) -> Outcome {
     match state {
-        HoldState::Approved { .. } | HoldState::Consumed { .. } | HoldState::Waiting { .. } => Ok(()),
+        HoldState::Approved { .. } | HoldState::Consumed { .. } | HoldState::Waiting { .. } => {
+            Ok(())
+        }
         HoldState::Denied { reason, .. } => {
             let failure = Failure::new("a person denied it");
-            Err(if reason.is_empty() { failure } else { failure.because(format!("their words: {reason}")) })
+            Err(if reason.is_empty() {
+                failure
+            } else {
+                failure.because(format!("their words: {reason}"))
+            })
         }
         HoldState::Withdrawn { why, .. } => Err(Failure::new("it was withdrawn").because(why)),
-        HoldState::Expired { .. } => Err(Failure::new("nobody decided in time").hint("ask again when somebody is there")),
+        HoldState::Expired { .. } => {
+            Err(Failure::new("nobody decided in time").hint("ask again when somebody is there"))
+        }
     }
 }
 
@@ -274,8 +366,12 @@ fn lease_row(record: &LeaseRecord, now_ms: i64) -> LeaseRow {
 
 /// Runs a change to its end even if whoever asked goes away in between: a half-applied entry would leave the
 /// store behind its journal.
-pub(super) async fn finish<T: Send + 'static>(work: impl Future<Output = Outcome<T>> + Send + 'static) -> Outcome<T> {
-    tokio::spawn(work).await.doing("the change was cut short; `backstop doctor` says how things stand")?
+pub(super) async fn finish<T: Send + 'static>(
+    work: impl Future<Output = Outcome<T>> + Send + 'static,
+) -> Outcome<T> {
+    tokio::spawn(work)
+        .await
+        .doing("the change was cut short; `backstop doctor` says how things stand")?
 }
 
 pub(super) fn done<T: serde::Serialize>(value: &T) -> Outcome<Reply> {

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backstop_core::secret::Secret;
-use backstop_gates::postgres::{GateConfig, GateLimits, Host as GateHost, TargetConfig, Upstream, UpstreamTls};
+use backstop_gates::postgres::{
+    GateConfig, GateLimits, Host as GateHost, TargetConfig, Upstream, UpstreamTls,
+};
 use backstop_store::SealKey;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -20,11 +22,18 @@ use crate::home::{Authority, Home, Identity};
 /// When there is no password for it, or no CA to trust.
 pub fn upstream(home: &Home, key: &SealKey, target: &Target) -> Outcome<Upstream> {
     let sealed = home.credential(&target.name).read(key).map_err(|e| {
-        Failure::new(format!("the gate has no credential for the target `{}`", target.name))
-            .because(e)
-            .hint(format!("`backstop init --target {} --dsn …` seals one", target.name))
+        Failure::new(format!(
+            "the gate has no credential for the target `{}`",
+            target.name
+        ))
+        .because(e)
+        .hint(format!(
+            "`backstop init --target {} --dsn …` seals one",
+            target.name
+        ))
     })?;
-    let password = String::from_utf8(sealed.reveal().clone()).doing("a sealed credential is not text")?;
+    let password =
+        String::from_utf8(sealed.reveal().clone()).doing("a sealed credential is not text")?;
     connect_with(&target.dsn, Secret::new(password))
 }
 
@@ -42,7 +51,13 @@ pub fn connect_with(dsn: &crate::config::Dsn, password: Secret<String>) -> Outco
         Tls::Pinned(hash) => UpstreamTls::Pinned(*hash),
         Tls::Verify { ca } => UpstreamTls::Verify(Arc::new(roots(ca.as_deref())?)),
     };
-    Ok(Upstream { host, database: dsn.database.clone(), user: dsn.user.clone(), password, tls })
+    Ok(Upstream {
+        host,
+        database: dsn.database.clone(),
+        user: dsn.user.clone(),
+        password,
+        tls,
+    })
 }
 
 fn roots(ca: Option<&Path>) -> Outcome<RootCertStore> {
@@ -50,7 +65,9 @@ fn roots(ca: Option<&Path>) -> Outcome<RootCertStore> {
     if let Some(path) = ca {
         let what = format!("cannot use the CA file `{}`", path.display());
         for certificate in CertificateDer::pem_file_iter(path).doing(what.clone())? {
-            roots.add(certificate.doing(what.clone())?).doing(what.clone())?;
+            roots
+                .add(certificate.doing(what.clone())?)
+                .doing(what.clone())?;
         }
         if roots.is_empty() {
             return Err(Failure::usage(what).because("it holds no certificate"));
@@ -80,7 +97,11 @@ pub(super) fn gate_config(config: &Config, home: &Home) -> Outcome<GateConfig> {
     if let Some(connections) = config.gate.connections_per_lease {
         limits.role.connections = u32::try_from(connections).unwrap_or(u32::MAX);
     }
-    let port = config.gate.listen.first().map_or(7432, std::net::SocketAddr::port);
+    let port = config
+        .gate
+        .listen
+        .first()
+        .map_or(7432, std::net::SocketAddr::port);
     Ok(GateConfig {
         listen: config.gate.listen.clone(),
         unix_socket: config.gate.unix_socket.clone().map(|dir| (dir, port)),
@@ -97,7 +118,11 @@ pub(super) fn gate_config(config: &Config, home: &Home) -> Outcome<GateConfig> {
 ///
 /// # Errors
 /// As [`upstream`], or when one database would be two environments.
-pub(super) fn target_configs(config: &Config, home: &Home, key: &SealKey) -> Outcome<Vec<TargetConfig>> {
+pub(super) fn target_configs(
+    config: &Config,
+    home: &Home,
+    key: &SealKey,
+) -> Outcome<Vec<TargetConfig>> {
     one_environment_each(config, home)?;
     config
         .targets
@@ -116,10 +141,20 @@ pub(super) fn target_configs(config: &Config, home: &Home, key: &SealKey) -> Out
 fn one_environment_each(config: &Config, home: &Home) -> Outcome {
     let mut known: Vec<(String, &Target)> = vec![];
     for target in &config.targets {
-        let Ok(note) = std::fs::read_to_string(home.target_note(&target.name)) else { continue };
+        let Ok(note) = std::fs::read_to_string(home.target_note(&target.name)) else {
+            continue;
+        };
         let identity = format!("{} {}", note.trim(), target.dsn.database);
-        if let Some((_, other)) = known.iter().find(|(i, o)| *i == identity && o.environment != target.environment) {
-            return Err(two_environments(&target.name, target.environment, &other.name, other.environment));
+        if let Some((_, other)) = known
+            .iter()
+            .find(|(i, o)| *i == identity && o.environment != target.environment)
+        {
+            return Err(two_environments(
+                &target.name,
+                target.environment,
+                &other.name,
+                other.environment,
+            ));
         }
         known.push((identity, target));
     }

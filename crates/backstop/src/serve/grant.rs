@@ -23,7 +23,11 @@ const MOST_SCOPES: usize = 64;
 const LONGEST_TASK: usize = 500;
 
 impl Service {
-    pub(super) async fn create_lease(self: &Arc<Self>, ask: LeaseAsk, told: &Sender<Reply>) -> Outcome<Reply> {
+    pub(super) async fn create_lease(
+        self: &Arc<Self>,
+        ask: LeaseAsk,
+        told: &Sender<Reply>,
+    ) -> Outcome<Reply> {
         let spec = self.spec(&ask)?;
         let (record, approved) = match self.open(Ask::GrantLease { spec }).await? {
             Opened::Waiting(record) => (record, false),
@@ -42,11 +46,21 @@ impl Service {
     }
 
     async fn grant(&self, hold: &str) -> Outcome<Reply> {
-        let granted = self.store.grant_lease(hold, self.verifier()).await.doing("cannot grant the lease")?;
+        let granted = self
+            .store
+            .grant_lease(hold, self.verifier())
+            .await
+            .doing("cannot grant the lease")?;
         self.hand_out(granted).await
     }
 
-    pub(super) async fn child_lease(&self, parent: &str, task: String, ttl_seconds: u64, scopes: Vec<Scope>) -> Outcome<Reply> {
+    pub(super) async fn child_lease(
+        &self,
+        parent: &str,
+        task: String,
+        ttl_seconds: u64,
+        scopes: Vec<Scope>,
+    ) -> Outcome<Reply> {
         check(&task, ttl_seconds, &scopes)?;
         let granted = self
             .store
@@ -56,15 +70,34 @@ impl Service {
         self.hand_out(granted).await
     }
 
-    pub(super) async fn narrow_lease(&self, lease: &str, scopes: Option<Vec<Scope>>, ttl_seconds: Option<u64>) -> Outcome<Reply> {
-        self.store.narrow_lease(lease, scopes, ttl_seconds).await.doing(format!("cannot narrow `{lease}`"))?;
-        let record = self.store.lease(lease).ok_or_else(|| Failure::new(format!("there is no lease `{lease}`")))?;
+    pub(super) async fn narrow_lease(
+        &self,
+        lease: &str,
+        scopes: Option<Vec<Scope>>,
+        ttl_seconds: Option<u64>,
+    ) -> Outcome<Reply> {
+        self.store
+            .narrow_lease(lease, scopes, ttl_seconds)
+            .await
+            .doing(format!("cannot narrow `{lease}`"))?;
+        let record = self
+            .store
+            .lease(lease)
+            .ok_or_else(|| Failure::new(format!("there is no lease `{lease}`")))?;
         // The gate holds the lease to its scopes from here on; the role at the target follows.
         if let Err(error) = self.provision(&record.lease).await {
             tracing::warn!(lease, %error, "the lease is narrowed, but its role at the target still has the old grants");
         }
-        let scopes: Vec<String> = record.lease.spec.scopes.iter().map(ToString::to_string).collect();
-        done(&serde_json::json!({ "lease": lease, "scopes": scopes, "expires_ms": record.lease.expires_ms }))
+        let scopes: Vec<String> = record
+            .lease
+            .spec
+            .scopes
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        done(
+            &serde_json::json!({ "lease": lease, "scopes": scopes, "expires_ms": record.lease.expires_ms }),
+        )
     }
 
     async fn hand_out(&self, granted: Granted) -> Outcome<Reply> {
@@ -74,7 +107,9 @@ impl Service {
             let why = "its role could not be made at the target";
             let ended = self.store.end_lease(&lease.id, why).await;
             ended.doing("cannot end a lease whose role could not be made")?;
-            return Err(Failure::new(format!("the lease was ended: {why}")).because(error).hint("`backstop doctor` says what the gate's role lacks"));
+            return Err(Failure::new(format!("the lease was ended: {why}"))
+                .because(error)
+                .hint("`backstop doctor` says what the gate's role lacks"));
         }
         let config = self.config();
         let target = config.target(&lease.spec.target)?;
@@ -90,7 +125,10 @@ impl Service {
     /// Makes SCRAM verifiers that the gate can tell apart.
     fn verifier(&self) -> impl FnOnce(&str) -> Result<String, String> + Send + 'static {
         let store = self.store.clone();
-        move |secret| lease_verifier(&store, secret).ok_or_else(|| "the lease's secret cannot be derived".to_owned())
+        move |secret| {
+            lease_verifier(&store, secret)
+                .ok_or_else(|| "the lease's secret cannot be derived".to_owned())
+        }
     }
 
     /// Makes the lease's role at its target, or brings it up to the lease.
@@ -118,14 +156,23 @@ impl Service {
 
 fn check(task: &str, ttl_seconds: u64, scopes: &[Scope]) -> Outcome {
     if task.trim().is_empty() || task.chars().count() > LONGEST_TASK {
-        return Err(Failure::usage(format!("a task needs 1 to {LONGEST_TASK} characters")).hint("say in a sentence why the agent gets access"));
+        return Err(
+            Failure::usage(format!("a task needs 1 to {LONGEST_TASK} characters"))
+                .hint("say in a sentence why the agent gets access"),
+        );
     }
     if !TTL.contains(&ttl_seconds) {
         let show = |s: &u64| Span(std::time::Duration::from_secs(*s)).to_string();
-        return Err(Failure::usage(format!("a lease cannot live for {}", show(&ttl_seconds))).hint(format!("from {} to {}", show(TTL.start()), show(TTL.end()))));
+        return Err(
+            Failure::usage(format!("a lease cannot live for {}", show(&ttl_seconds)))
+                .hint(format!("from {} to {}", show(TTL.start()), show(TTL.end()))),
+        );
     }
     if scopes.is_empty() || scopes.len() > MOST_SCOPES {
-        return Err(Failure::usage(format!("a lease needs 1 to {MOST_SCOPES} scopes")).hint("add `--scope read:public.*`, for instance"));
+        return Err(
+            Failure::usage(format!("a lease needs 1 to {MOST_SCOPES} scopes"))
+                .hint("add `--scope read:public.*`, for instance"),
+        );
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ mod standing;
 mod timeline;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use backstop_gates::postgres::Gate;
 use backstop_journal::Journal;
@@ -26,13 +26,14 @@ use crate::home::{Authority, Home};
 pub use answer::{entry_of, rows_of};
 pub use assemble::{connect_with, two_environments, upstream};
 pub(crate) use notices::free_bytes;
-pub use run::{Opened, Run, console, console_listener, open, run};
+pub(crate) use notifier::channels;
+pub use run::{Run, console, console_listener, open, run};
 pub use standing::{RECOVERABLE, Standing};
 
 /// Everything that serves. The control socket answers from it.
 pub struct Service {
     home: Home,
-    config: RwLock<Arc<Config>>,
+    config: tokio::sync::watch::Sender<Arc<Config>>,
     store: Store,
     control: Arc<Journal>,
     traffic: Arc<Journal>,
@@ -46,14 +47,15 @@ pub struct Service {
 impl Service {
     /// The configuration as of the last reload.
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.config.borrow())
     }
 
     fn log(&self, name: &str) -> Outcome<&Arc<Journal>> {
         match name {
             "control" => Ok(&self.control),
             "traffic" => Ok(&self.traffic),
-            other => Err(Failure::usage(format!("there is no log `{other}`")).hint("the logs are control and traffic")),
+            other => Err(Failure::usage(format!("there is no log `{other}`"))
+                .hint("the logs are control and traffic")),
         }
     }
 }
@@ -127,18 +129,30 @@ impl Doorway {
         let first = addresses.first().ok_or_else(|| {
             Failure::new("the gate listens on no TCP address").hint("set `listen` in [gate]")
         })?;
-        let own = if first.ip().is_unspecified() { "localhost".to_owned() } else { first.ip().to_string() };
+        let own = if first.ip().is_unspecified() {
+            "localhost".to_owned()
+        } else {
+            first.ip().to_string()
+        };
         let host = config.gate.hosts.first().cloned().unwrap_or(own);
         let trust = match config.gate.identity {
             None => config.gate.ca_file.display().to_string(),
             Some(_) => "system".to_owned(),
         };
-        Ok(Self { host, port: first.port(), trust })
+        Ok(Self {
+            host,
+            port: first.port(),
+            trust,
+        })
     }
 
     /// The agent's connection string. All that is in it but the secret is public.
     pub(crate) fn dsn(&self, lease: &str, secret: &str, database: &str) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
         format!(
             "postgresql://{lease}:{secret}@{host}:{}/{}?sslmode=verify-full&sslrootcert={}&channel_binding=prefer",
             self.port,

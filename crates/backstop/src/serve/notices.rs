@@ -22,16 +22,27 @@ pub(super) struct Above {
 
 impl Notices for Above {
     fn now(&self) -> Vec<Notice> {
-        let mut notices = vec![Notice { weight: Weight::Note, text: RECOVERABLE.to_owned() }];
+        let mut notices = vec![Notice {
+            weight: Weight::Note,
+            text: RECOVERABLE.to_owned(),
+        }];
         for (name, journal) in [("control", &self.control), ("traffic", &self.traffic)] {
             if journal.failure().is_some() {
-                let text = format!("the {name} log takes no entries: nothing acts until Backstop is restarted");
-                notices.push(Notice { weight: Weight::Warning, text });
+                let text = format!(
+                    "the {name} log takes no entries: nothing acts until Backstop is restarted"
+                );
+                notices.push(Notice {
+                    weight: Weight::Warning,
+                    text,
+                });
             }
         }
         if free_bytes(&self.data_dir).is_some_and(|free| free < LITTLE_ROOM) {
             let text = "the journal's disk is nearly full; when it is, nothing acts".to_owned();
-            notices.push(Notice { weight: Weight::Warning, text });
+            notices.push(Notice {
+                weight: Weight::Warning,
+                text,
+            });
         }
         notices
     }

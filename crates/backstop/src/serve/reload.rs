@@ -1,7 +1,7 @@
 //! Taking up a changed configuration without dropping a connection. A bad one is reported, and the old one kept.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use backstop_core::entry::Event;
@@ -20,18 +20,29 @@ impl Service {
         let old = self.config();
         let new = Config::load(&old.path)?;
         let policy = Arc::new(Policy::with(&new.policy).doing("the policies cannot be used")?);
+        super::channels(&new.notify)?;
         let targets = assemble::target_configs(&new, &self.home, &self.key)?;
         for what in fixed(&old, &new) {
-            tracing::warn!("`{what}` was changed in the configuration and takes effect at the next start");
+            tracing::warn!(
+                "`{what}` was changed in the configuration and takes effect at the next start"
+            );
         }
         if let Some(gate) = self.gate.read().await.as_ref() {
-            gate.reload(targets, Arc::clone(&policy)).await.doing("the gate keeps its old configuration")?;
+            gate.reload(targets, Arc::clone(&policy))
+                .await
+                .doing("the gate keeps its old configuration")?;
         }
         if self.store.state().policy != Some(policy.version()) {
-            let event = Event::Started { version: env!("CARGO_PKG_VERSION").to_owned(), policy: policy.version() };
-            self.store.note(event).await.doing("the new policy was not written down")?;
+            let event = Event::Started {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                policy: policy.version(),
+            };
+            self.store
+                .note(event)
+                .await
+                .doing("the new policy was not written down")?;
         }
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(kept(&old, new));
+        self.config.send_replace(Arc::new(kept(&old, new)));
         tracing::info!("the configuration was reloaded");
         Ok(())
     }
@@ -40,7 +51,12 @@ impl Service {
     pub(super) fn reload_refused(failure: &Failure) {
         let causes = failure.causes.join(": ");
         let hint = failure.hint.clone().unwrap_or_default();
-        tracing::error!(causes, hint, "the changed configuration was not taken up: {}", failure.what);
+        tracing::error!(
+            causes,
+            hint,
+            "the changed configuration was not taken up: {}",
+            failure.what
+        );
     }
 }
 
@@ -50,9 +66,16 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("data_dir", old.data_dir != new.data_dir),
         ("[gate]", gate(old) != gate(new)),
         ("[console]", console(old) != console(new)),
-        ("[limits]", format!("{:?}", old.limits) != format!("{:?}", new.limits)),
+        (
+            "[limits]",
+            format!("{:?}", old.limits) != format!("{:?}", new.limits),
+        ),
     ];
-    pairs.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
+    pairs
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 fn gate(config: &Config) -> String {
@@ -83,7 +106,9 @@ pub(super) struct Watch {
 impl Watch {
     /// Begins watching what `config` came from.
     pub(super) fn of(config: &Config) -> Self {
-        let files: Vec<PathBuf> = std::iter::once(config.path.clone()).chain(config.policy_files.iter().cloned()).collect();
+        let files: Vec<PathBuf> = std::iter::once(config.path.clone())
+            .chain(config.policy_files.iter().cloned())
+            .collect();
         let seen = times(&files);
         Self { files, seen }
     }
@@ -98,5 +123,8 @@ impl Watch {
 }
 
 fn times(files: &[PathBuf]) -> Vec<Option<SystemTime>> {
-    files.iter().map(|f| std::fs::metadata(f).and_then(|m| m.modified()).ok()).collect()
+    files
+        .iter()
+        .map(|f| std::fs::metadata(f).and_then(|m| m.modified()).ok())
+        .collect()
 }

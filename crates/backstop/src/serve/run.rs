@@ -67,10 +67,18 @@ pub async fn open(config: &Config, home: &Home) -> Outcome<Opened> {
             rp_id: config.console.rp_id(),
             origin: config.console.origin(),
         };
-        store.note(event).await.doing("cannot write down the installation")?;
+        store
+            .note(event)
+            .await
+            .doing("cannot write down the installation")?;
     }
     same_origin(config, &store)?;
-    Ok(Opened { store, control, traffic, key: keys.seal })
+    Ok(Opened {
+        store,
+        control,
+        traffic,
+        key: keys.seal,
+    })
 }
 
 /// Passkeys are bound to the name they were made under.
@@ -79,9 +87,13 @@ fn same_origin(config: &Config, store: &Store) -> Outcome {
     if known == wanted {
         return Ok(());
     }
-    Err(Failure::usage(format!("the console's origin is fixed as `{known}`, and the configuration says `{wanted}`"))
-        .because("passkeys are bound to the name that they were made under")
-        .hint(format!("write origin = \"{known}\" in [console], or set up a new data directory")))
+    Err(Failure::usage(format!(
+        "the console's origin is fixed as `{known}`, and the configuration says `{wanted}`"
+    ))
+    .because("passkeys are bound to the name that they were made under")
+    .hint(format!(
+        "write origin = \"{known}\" in [console], or set up a new data directory"
+    )))
 }
 
 fn installation(key: &backstop_store::SealKey) -> String {
@@ -97,13 +109,22 @@ fn installation(key: &backstop_store::SealKey) -> String {
 ///
 /// # Errors
 /// When its origin or certificate cannot be used.
-pub fn console(config: &Config, home: &Home, opened: &Opened) -> Outcome<(Console, Option<backstop_console::Tls>)> {
-    let origin = Origin::parse(&config.console.origin()).doing("the console's origin cannot be used")?;
+pub fn console(
+    config: &Config,
+    home: &Home,
+    opened: &Opened,
+) -> Outcome<(Console, Option<backstop_console::Tls>)> {
     let console = Console::new(backstop_console::Options {
         store: opened.store.clone(),
-        origin,
-        timeline: Arc::new(timeline::Logs { control: Arc::clone(&opened.control), traffic: Arc::clone(&opened.traffic) }),
-        alarm: Arc::new(notices::Knock { store: opened.store.clone(), runtime: tokio::runtime::Handle::current() }),
+        origin: origin(config)?,
+        timeline: Arc::new(timeline::Logs {
+            control: Arc::clone(&opened.control),
+            traffic: Arc::clone(&opened.traffic),
+        }),
+        alarm: Arc::new(notices::Knock {
+            store: opened.store.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        }),
         notices: Arc::new(notices::Above {
             control: Arc::clone(&opened.control),
             traffic: Arc::clone(&opened.traffic),
@@ -114,11 +135,16 @@ pub fn console(config: &Config, home: &Home, opened: &Opened) -> Outcome<(Consol
     .doing("cannot make the console")?;
     let tls = match &config.console.identity {
         None => None,
-        Some((certificate, key)) => {
-            Some(backstop_console::Tls::from_files(certificate, key).map_err(|e| Failure::usage("the console has no usable certificate").because(e))?)
-        }
+        Some((certificate, key)) => Some(
+            backstop_console::Tls::from_files(certificate, key)
+                .map_err(|e| Failure::usage("the console has no usable certificate").because(e))?,
+        ),
     };
     Ok((console, tls))
+}
+
+fn origin(config: &Config) -> Outcome<Origin> {
+    Origin::parse(&config.console.origin()).doing("the console's origin cannot be used")
 }
 
 /// Listens where the console shall be.
@@ -128,7 +154,9 @@ pub fn console(config: &Config, home: &Home, opened: &Opened) -> Outcome<(Consol
 pub async fn console_listener(config: &Config) -> Outcome<TcpListener> {
     let address = config.console.listen;
     TcpListener::bind(address).await.map_err(|e| {
-        Failure::new(format!("the console cannot listen on {address}")).because(e).hint("another program has it; set `listen` in [console]")
+        Failure::new(format!("the console cannot listen on {address}"))
+            .because(e)
+            .hint("another program has it; set `listen` in [console]")
     })
 }
 
@@ -142,10 +170,19 @@ pub async fn run(config: Config) -> Outcome<Run> {
     let alone = home.serve_alone()?;
     let opened = open(&config, &home).await?;
     let policy = Arc::new(Policy::with(&config.policy).doing("the policies cannot be used")?);
+    super::channels(&config.notify)?;
     let listener = console_listener(&config).await?;
+    let origin = origin(&config)?;
     let (console, tls) = console(&config, &home, &opened)?;
-    let started = Event::Started { version: env!("CARGO_PKG_VERSION").to_owned(), policy: policy.version() };
-    opened.store.note(started).await.doing("the start was not written down")?;
+    let started = Event::Started {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        policy: policy.version(),
+    };
+    opened
+        .store
+        .note(started)
+        .await
+        .doing("the start was not written down")?;
     let gate = start_gate(&config, &home, &opened, policy).await?;
     let control_socket = control::server::listen(&home.socket())?;
     let (stop, stopped) = watch::channel(false);
@@ -158,22 +195,44 @@ pub async fn run(config: Config) -> Outcome<Run> {
         gate: tokio::sync::RwLock::new(Some(gate)),
         key: opened.key,
         since_ms: when::now_ms(),
-        config: std::sync::RwLock::new(Arc::new(config)),
+        config: watch::Sender::new(Arc::new(config)),
     });
-    let console = tokio::spawn(backstop_console::serve(listener, tls, console, until(stopped.clone())));
+    let console = tokio::spawn(backstop_console::serve(
+        listener,
+        tls,
+        console,
+        until(stopped.clone()),
+    ));
     let tasks = vec![
         tokio::spawn(control::server::serve(control_socket, Arc::clone(&service))),
         tokio::spawn(tick(Arc::clone(&service), stopped)),
-        tokio::spawn(notifier::run(Arc::clone(&service))),
+        tokio::spawn(notifier::run(Arc::clone(&service), origin)),
     ];
-    Ok(Run { service, tasks, console, stop, home, _alone: alone })
+    Ok(Run {
+        service,
+        tasks,
+        console,
+        stop,
+        home,
+        _alone: alone,
+    })
 }
 
-async fn start_gate(config: &Config, home: &Home, opened: &Opened, policy: Arc<Policy>) -> Outcome<Gate> {
+async fn start_gate(
+    config: &Config,
+    home: &Home,
+    opened: &Opened,
+    policy: Arc<Policy>,
+) -> Outcome<Gate> {
     let gate = assemble::gate_config(config, home)?;
     let targets = assemble::target_configs(config, home, &opened.key)?;
-    let traffic = Arc::new(TrafficLog::new(Arc::clone(&opened.traffic), opened.key.clone()));
-    Gate::start(gate, targets, opened.store.clone(), traffic, policy).await.doing("the gate cannot start")
+    let traffic = Arc::new(TrafficLog::new(
+        Arc::clone(&opened.traffic),
+        opened.key.clone(),
+    ));
+    Gate::start(gate, targets, opened.store.clone(), traffic, policy)
+        .await
+        .doing("the gate cannot start")
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
@@ -216,8 +275,11 @@ impl Run {
     /// When signals cannot be heard, or the console fails.
     pub async fn until_told(&mut self) -> Outcome {
         let listen = |kind| signal(kind).doing("cannot listen for signals");
-        let (mut hup, mut term, mut int) =
-            (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        let (mut hup, mut term, mut int) = (
+            listen(SignalKind::hangup())?,
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::interrupt())?,
+        );
         ready::notify("READY=1");
         loop {
             tokio::select! {
@@ -252,12 +314,24 @@ impl Run {
             let _ = task.await;
         }
         remove(&self.home.socket());
-        self.service.store.note(Event::Stopped).await.doing("the stop was not written down")?;
-        let (control, traffic) = (Arc::clone(&self.service.control), Arc::clone(&self.service.traffic));
+        self.service
+            .store
+            .note(Event::Stopped)
+            .await
+            .doing("the stop was not written down")?;
+        let (control, traffic) = (
+            Arc::clone(&self.service.control),
+            Arc::clone(&self.service.traffic),
+        );
         let sealed = tokio::task::spawn_blocking(move || {
-            control.checkpoint_now().and_then(|_| traffic.checkpoint_now())
+            control
+                .checkpoint_now()
+                .and_then(|_| traffic.checkpoint_now())
         });
-        sealed.await.doing("the logs were not sealed")?.doing("the logs were not sealed")?;
+        sealed
+            .await
+            .doing("the logs were not sealed")?
+            .doing("the logs were not sealed")?;
         Ok(())
     }
 }

@@ -109,7 +109,11 @@ impl Service {
     }
 }
 
-async fn futures(home: &Home, key: &backstop_store::SealKey, targets: &[Target]) -> Vec<TargetStanding> {
+async fn futures(
+    home: &Home,
+    key: &backstop_store::SealKey,
+    targets: &[Target],
+) -> Vec<TargetStanding> {
     let mut all = tokio::task::JoinSet::new();
     for (at, target) in targets.iter().cloned().enumerate() {
         let (home, key) = (home.clone(), key.clone());
@@ -123,11 +127,16 @@ async fn futures(home: &Home, key: &backstop_store::SealKey, targets: &[Target])
 async fn look(home: &Home, key: &backstop_store::SealKey, target: &Target) -> TargetStanding {
     let error = match upstream(home, key, target) {
         Err(failure) => Some(failure.what),
-        Ok(upstream) => match tokio::time::timeout(PATIENCE, backstop_gates::postgres::probe(&upstream)).await {
-            Err(_) => Some(format!("it did not answer within {} seconds", PATIENCE.as_secs())),
-            Ok(Err(error)) => Some(error.to_string()),
-            Ok(Ok(_)) => None,
-        },
+        Ok(upstream) => {
+            match tokio::time::timeout(PATIENCE, backstop_gates::postgres::probe(&upstream)).await {
+                Err(_) => Some(format!(
+                    "it did not answer within {} seconds",
+                    PATIENCE.as_secs()
+                )),
+                Ok(Err(error)) => Some(error.to_string()),
+                Ok(Ok(_)) => None,
+            }
+        }
     };
     TargetStanding {
         name: target.name.clone(),

@@ -20,7 +20,11 @@ pub(super) struct Logs {
 
 impl Timeline for Logs {
     fn page<'a>(&'a self, query: &'a TimelineQuery) -> TimelineFuture<'a> {
-        let (control, traffic, query) = (Arc::clone(&self.control), Arc::clone(&self.traffic), query.clone());
+        let (control, traffic, query) = (
+            Arc::clone(&self.control),
+            Arc::clone(&self.traffic),
+            query.clone(),
+        );
         Box::pin(async move {
             tokio::task::spawn_blocking(move || page(&control, &traffic, &query))
                 .await
@@ -38,15 +42,27 @@ struct Cursor {
 impl Cursor {
     fn of(query: &TimelineQuery, control: &Journal, traffic: &Journal) -> Result<Self, String> {
         let Some(text) = &query.cursor else {
-            return Ok(Self { control: control.size(), traffic: traffic.size() });
+            return Ok(Self {
+                control: control.size(),
+                traffic: traffic.size(),
+            });
         };
-        let parts = text.split_once('.').and_then(|(c, t)| Some((c.parse().ok()?, t.parse().ok()?)));
+        let parts = text
+            .split_once('.')
+            .and_then(|(c, t)| Some((c.parse().ok()?, t.parse().ok()?)));
         let (c, t): (u64, u64) = parts.ok_or("this page of the journal does not exist")?;
-        Ok(Self { control: c.min(control.size()), traffic: t.min(traffic.size()) })
+        Ok(Self {
+            control: c.min(control.size()),
+            traffic: t.min(traffic.size()),
+        })
     }
 }
 
-fn page(control: &Journal, traffic: &Journal, query: &TimelineQuery) -> Result<TimelinePage, String> {
+fn page(
+    control: &Journal,
+    traffic: &Journal,
+    query: &TimelineQuery,
+) -> Result<TimelinePage, String> {
     let mut at = Cursor::of(query, control, traffic)?;
     let mut controls = Backwards::new(control, "control", at.control);
     let mut traffics = Backwards::new(traffic, "traffic", at.traffic);
@@ -81,7 +97,12 @@ struct Backwards<'a> {
 
 impl<'a> Backwards<'a> {
     fn new(journal: &'a Journal, log: &'static str, end: u64) -> Self {
-        Self { journal, log, unread: end, ready: vec![] }
+        Self {
+            journal,
+            log,
+            unread: end,
+            ready: vec![],
+        }
     }
 
     fn peek(&mut self) -> Result<Option<&Row>, String> {
@@ -112,8 +133,13 @@ impl<'a> Backwards<'a> {
 }
 
 fn fits(row: &Row, query: &TimelineQuery) -> bool {
-    let same = |wanted: &Option<String>, have: Option<&String>| wanted.as_ref().is_none_or(|w| Some(w) == have);
-    let words = query.text.as_ref().is_none_or(|w| row.summary.to_lowercase().contains(&w.to_lowercase()));
+    let same = |wanted: &Option<String>, have: Option<&String>| {
+        wanted.as_ref().is_none_or(|w| Some(w) == have)
+    };
+    let words = query
+        .text
+        .as_ref()
+        .is_none_or(|w| row.summary.to_lowercase().contains(&w.to_lowercase()));
     same(&query.kind, Some(&row.kind))
         && same(&query.lease, row.lease.as_ref())
         && same(&query.target, row.target.as_ref())
@@ -124,7 +150,11 @@ fn fits(row: &Row, query: &TimelineQuery) -> bool {
 
 fn shown(row: Row) -> TimelineRow {
     TimelineRow {
-        log: if row.log == "control" { "control" } else { "traffic" },
+        log: if row.log == "control" {
+            "control"
+        } else {
+            "traffic"
+        },
         index: row.index,
         at_ms: row.at_ms,
         kind: row.kind,

@@ -10,13 +10,17 @@ use crate::serve::upstream;
 /// Looks at every target.
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
     let home = Home::at(&config.data_dir);
-    let Ok(key) = Keys::seal(&home) else { return vec![] };
+    let Ok(key) = Keys::seal(&home) else {
+        return vec![];
+    };
     let mut all = vec![];
     let mut seen: Vec<(String, &Target)> = vec![];
     for target in &config.targets {
         let probed = match upstream(&home, &key, target) {
             Err(failure) => Err(Finding::failed(&failure)),
-            Ok(upstream) => probe(&upstream).await.map_err(|e| unreachable(target, &e.to_string())),
+            Ok(upstream) => probe(&upstream)
+                .await
+                .map_err(|e| unreachable(target, &e.to_string())),
         };
         match probed {
             Err(finding) => all.push(finding),
@@ -30,33 +34,65 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
 }
 
 fn unreachable(target: &Target, error: &str) -> Finding {
-    let (what, hint) = error.split_once("; hint: ").unwrap_or((error, "is it up, and is the credential still right?"));
-    Finding::bad(format!("target `{}` cannot be reached: {what}", target.name), hint)
+    let (what, hint) = error
+        .split_once("; hint: ")
+        .unwrap_or((error, "is it up, and is the credential still right?"));
+    Finding::bad(
+        format!("target `{}` cannot be reached: {what}", target.name),
+        hint,
+    )
 }
 
 fn one(target: &Target, probe: &Probe) -> Vec<Finding> {
     let name = &target.name;
-    let mut all = vec![Finding::good(format!("target `{name}` ({}) answers: PostgreSQL {}", target.environment, probe.server_version))];
+    let mut all = vec![Finding::good(format!(
+        "target `{name}` ({}) answers: PostgreSQL {}",
+        target.environment, probe.server_version
+    ))];
     if let Some(pooler) = &probe.pooler {
-        all.push(Finding::bad(format!("target `{name}` is reached through {pooler}"), "use its direct or session address"));
+        all.push(Finding::bad(
+            format!("target `{name}` is reached through {pooler}"),
+            "use its direct or session address",
+        ));
     }
     if target.dsn.tls == Tls::Disable && matches!(target.dsn.host, crate::config::Host::Tcp(_)) {
-        all.push(Finding::warning(format!("target `{name}` is reached without TLS"), "set tls = \"verify-full\", unless the network between is yours alone"));
+        all.push(Finding::warning(
+            format!("target `{name}` is reached without TLS"),
+            "set tls = \"verify-full\", unless the network between is yours alone",
+        ));
     }
     all.extend(probe.warnings.iter().map(|w| {
-        let (what, hint) = w.split_once("; ").unwrap_or((w, "revoke it from PUBLIC, or give agents no lease there"));
+        let (what, hint) = w
+            .split_once("; ")
+            .unwrap_or((w, "revoke it from PUBLIC, or give agents no lease there"));
         Finding::warning(format!("target `{name}`: {what}"), hint)
     }));
     all
 }
 
 /// One database under two names must not be two environments.
-fn twice<'a>(target: &'a Target, probe: &Probe, seen: &mut Vec<(String, &'a Target)>) -> Option<Finding> {
-    let identity = format!("{} {}", probe.system_identifier.clone()?, target.dsn.database);
-    let other = seen.iter().find(|(i, o)| *i == identity && o.environment != target.environment);
+fn twice<'a>(
+    target: &'a Target,
+    probe: &Probe,
+    seen: &mut Vec<(String, &'a Target)>,
+) -> Option<Finding> {
+    let identity = format!(
+        "{} {}",
+        probe.system_identifier.clone()?,
+        target.dsn.database
+    );
+    let other = seen
+        .iter()
+        .find(|(i, o)| *i == identity && o.environment != target.environment);
     let finding = other.map(|(_, o)| {
-        let what = format!("`{}` ({}) and `{}` ({}) are the same database", o.name, o.environment, target.name, target.environment);
-        Finding::bad(what, "a database has one environment: give both the stricter one")
+        let what = format!(
+            "`{}` ({}) and `{}` ({}) are the same database",
+            o.name, o.environment, target.name, target.environment
+        );
+        Finding::bad(
+            what,
+            "a database has one environment: give both the stricter one",
+        )
     });
     seen.push((identity, target));
     finding

@@ -46,8 +46,13 @@ pub fn password(question: &str) -> Outcome<Secret<String>> {
 
 fn line(question: &str) -> Outcome<String> {
     let mut err = std::io::stderr();
-    write!(err, "{question}").and_then(|()| err.flush()).doing("cannot write to the terminal")?;
+    write!(err, "{question}")
+        .and_then(|()| err.flush())
+        .doing("cannot write to the terminal")?;
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).doing("cannot read from the terminal")?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .doing("cannot read from the terminal")?;
     Ok(answer)
 }

@@ -34,7 +34,10 @@ async fn invite(config: &Config, home: &Home, output: Output) -> Outcome {
         output.say("somebody is enrolled already; further people are added at the console");
         return Ok(());
     }
-    let token = opened.store.invite_first().doing("cannot invite the first person")?;
+    let token = opened
+        .store
+        .invite_first()
+        .doing("cannot invite the first person")?;
     let link = config.console.enrol_link(&token);
     let listener = serve::console_listener(config).await?;
     let (console, tls) = serve::console(config, home, &opened)?;
@@ -67,8 +70,17 @@ async fn invite(config: &Config, home: &Home, output: Output) -> Outcome {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let _ = stop.send(());
     if outcome? {
-        let name = store.state().people.values().next().map_or_else(String::new, |p| p.name.clone());
-        output.say(&format!("{} {name}; start with `backstop serve --config {}`", paint.good("enrolled"), config.path.display()));
+        let name = store
+            .state()
+            .people
+            .values()
+            .next()
+            .map_or_else(String::new, |p| p.name.clone());
+        output.say(&format!(
+            "{} {name}; start with `backstop serve --config {}`",
+            paint.good("enrolled"),
+            config.path.display()
+        ));
     } else {
         output.say("nobody is enrolled yet: `backstop serve` prints a new link");
     }
@@ -78,7 +90,11 @@ async fn invite(config: &Config, home: &Home, output: Output) -> Outcome {
 /// Two passkeys, or one and a recovery code: losing one device must not lock everybody out.
 async fn enrolled(store: &backstop_store::Store) {
     loop {
-        let done = store.state().people.values().any(|p| p.passkeys.len() >= 2 || p.recovery.is_some());
+        let done = store
+            .state()
+            .people
+            .values()
+            .any(|p| p.passkeys.len() >= 2 || p.recovery.is_some());
         if done {
             return;
         }

@@ -28,7 +28,9 @@ pub fn run(path: &Path, args: Init, output: Output) -> Outcome {
     let home = Home::at(&config.data_dir);
     // Nothing is written before the target has answered.
     let found = match (&args.target, &args.dsn) {
-        (Some(name), Some(dsn)) => Some(runtime(1)?.block_on(target::find(&config, &home, name, dsn, &args, output))?),
+        (Some(name), Some(dsn)) => {
+            Some(runtime(1)?.block_on(target::find(&config, &home, name, dsn, &args, output))?)
+        }
         _ => None,
     };
     let made = make(&config, &home, path, &text, output)?;
@@ -49,12 +51,21 @@ fn first_text(path: &Path, args: &Init) -> Outcome<String> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_text(path, args),
-        Err(e) => Err(Failure::usage(format!("cannot read the configuration `{}`", path.display())).because(e)),
+        Err(e) => Err(Failure::usage(format!(
+            "cannot read the configuration `{}`",
+            path.display()
+        ))
+        .because(e)),
     }
 }
 
 fn new_text(path: &Path, args: &Init) -> Outcome<String> {
-    let data_dir = absolute(&args.data_dir.clone().unwrap_or_else(|| usual_data_dir(path)));
+    let data_dir = absolute(
+        &args
+            .data_dir
+            .clone()
+            .unwrap_or_else(|| usual_data_dir(path)),
+    );
     let origin = match &args.origin {
         None => format!("http://localhost:{}", args.console.port()),
         Some(text) => {
@@ -67,7 +78,8 @@ fn new_text(path: &Path, args: &Init) -> Outcome<String> {
         _ => None,
     };
     if let Some((certificate, key)) = &identity {
-        backstop_console::Tls::from_files(certificate, key).map_err(|e| Failure::usage("the console's certificate cannot be used").because(e))?;
+        backstop_console::Tls::from_files(certificate, key)
+            .map_err(|e| Failure::usage("the console's certificate cannot be used").because(e))?;
     }
     Ok(template::file(&template::First {
         data_dir: &data_dir,
@@ -80,7 +92,11 @@ fn new_text(path: &Path, args: &Init) -> Outcome<String> {
 
 fn usual_data_dir(path: &Path) -> PathBuf {
     let dir = path.parent().unwrap_or(Path::new(""));
-    if dir == Path::new("/etc/backstop") { PathBuf::from("/var/lib/backstop") } else { dir.join("backstop-data") }
+    if dir == Path::new("/etc/backstop") {
+        PathBuf::from("/var/lib/backstop")
+    } else {
+        dir.join("backstop-data")
+    }
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -90,11 +106,23 @@ fn absolute(path: &Path) -> PathBuf {
 /// What a configuration that is there already says must be what is asked for.
 fn same_as_asked(config: &Config, args: &Init) -> Outcome {
     let differs = |what: &str, have: String, want: String| {
-        Err(Failure::usage(format!("`{}` has another {what} already: {have}, not {want}", config.path.display()))
-            .hint("edit the configuration, or give another one with --config"))
+        Err(Failure::usage(format!(
+            "`{}` has another {what} already: {have}, not {want}",
+            config.path.display()
+        ))
+        .hint("edit the configuration, or give another one with --config"))
     };
-    if let Some(dir) = args.data_dir.as_deref().map(absolute).filter(|d| *d != config.data_dir) {
-        return differs("data_dir", config.data_dir.display().to_string(), dir.display().to_string());
+    if let Some(dir) = args
+        .data_dir
+        .as_deref()
+        .map(absolute)
+        .filter(|d| *d != config.data_dir)
+    {
+        return differs(
+            "data_dir",
+            config.data_dir.display().to_string(),
+            dir.display().to_string(),
+        );
     }
     if let Some(wanted) = &args.origin {
         let url = crate::config::origin(wanted).map_err(Failure::usage)?;
@@ -119,7 +147,13 @@ fn make(config: &Config, home: &Home, path: &Path, text: &str, output: Output) -
     for (done, what) in [
         (written, format!("wrote {}", path.display())),
         (keys, format!("made keys in {}", home.keys().display())),
-        (authority, format!("made a local CA; agents trust {}", config.gate.ca_file.display())),
+        (
+            authority,
+            format!(
+                "made a local CA; agents trust {}",
+                config.gate.ca_file.display()
+            ),
+        ),
     ] {
         if done {
             output.say(&what);
@@ -130,7 +164,11 @@ fn make(config: &Config, home: &Home, path: &Path, text: &str, output: Output) -
 
 fn summary(config: &Config, made: bool, output: Output) -> Outcome {
     if output.json {
-        let targets: Vec<_> = config.targets.iter().map(|t| json!({ "name": t.name, "environment": t.environment })).collect();
+        let targets: Vec<_> = config
+            .targets
+            .iter()
+            .map(|t| json!({ "name": t.name, "environment": t.environment }))
+            .collect();
         output.value(&json!({
             "config": config.path,
             "data_dir": config.data_dir,
@@ -142,7 +180,10 @@ fn summary(config: &Config, made: bool, output: Output) -> Outcome {
         }))?;
     }
     if config.targets.is_empty() {
-        output.say(&format!("{} add a database with `backstop init --target NAME --dsn …`", output.paint_err.hint("hint:")));
+        output.say(&format!(
+            "{} add a database with `backstop init --target NAME --dsn …`",
+            output.paint_err.hint("hint:")
+        ));
     }
     if config.console.origin.scheme() == "http" {
         output.say("the console is for this machine only (localhost); `--origin https://…` at the first init makes one for phones");

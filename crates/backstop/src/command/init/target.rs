@@ -33,12 +33,21 @@ pub struct Found {
 ///
 /// # Errors
 /// When it cannot be reached or cannot be guarded as it is.
-pub async fn find(config: &Config, home: &Home, name: &str, dsn: &str, args: &Init, output: Output) -> Outcome<Found> {
+pub async fn find(
+    config: &Config,
+    home: &Home,
+    name: &str,
+    dsn: &str,
+    args: &Init,
+    output: Output,
+) -> Outcome<Found> {
     target_name(name).map_err(Failure::usage)?;
     let mut dsn = Dsn::parse(dsn).map_err(Failure::usage)?;
     absolute_ca(&mut dsn);
     if let Some(pin) = &args.pin {
-        let hash = fingerprint(pin).ok_or_else(|| Failure::usage("--pin is not a SHA-256 fingerprint").hint("write 64 hex digits"))?;
+        let hash = fingerprint(pin).ok_or_else(|| {
+            Failure::usage("--pin is not a SHA-256 fingerprint").hint("write 64 hex digits")
+        })?;
         dsn.tls = Tls::Pinned(hash);
     }
     let known = already(config, name, &dsn, args.environment)?;
@@ -47,8 +56,18 @@ pub async fn find(config: &Config, home: &Home, name: &str, dsn: &str, args: &In
     let probe = look(&mut dsn, &password, args, output).await?;
     guardable(&dsn, &probe)?;
     one_environment(config, home, name, args.environment, &dsn, &probe)?;
-    probe.warnings.iter().for_each(|warning| output.warn(warning));
-    Ok(Found { name: name.to_owned(), environment: args.environment, dsn, password, probe, known })
+    probe
+        .warnings
+        .iter()
+        .for_each(|warning| output.warn(warning));
+    Ok(Found {
+        name: name.to_owned(),
+        environment: args.environment,
+        dsn,
+        password,
+        probe,
+        known,
+    })
 }
 
 fn absolute_ca(dsn: &mut Dsn) {
@@ -61,12 +80,17 @@ fn absolute_ca(dsn: &mut Dsn) {
 
 /// Whether the configuration has this target; refused when it is another one.
 fn already(config: &Config, name: &str, dsn: &Dsn, environment: Environment) -> Outcome<bool> {
-    let Some(target) = config.targets.iter().find(|t| t.name == name) else { return Ok(false) };
+    let Some(target) = config.targets.iter().find(|t| t.name == name) else {
+        return Ok(false);
+    };
     if target.dsn.to_string() == dsn.to_string() && target.environment == environment {
         return Ok(true);
     }
-    Err(Failure::usage(format!("there is another target `{name}` already: {} ({})", target.dsn, target.environment))
-        .hint("give the new one another name, or edit the configuration"))
+    Err(Failure::usage(format!(
+        "there is another target `{name}` already: {} ({})",
+        target.dsn, target.environment
+    ))
+    .hint("give the new one another name, or edit the configuration"))
 }
 
 fn password(dsn: &Dsn) -> Outcome<Secret<String>> {
@@ -84,26 +108,39 @@ fn password(dsn: &Dsn) -> Outcome<Secret<String>> {
     if ask::somebody() {
         return ask::password(&format!("password of {dsn}: "));
     }
-    Err(Failure::usage(format!("there is no password for {dsn}")).hint("set PGPASSWORD, or write it into ~/.pgpass"))
+    Err(Failure::usage(format!("there is no password for {dsn}"))
+        .hint("set PGPASSWORD, or write it into ~/.pgpass"))
 }
 
 /// Probes; where the certificate is not known here, shows it and pins it once it is confirmed.
-async fn look(dsn: &mut Dsn, password: &Secret<String>, args: &Init, output: Output) -> Outcome<Probe> {
+async fn look(
+    dsn: &mut Dsn,
+    password: &Secret<String>,
+    args: &Init,
+    output: Output,
+) -> Outcome<Probe> {
     let upstream = connect_with(dsn, password.clone())?;
     let refused = match probe(&upstream).await {
         Ok(probe) => return Ok(probe),
         Err(error @ GateError::Tls(_)) if matches!(dsn.tls, Tls::Verify { .. }) => error,
         Err(error) => return Err(unreachable(dsn, &error)),
     };
-    let certificate = upstream.certificate().await.map_err(|e| unreachable(dsn, &e))?;
+    let certificate = upstream
+        .certificate()
+        .await
+        .map_err(|e| unreachable(dsn, &e))?;
     let hash = Digest::of(&certificate);
     let shown = colons(hash);
-    let unknown = Failure::new(format!("the certificate of {dsn} is not trusted here")).because(&refused);
+    let unknown =
+        Failure::new(format!("the certificate of {dsn} is not trusted here")).because(&refused);
     if !ask::somebody() || args.yes {
         return Err(unknown.hint(format!("name its CA with sslrootcert=FILE in the DSN, or pin it with --pin {} after comparing that with the server's own", hash.to_hex())));
     }
     output.err(&format!("no CA here vouches for the certificate of {dsn}; its SHA-256 is\n  {}\ncompare it on the server:\n  openssl x509 -noout -fingerprint -sha256 -in server.crt", output.paint_err.strong(&shown)));
-    if !ask::confirm("Is it the same, and shall exactly this certificate be pinned?", output)? {
+    if !ask::confirm(
+        "Is it the same, and shall exactly this certificate be pinned?",
+        output,
+    )? {
         return Err(unknown.hint("name its CA with sslrootcert=FILE in the DSN"));
     }
     dsn.tls = Tls::Pinned(hash.0);
@@ -130,12 +167,24 @@ fn guardable(dsn: &Dsn, probe: &Probe) -> Outcome {
     Ok(())
 }
 
-fn one_environment(config: &Config, home: &Home, name: &str, environment: Environment, dsn: &Dsn, probe: &Probe) -> Outcome {
+fn one_environment(
+    config: &Config,
+    home: &Home,
+    name: &str,
+    environment: Environment,
+    dsn: &Dsn,
+    probe: &Probe,
+) -> Outcome {
     for other in config.targets.iter().filter(|t| t.name != name) {
         let note = std::fs::read_to_string(home.target_note(&other.name)).unwrap_or_default();
         let same = note.trim() == identity(dsn, probe) && other.dsn.database == dsn.database;
         if same && other.environment != environment {
-            return Err(two_environments(name, environment, &other.name, other.environment));
+            return Err(two_environments(
+                name,
+                environment,
+                &other.name,
+                other.environment,
+            ));
         }
     }
     Ok(())
@@ -143,10 +192,13 @@ fn one_environment(config: &Config, home: &Home, name: &str, environment: Enviro
 
 /// What no two servers share; where the role may not ask for that, the address is the next best thing.
 fn identity(dsn: &Dsn, probe: &Probe) -> String {
-    probe.system_identifier.clone().unwrap_or_else(|| match &dsn.host {
-        Host::Tcp(host) => format!("{host}:{}", dsn.port),
-        Host::Unix(dir) => format!("{}:{}", dir.display(), dsn.port),
-    })
+    probe
+        .system_identifier
+        .clone()
+        .unwrap_or_else(|| match &dsn.host {
+            Host::Tcp(host) => format!("{host}:{}", dsn.port),
+            Host::Unix(dir) => format!("{}:{}", dir.display(), dsn.port),
+        })
 }
 
 impl Found {
@@ -156,17 +208,28 @@ impl Found {
     /// When a file cannot be written.
     pub fn keep(&self, path: &Path, home: &Home, output: Output) -> Outcome {
         let key = Keys::seal(home)?;
-        home.credential(&self.name).write(&key, self.password.reveal().as_bytes()).doing("cannot seal the password")?;
+        home.credential(&self.name)
+            .write(&key, self.password.reveal().as_bytes())
+            .doing("cannot seal the password")?;
         let note = home.target_note(&self.name);
-        std::fs::write(&note, format!("{}\n", identity(&self.dsn, &self.probe))).doing(format!("cannot write `{}`", note.display()))?;
+        std::fs::write(&note, format!("{}\n", identity(&self.dsn, &self.probe)))
+            .doing(format!("cannot write `{}`", note.display()))?;
         if self.known {
             output.say(&format!("sealed the password of `{}` anew", self.name));
             return Ok(());
         }
         let text = template::target(&self.name, self.environment, &self.dsn);
-        let mut file = std::fs::OpenOptions::new().append(true).open(path).doing(format!("cannot write `{}`", path.display()))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).doing(format!("cannot write `{}`", path.display()))?;
-        output.say(&format!("added the target `{}` ({}): PostgreSQL {}", self.name, self.environment, self.probe.server_version));
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(path)
+            .doing(format!("cannot write `{}`", path.display()))?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .doing(format!("cannot write `{}`", path.display()))?;
+        output.say(&format!(
+            "added the target `{}` ({}): PostgreSQL {}",
+            self.name, self.environment, self.probe.server_version
+        ));
         Ok(())
     }
 }

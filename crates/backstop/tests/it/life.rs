@@ -1,0 +1,458 @@
+//! An agent's life: a lease asked for and approved, work through the gate, holds, halts and ends.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Installation, Serving, eventually};
+
+#[test]
+fn an_agent_works_and_a_person_decides() {
+    let installation = Installation::new();
+    let (serving, mut person) = installation.serve_with_person();
+    assert!(
+        serving.said.contains("for this machine only"),
+        "{}",
+        serving.said
+    );
+    let (lease, dsn) = installation.lease(&mut person, &["read", "insert:public.items"]);
+    assert!(
+        dsn.contains("sslmode=verify-full") && dsn.contains("sslrootcert="),
+        "{dsn}"
+    );
+
+    let read = installation.psql(&dsn, "select count(*) from items").fine();
+    assert_eq!(read.out.trim(), "100");
+    installation
+        .psql(&dsn, "insert into items values (101, 'new')")
+        .fine();
+
+    // Held, denied with words, and the agent reads them.
+    let child = installation
+        .psql_command(&dsn, "drop table items")
+        .spawn()
+        .unwrap();
+    let hold = installation.wait_for_hold();
+    let shown = installation.run(&["holds"]).fine().out;
+    assert!(
+        shown.contains(&hold) && shown.contains("public.items"),
+        "{shown}"
+    );
+    let link = installation.run(&["--json", "deny", &hold]).fine().json();
+    assert!(
+        link["link"]
+            .as_str()
+            .unwrap()
+            .ends_with(&format!("/holds/{hold}"))
+    );
+    person.deny(&hold, "certainly not").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && err.contains("certainly not"),
+        "{err}"
+    );
+    let again = installation.run(&["approve", &hold]);
+    assert_eq!(again.code, 1, "{}", again.err);
+
+    let listed = installation.run(&["--json", "lease", "list"]).fine().json();
+    assert_eq!(
+        (&listed["lease"], &listed["state"], &listed["target"]),
+        (&json!(lease), &json!("active"), &json!("prod"))
+    );
+
+    // Approved: it runs once.
+    let child = installation
+        .psql_command(&dsn, "create index on items (name)")
+        .spawn()
+        .unwrap();
+    let hold = installation.wait_for_hold();
+    person.approve(&hold).unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+    let made = installation
+        .server
+        .psql(
+            "select count(*) from pg_indexes where tablename = 'items' and indexdef like '%(name)'",
+        )
+        .unwrap();
+    assert_eq!(made.trim(), "1");
+
+    let status = installation.run(&["--json", "status"]).fine().json();
+    assert_eq!(
+        (
+            &status["serving"],
+            &status["leases_active"],
+            &status["people"]
+        ),
+        (&json!(true), &json!(1), &json!(1))
+    );
+    assert_eq!(status["targets"][0]["reachable"], true);
+    assert_eq!(
+        status["recoverable"],
+        "no vault yet: nothing is recoverable"
+    );
+
+    installation.run(&["lease", "revoke", &lease]).fine();
+    assert!(installation.psql(&dsn, "select 1").code != 0);
+    let roles = eventually("the role to go", || {
+        let left = installation
+            .server
+            .psql(&format!(
+                "select count(*) from pg_roles where rolname = '{lease}'"
+            ))
+            .unwrap();
+        (left.trim() == "0").then_some(left)
+    });
+    assert_eq!(roles.trim(), "0");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn halting_is_for_anybody_and_resuming_for_a_passkey() {
+    let installation = Installation::new();
+    let (_serving, mut person) = installation.serve_with_person();
+    let (lease, dsn) = installation.lease(&mut person, &["read"]);
+    installation
+        .run(&["halt", &lease, "--why", "it loops"])
+        .fine();
+    assert!(installation.psql(&dsn, "select 1").err.contains("it loops"));
+    let refused = installation.run(&["resume", "--all"]);
+    assert!(
+        refused.code == 1 && refused.err.contains("is not halted"),
+        "{}",
+        refused.err
+    );
+    let hold = installation
+        .run(&["--json", "resume", &lease, "--no-wait"])
+        .fine()
+        .json();
+    assert!(
+        installation.psql(&dsn, "select 1").code != 0,
+        "asking resumes nothing"
+    );
+    person.approve(hold["hold"].as_str().unwrap()).unwrap();
+    eventually("the lease to act again", || {
+        (installation.psql(&dsn, "select 1").code == 0).then_some(())
+    });
+
+    installation.run(&["halt", "--all"]).fine();
+    assert!(installation.psql(&dsn, "select 1").code != 0);
+    let hold = installation
+        .run(&["--json", "resume", "--all", "--no-wait"])
+        .fine()
+        .json();
+    person.approve(hold["hold"].as_str().unwrap()).unwrap();
+    eventually("everything to act again", || {
+        (installation.psql(&dsn, "select 1").code == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_freeze_lets_reads_pass_until_a_passkey_lifts_it() {
+    let installation = Installation::new();
+    let (_serving, mut person) = installation.serve_with_person();
+    let (_, dsn) = installation.lease(&mut person, &["read", "insert:public.items"]);
+    installation.run(&["freeze", "--why", "restoring"]).fine();
+    installation.psql(&dsn, "select 1").fine();
+    assert!(
+        installation
+            .psql(&dsn, "insert into items values (200, 'x')")
+            .code
+            != 0
+    );
+    let child = installation
+        .command(&["--json", "freeze", "--lift"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    person.approve(&installation.wait_for_hold()).unwrap();
+    let lifted = child.wait_with_output().unwrap();
+    assert!(
+        lifted.status.success(),
+        "{}",
+        String::from_utf8_lossy(&lifted.stderr)
+    );
+    installation
+        .psql(&dsn, "insert into items values (200, 'x')")
+        .fine();
+    let again = installation.run(&["freeze", "--lift"]);
+    assert!(
+        again.code == 1 && again.err.contains("nothing is frozen"),
+        "{}",
+        again.err
+    );
+}
+
+#[test]
+fn a_lease_can_be_picked_up_later_and_a_denied_one_never() {
+    let installation = Installation::new();
+    let (_serving, mut person) = installation.serve_with_person();
+    let ask = [
+        "--json",
+        "lease",
+        "create",
+        "--target",
+        "prod",
+        "--task",
+        "later",
+        "--scope",
+        "read",
+        "--no-wait",
+    ];
+    let first = installation.run(&ask).fine().json();
+    let hold = first["hold"].as_str().unwrap().to_owned();
+    assert_eq!(
+        installation.run(&ask).fine().json()["hold"],
+        json!(hold),
+        "the identical request is the same hold"
+    );
+    person.approve(&hold).unwrap();
+    let granted = installation.run(&ask).fine().json();
+    installation
+        .psql(granted["dsn"].as_str().unwrap(), "select 1")
+        .fine();
+    // The approval was spent: the same again asks anew.
+    let anew = installation.run(&ask).fine().json();
+    assert_ne!(anew["hold"], json!(hold));
+    person
+        .deny(anew["hold"].as_str().unwrap(), "one is enough")
+        .unwrap();
+
+    let child = installation
+        .command(&[
+            "lease", "create", "--target", "prod", "--task", "denied", "--scope", "read",
+        ])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    person
+        .deny(&installation.wait_for_hold(), "not you")
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err.contains("a person denied it") && err.contains("not you") && output.stdout.is_empty(),
+        "{err}"
+    );
+}
+
+#[test]
+fn leases_are_narrowed_and_never_widened() {
+    let installation = Installation::new();
+    let (_serving, mut person) = installation.serve_with_person();
+    let (parent, dsn) = installation.lease(&mut person, &["read", "insert:public.items"]);
+    let child = installation
+        .run(&[
+            "--json",
+            "lease",
+            "create",
+            "--parent",
+            &parent,
+            "--task",
+            "only look",
+            "--ttl",
+            "1m",
+            "--scope",
+            "read:public.items",
+        ])
+        .fine()
+        .json();
+    let child_dsn = child["dsn"].as_str().unwrap();
+    installation
+        .psql(child_dsn, "select count(*) from items")
+        .fine();
+    let wider = installation.run(&[
+        "lease",
+        "create",
+        "--parent",
+        &parent,
+        "--task",
+        "more",
+        "--scope",
+        "delete:public.items",
+    ]);
+    assert!(
+        wider.code == 1
+            && wider
+                .err
+                .contains("cannot have scopes that its parent lacks"),
+        "{}",
+        wider.err
+    );
+
+    installation
+        .run(&["lease", "narrow", &parent, "--scope", "read"])
+        .fine();
+    let refused = installation.psql(&dsn, "insert into items values (300, 'x')");
+    assert!(refused.code != 0, "{}", refused.out);
+    let wider = installation.run(&["lease", "narrow", &parent, "--ttl", "5d"]);
+    assert!(
+        wider.code == 1 && wider.err.contains("never lengthened"),
+        "{}",
+        wider.err
+    );
+    installation.run(&["lease", "revoke", &parent]).fine();
+    assert!(
+        installation.psql(child_dsn, "select 1").code != 0,
+        "children end with their parent"
+    );
+}
+
+#[test]
+fn an_unknown_target_or_a_bad_request_is_refused() {
+    let installation = Installation::new();
+    let _serving = installation.serve();
+    for (arguments, what) in [
+        (
+            &[
+                "lease", "create", "--target", "nope", "--task", "x", "--scope", "read",
+            ][..],
+            "there is no target `nope`",
+        ),
+        (
+            &[
+                "lease", "create", "--target", "prod", "--task", " ", "--scope", "read",
+            ],
+            "a task needs",
+        ),
+        (
+            &[
+                "lease", "create", "--target", "prod", "--task", "x", "--scope", "read", "--ttl",
+                "30d",
+            ],
+            "a lease cannot live for 30d",
+        ),
+        (
+            &["lease", "revoke", "lease_x"],
+            "there is no lease `lease_x`",
+        ),
+        (&["halt", "lease_x"], "there is no lease `lease_x`"),
+        (&["approve", "hold_x"], "there is no hold `hold_x`"),
+    ] {
+        let ran = installation.run(arguments);
+        assert!(
+            ran.code != 0 && ran.err.contains(what),
+            "{arguments:?}: {}",
+            ran.err
+        );
+    }
+}
+
+/// A changed policy counts for the next statement of a connection that is open, and the connection stays.
+#[test]
+fn a_reload_keeps_connections() {
+    let installation = Installation::new();
+    let (serving, mut person) = installation.serve_with_person();
+    let (_, dsn) = installation.lease(&mut person, &["read"]);
+    let mut command = installation.psql_command(&dsn, "select 'before'");
+    command.args([
+        "--command",
+        "select pg_sleep(4)",
+        "--command",
+        "select name from items where id = 1",
+    ]);
+    let child = command.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+
+    // A bad configuration is reported and the old one kept.
+    let good = std::fs::read_to_string(installation.config()).unwrap();
+    installation.edit(|text| text.replace("files = []", "files = [\"nowhere.cedar\"]"));
+    serving.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    installation.run(&["status"]).code.to_string();
+
+    std::fs::write(installation.folder.path().join("own.cedar"), "@id(\"no-items\") @reason(\"items are off\") forbid (principal, action, resource) when { context.object == \"public.items\" };").unwrap();
+    std::fs::write(
+        installation.config(),
+        good.replace("files = []", "files = [\"own.cedar\"]"),
+    )
+    .unwrap();
+    serving.signal("HUP");
+    let output = child.wait_with_output().unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    );
+    assert!(
+        out.contains("before") && err.contains("items are off"),
+        "{out}\n{err}"
+    );
+}
+
+#[test]
+fn people_are_called_when_something_is_held() {
+    let double = backstop_testing::doubles::HttpDouble::start().unwrap();
+    let installation = Installation::new();
+    installation.edit(|text| {
+        format!(
+            "{text}\n[[notify.webhook]]\nurl = \"{}\"\nshape = \"slack\"\n",
+            double.url("/hook")
+        )
+    });
+    let (_serving, _person) = installation.serve_with_person();
+    let held = installation
+        .run(&[
+            "--json",
+            "lease",
+            "create",
+            "--target",
+            "prod",
+            "--task",
+            "secret task",
+            "--scope",
+            "read",
+            "--no-wait",
+        ])
+        .fine()
+        .json();
+    let requests = double.wait_for(1, Duration::from_secs(10)).unwrap();
+    let text = requests[0].text();
+    assert!(text.contains(held["hold"].as_str().unwrap()), "{text}");
+    assert!(
+        !text.contains("secret task"),
+        "a notification carries no data: {text}"
+    );
+}
+
+/// The red button works at once, also on what runs.
+#[test]
+fn a_halt_ends_what_runs() {
+    let installation = Installation::new();
+    let (_serving, mut person) = installation.serve_with_person();
+    let (lease, dsn) = installation.lease(&mut person, &["read"]);
+    let child = installation
+        .psql_command(&dsn, "select pg_sleep(30)")
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    let begun = Instant::now();
+    installation.run(&["halt", &lease]).fine();
+    let output = child.wait_with_output().unwrap();
+    assert!(!output.status.success());
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn a_second_serve_is_refused() {
+    let installation = Installation::new();
+    let serving: Serving = installation.serve();
+    let second = installation.run(&["serve"]);
+    assert_eq!(second.code, 1);
+    assert!(
+        second.err.contains("another `backstop` already serves"),
+        "{}",
+        second.err
+    );
+    let status: Value = installation.run(&["--json", "status"]).fine().json();
+    assert_eq!(status["serving"], true);
+    assert_eq!(serving.stop(), 0);
+    let down = installation.run(&["--json", "status"]);
+    assert_eq!((down.code, down.out.trim()), (1, "{\"serving\":false}"));
+}

@@ -1,0 +1,237 @@
+//! `init`: what it writes, what it refuses, and that it never destroys.
+
+use std::os::unix::fs::PermissionsExt;
+
+use backstop_testing::pgbouncer::{PgBouncer, PoolMode};
+use backstop_testing::postgres::{Major, PostgresServer};
+use backstop_testing::tls::Identity;
+
+use crate::support::{Installation, files, run};
+
+#[test]
+fn what_it_writes_is_closed_to_others_and_done_again_changes_nothing() {
+    let installation = Installation::new();
+    let mode = |p: &std::path::Path| p.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&installation.data()), 0o700);
+    let before: Vec<_> = files(&installation.data())
+        .into_iter()
+        .filter(|p| !p.ends_with("prod"))
+        .map(|p| (p.clone(), std::fs::read(p).unwrap()))
+        .collect();
+    assert!(before.len() >= 7, "{before:?}");
+    for file in [
+        "keys/seal.key",
+        "keys/journal-control.key",
+        "keys/journal-traffic.key",
+        "keys/ca-key.pem",
+        "credentials/prod",
+    ] {
+        assert_eq!(mode(&installation.data().join(file)), 0o600, "{file}");
+    }
+    assert_eq!(
+        mode(&installation.folder.path().join("backstop-ca.pem")),
+        0o644
+    );
+    let config = std::fs::read(installation.config()).unwrap();
+    installation.init(&[]).fine();
+    assert_eq!(std::fs::read(installation.config()).unwrap(), config);
+    for (path, bytes) in before {
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{}", path.display());
+    }
+}
+
+/// The password is nowhere in clear.
+#[test]
+fn the_password_is_sealed() {
+    let installation = Installation::new();
+    let password = installation.server.owner().password;
+    for path in files(installation.folder.path()) {
+        let bytes = std::fs::read(&path).unwrap();
+        let found = bytes
+            .windows(password.len())
+            .any(|w| w == password.as_bytes());
+        assert!(!found, "{} holds the password", path.display());
+    }
+}
+
+#[test]
+fn another_target_under_the_same_name_is_refused() {
+    let installation = Installation::new();
+    let dsn = installation.server.superuser().url();
+    let ran = installation.run(&[
+        "init",
+        "--no-enrol",
+        "--target",
+        "prod",
+        "--dsn",
+        &format!("{dsn}?sslmode=disable"),
+    ]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("there is another target `prod` already"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn one_database_cannot_be_two_environments() {
+    let installation = Installation::new();
+    let dsn = format!("{}?sslmode=disable", installation.server.owner().url());
+    let ran = installation.run(&[
+        "init",
+        "--no-enrol",
+        "--target",
+        "stage",
+        "--environment",
+        "staging",
+        "--dsn",
+        &dsn,
+    ]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("are the same database"), "{}", ran.err);
+    // Nor by hand.
+    installation.edit(|text| {
+        let target = text.split("[[target]]").nth(1).unwrap().to_owned();
+        let stage = target
+            .replace("\"prod\"", "\"stage\"")
+            .replace("production", "staging");
+        format!("{text}\n[[target]]{stage}")
+    });
+    for part in ["credentials", "targets"] {
+        let dir = installation.data().join(part);
+        std::fs::copy(dir.join("prod"), dir.join("stage")).unwrap();
+    }
+    let ran = installation.run(&["serve"]);
+    assert_ne!(ran.code, 0, "{}", ran.err);
+}
+
+#[test]
+fn a_wrong_password_writes_nothing() {
+    let server = PostgresServer::start_any().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("backstop.toml");
+    let dsn = format!(
+        "{}?sslmode=disable",
+        server.owner().as_role("owner", "hunter2").url()
+    );
+    let ran = run(&[
+        "init",
+        "--no-enrol",
+        "--config",
+        config.to_str().unwrap(),
+        "--target",
+        "prod",
+        "--dsn",
+        &dsn,
+    ]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("refused the gate's own credential") && !ran.err.contains("hunter2"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_self_made_certificate_is_pinned_only_when_its_fingerprint_is_given() {
+    let server = PostgresServer::of(Major::any().unwrap())
+        .tls_only(Identity::self_signed().unwrap())
+        .run()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("backstop.toml");
+    let dsn = server.owner().url();
+    let arguments = [
+        "init",
+        "--no-enrol",
+        "--config",
+        config.to_str().unwrap(),
+        "--target",
+        "prod",
+        "--dsn",
+        &dsn,
+    ];
+    let ran = run(&arguments);
+    assert_eq!(ran.code, 1);
+    let (_, rest) = ran
+        .err
+        .split_once("--pin ")
+        .unwrap_or_else(|| panic!("{}", ran.err));
+    let pin: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+    let wrong = run(&[&arguments[..], &["--pin", &"0".repeat(64)]].concat());
+    assert_eq!(wrong.code, 1, "{}", wrong.err);
+    assert!(!config.exists());
+    run(&[&arguments[..], &["--pin", &pin]].concat()).fine();
+    assert!(std::fs::read_to_string(&config).unwrap().contains(&pin));
+}
+
+#[test]
+fn a_transaction_pooler_is_refused_with_a_hint() {
+    let server = PostgresServer::start_any().unwrap();
+    let pooler = PgBouncer::start(&server, PoolMode::Transaction, &[server.owner()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("backstop.toml");
+    let dsn = format!("{}?sslmode=disable", pooler.connection(&server.owner()).url());
+    let ran = run(&[
+        "init",
+        "--no-enrol",
+        "--config",
+        config.to_str().unwrap(),
+        "--target",
+        "prod",
+        "--dsn",
+        &dsn,
+    ]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(
+        ran.err.contains("is a transaction pooler") && ran.err.contains("direct address"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn an_origin_for_phones_needs_a_name_and_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("backstop.toml");
+    let init = |more: &[&str]| {
+        run(&[
+            &["init", "--no-enrol", "--config", config.to_str().unwrap()],
+            more,
+        ]
+        .concat())
+    };
+    for origin in [
+        "https://192.0.2.7",
+        "http://backstop.example.com",
+        "https://backstop.example.com/console",
+    ] {
+        let ran = init(&["--origin", origin]);
+        assert_eq!(ran.code, 2, "{origin}: {}", ran.err);
+        assert!(
+            ran.err.contains("hint:") && !config.exists(),
+            "{origin}: {}",
+            ran.err
+        );
+    }
+    let identity = Identity::self_signed().unwrap();
+    let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+    std::fs::write(&certificate, &identity.certificate_pem).unwrap();
+    std::fs::write(&key, &identity.key_pem).unwrap();
+    let files = [
+        "--certificate",
+        certificate.to_str().unwrap(),
+        "--key",
+        key.to_str().unwrap(),
+    ];
+    init(&[&["--origin", "https://backstop.example.com"][..], &files].concat()).fine();
+    let ran = init(&["--origin", "https://other.example.com"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("has another origin already"),
+        "{}",
+        ran.err
+    );
+}
