@@ -24,6 +24,7 @@
   const shown = document.querySelector("[data-live]");
   const page = document.body.dataset.page;
   const hold = document.querySelector("[data-hold]");
+  const follows = ["hold", "holds", "leases", "people", "freeze"];
   let stale = false;
 
   const writing = () =>
@@ -51,7 +52,12 @@
   const listen = () => {
     if (source || document.hidden) return;
     source = new EventSource("/events");
-    source.addEventListener("open", () => { if (!stale) shown.textContent = "live"; });
+    // How far the store is: further than when the page was made means that something was missed.
+    source.addEventListener("hello", (event) => {
+      if (event.data !== document.body.dataset.applied && follows.includes(page)) stale = true;
+      if (!stale) shown.textContent = "live";
+      refresh();
+    });
     source.addEventListener("error", () => { shown.textContent = "not live"; });
     source.addEventListener("change", (event) => {
       const [kind, id] = event.data.split(" ");
@@ -61,24 +67,17 @@
   };
 
   // Loading the page again would cut off where somebody is just going.
-  const leave = () => document.body.setAttribute("data-busy", "");
-  addEventListener("submit", (event) => { if (!event.target.dataset.ceremony) leave(); });
-  addEventListener("click", (event) => { if (event.target.closest?.("a[href]") && !event.metaKey && !event.ctrlKey) leave(); });
+  addEventListener("beforeunload", () => document.body.setAttribute("data-busy", ""));
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
   // A hidden page keeps no connection open: browsers allow only six to one host.
-  let missed = false;
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
       source?.close();
       source = null;
-      missed = true;
-      return;
+    } else {
+      listen();
     }
-    if (missed && ["hold", "holds", "leases", "freeze"].includes(page)) stale = true;
-    missed = false;
-    listen();
-    refresh();
   });
   addEventListener("pagehide", () => source?.close());
   listen();

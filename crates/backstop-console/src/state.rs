@@ -130,8 +130,15 @@ impl Console {
     /// A console with no sessions yet.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
+    /// When passkeys were enrolled for another origin, or the system gives no random bytes.
     pub fn new(options: Options) -> Result<Self, String> {
+        let installed = options.store.state().origin.clone();
+        if !installed.is_empty() && installed != options.origin.as_str() {
+            return Err(format!(
+                "the console is set up for {installed}, and passkeys work only there; hint: configure that origin, not {}",
+                options.origin
+            ));
+        }
         let key: [u8; 32] = random()?;
         Ok(Self {
             inner: Arc::new(Inner {

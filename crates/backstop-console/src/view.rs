@@ -21,6 +21,8 @@ pub(crate) struct Frame {
     pub(crate) warnings: Vec<String>,
     pub(crate) notes: Vec<String>,
     pub(crate) host: String,
+    /// How far the store was when the page was made.
+    pub(crate) applied: u64,
 }
 
 impl Frame {
@@ -54,6 +56,7 @@ impl Frame {
             warnings: texts(Weight::Warning),
             notes: texts(Weight::Note),
             host: console.origin().authority().to_owned(),
+            applied: state.applied,
         }
     }
 

@@ -19,6 +19,8 @@ use crate::visitor::SignedIn;
 const LIFE: Duration = Duration::from_secs(10 * 60);
 
 struct Live {
+    /// Said first: how far the store is.
+    hello: Option<u64>,
     changes: broadcast::Receiver<Change>,
     stopping: watch::Receiver<bool>,
     until: tokio::time::Instant,
@@ -34,8 +36,11 @@ pub(crate) async fn stream(State(console): State<Console>, _who: SignedIn) -> Re
         )
         .json();
     };
+    // Subscribed before looking, so that nothing falls between the two.
+    let changes = console.store().subscribe();
     let live = Live {
-        changes: console.store().subscribe(),
+        hello: Some(console.store().state().applied),
+        changes,
         stopping: console.inner.stopping.subscribe(),
         until: tokio::time::Instant::now() + LIFE,
         _room: room,
@@ -51,6 +56,9 @@ pub(crate) async fn stream(State(console): State<Console>, _who: SignedIn) -> Re
 
 /// The next change as an event; `None` when it is time to end.
 async fn next(live: &mut Live) -> Option<Event> {
+    if let Some(applied) = live.hello.take() {
+        return Some(Event::default().event("hello").data(applied.to_string()));
+    }
     let change = tokio::select! {
         change = live.changes.recv() => change,
         _ = live.stopping.wait_for(|stop| *stop) => return None,

@@ -105,6 +105,13 @@ pub(crate) async fn show(
 }
 
 impl Filters {
+    /// Whether one of the filters that are folded away is set.
+    fn narrow(&self) -> bool {
+        [&self.lease, &self.target, &self.from, &self.until]
+            .iter()
+            .any(|text| !text.is_empty())
+    }
+
     fn query(&self) -> timeline::Query {
         let set =
             |text: &str| Some(text.trim().to_owned()).filter(|t| !t.is_empty() && t.len() <= 200);
@@ -168,7 +175,12 @@ fn shown(row: timeline::Row, now_ms: i64) -> Row {
         at: words::moment(row.at_ms, now_ms),
         class,
         kind: row.kind,
-        summary: show::plain(&row.summary),
+        // About an action, it is made of names; otherwise it may be a person's.
+        summary: if row.hold.is_some() || row.log == "traffic" {
+            show::names(&row.summary)
+        } else {
+            show::plain(&row.summary)
+        },
         lease: row.lease,
         hold: row.hold,
         target: row.target,
