@@ -170,11 +170,17 @@ impl Relay<'_> {
         while let Some(event) = self.session.next_event() {
             match event.meta {
                 Note::Act(action) => self.journal_outcome(action, event.outcome),
+                // Only a failure at COMMIT is news: it undoes an outcome that was written already.
+                Note::End(action)
+                    if matches!(event.outcome, Outcome::Failed(_) | Outcome::Lost) =>
+                {
+                    self.journal_outcome(action, event.outcome);
+                }
                 Note::State => self.state_answered(event.outcome),
                 Note::Writable if !matches!(event.outcome, Outcome::Succeeded) => {
                     self.segment_writes = false
                 }
-                Note::Writable | Note::Other => {}
+                Note::Writable | Note::End(_) | Note::Other => {}
             }
         }
         if self.session.is_settled() && !self.session.is_segment_open() {

@@ -253,37 +253,79 @@ impl Relay<'_> {
                 return Ok(Turn::Done);
             }
         };
-        if self.outside_block_writes(&judged) && !self.make_writable().await? {
+        let alone = self.outside_block_writes(&judged);
+        if alone && !judged.copies_in() && !self.make_writable().await? {
             return Ok(Turn::Again);
         }
         let action = self.next_action();
         self.journal_intent(action, &judged, None, hold.as_deref())?;
         self.await_durable(&judged).await?;
-        self.send_query(&judged, frame, action)?;
+        self.send_query(&judged, frame, action, alone)?;
         self.segment_writes = false;
         self.segment_ran = false;
         self.note_effects(&judged);
         Ok(Turn::Done)
     }
 
-    fn send_query(&mut self, judged: &Arc<Judged>, frame: &Frame, action: u64) -> Result<(), End> {
+    fn send_query(
+        &mut self,
+        judged: &Arc<Judged>,
+        frame: &Frame,
+        action: u64,
+        alone: bool,
+    ) -> Result<(), End> {
         let copy_in = judged.copies_in();
+        let note = Some(Note::Act(action));
+        let changes = self.changes(judged);
         if copy_in {
             self.copy = Some(self.counter(judged));
         }
-        let changes = self.changes(judged);
-        let sent = self.session.send_changing(
-            Sent::Query { copy_in },
-            Show::ALL,
-            Some(Note::Act(action)),
-            changes,
-        );
+        if alone && copy_in && self.may_write() {
+            return self.send_copy(judged, note, changes);
+        }
+        // Since 17 a Query after extended messages leaves their transaction open until Sync; before, the Sync
+        // finds nothing to do. The client sees the query done only when it is committed.
+        let show = if self.segment_writes {
+            Show::UNTIL_ENDED
+        } else {
+            Show::ALL
+        };
+        let sent = self
+            .session
+            .send_changing(Sent::Query { copy_in }, show, note, changes);
         self.sent(sent)?;
         match self.rewritten(judged) {
             None => self.to_server.extend_from_slice(frame.raw()),
             Some(text) => self.write(&FrontendMessage::Query(&text))?,
         }
+        if self.segment_writes {
+            let sent = self
+                .session
+                .send(Sent::Sync, Show::ENDING, Some(Note::End(action)));
+            self.sent(sent)?;
+            self.write(&FrontendMessage::Sync)?;
+        }
         Ok(())
+    }
+
+    /// A COPY from the client takes what follows it for data, so that its transaction is made READ WRITE by a
+    /// statement before it in the same text. The client does not see that statement's completion.
+    fn send_copy(
+        &mut self,
+        judged: &Arc<Judged>,
+        note: Option<Note>,
+        changes: Vec<(u32, Change<Meaning>)>,
+    ) -> Result<(), End> {
+        let text = format!("{};{}", super::writes::WRITABLE_SQL, judged.text);
+        let shifted = changes
+            .into_iter()
+            .map(|(n, change)| (n.saturating_add(1), change));
+        let sent =
+            self.session
+                .send_changing(Sent::Query { copy_in: true }, Show::ALL, note, shifted);
+        self.sent(sent)?;
+        self.hidden_set = true;
+        self.write(&FrontendMessage::Query(&text))
     }
 
     // ---- the extended protocol --------------------------------------------------------------------------
@@ -550,8 +592,25 @@ impl Relay<'_> {
         let parameters = Some(self.shared.traffic.salted(call.arguments.as_bytes()));
         self.journal_intent(action, &judged, parameters, None)?;
         self.await_durable(&judged).await?;
-        self.segment_writes = false;
-        self.pass(Sent::FunctionCall, Note::Act(action), frame)
+        if !std::mem::take(&mut self.segment_writes) {
+            return self.pass(Sent::FunctionCall, Note::Act(action), frame);
+        }
+        let sent = self.session.send(
+            Sent::FunctionCall,
+            Show {
+                ready: false,
+                ..Show::ALL
+            },
+            Some(Note::Act(action)),
+        );
+        self.sent(sent)?;
+        self.to_server.extend_from_slice(frame.raw());
+        let sent = self
+            .session
+            .send(Sent::Sync, Show::ENDING, Some(Note::End(action)));
+        self.sent(sent)?;
+        self.write(&FrontendMessage::Sync)?;
+        Ok(Turn::Done)
     }
 
     fn copy_data(&mut self, data: &[u8], frame: &Frame) -> Result<Turn, End> {

@@ -78,6 +78,8 @@ pub(crate) struct Meaning {
 pub(crate) enum Note {
     /// An action, by its number in this connection.
     Act(u64),
+    /// The end of that action's transaction.
+    End(u64),
     /// The gate made the transaction READ WRITE.
     Writable,
     /// The gate asked for the session's state.
@@ -148,6 +150,8 @@ pub(crate) struct Relay<'g> {
     pub(crate) prepared: HashSet<String>,
     /// An approved action that waits for its Execute.
     pub(crate) approved: Option<Box<Approved>>,
+    /// The completion of the gate's SET before a COPY is still to come.
+    pub(crate) hidden_set: bool,
     pub(crate) welcomed: bool,
     pub(crate) paused: bool,
 }
@@ -219,6 +223,7 @@ impl<'g> Relay<'g> {
             segment_ran: false,
             prepared: HashSet::new(),
             approved: None,
+            hidden_set: false,
             welcomed: false,
             paused: false,
             target,

@@ -68,6 +68,11 @@ impl Relay<'_> {
         Ok(true)
     }
 
+    /// Whether a transaction of this session may be READ WRITE at all.
+    pub(crate) fn may_write(&self) -> bool {
+        !self.wants_read_only && self.lease.can_write()
+    }
+
     /// The gate's own prepared statements, made again after the client discarded all.
     pub(crate) fn ensure_helpers(&mut self) -> Result<(), End> {
         if self.helpers_ready {
@@ -116,7 +121,7 @@ impl Relay<'_> {
         {
             return Some("set default_transaction_read_only = on".to_owned());
         }
-        if self.wants_read_only || !self.lease.can_write() {
+        if !self.may_write() {
             return None;
         }
         let ends: Vec<usize> = judged
@@ -196,7 +201,7 @@ impl Relay<'_> {
 }
 
 /// `SET default_transaction_read_only = off`, `SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE`.
-fn turns_default_off(kind: &StatementKind) -> bool {
+pub(crate) fn turns_default_off(kind: &StatementKind) -> bool {
     match kind {
         StatementKind::Set(Setting {
             name: Some(name),

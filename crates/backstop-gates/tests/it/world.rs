@@ -366,6 +366,19 @@ impl World {
             .to_owned()
     }
 
+    /// The same as the superuser.
+    pub fn superuser(&self, sql: &str) -> String {
+        let superuser = self
+            .server
+            .superuser()
+            .in_database(&self.server.owner().database);
+        self.server
+            .psql_as(&superuser, sql)
+            .expect("the superuser can ask")
+            .trim()
+            .to_owned()
+    }
+
     /// Every entry of the traffic log, as JSON.
     pub fn entries(&self) -> Vec<serde_json::Value> {
         self.traffic.checkpoint_now().expect("the journal works");
