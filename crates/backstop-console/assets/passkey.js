@@ -122,6 +122,8 @@
       continue;
     }
     for (const button of form.querySelectorAll("button")) button.disabled = false;
+    // A disabled button could not take it when the page was loaded.
+    form.querySelector("button[autofocus]")?.focus();
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       run(form, event.submitter);

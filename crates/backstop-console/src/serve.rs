@@ -24,9 +24,6 @@ use tokio_rustls::TlsAcceptor;
 use crate::routes::router;
 use crate::state::Console;
 
-/// For a TLS handshake, and for a request's head.
-const PATIENCE: Duration = Duration::from_secs(15);
-
 /// For requests under way when the console stops.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -97,7 +94,11 @@ pub async fn serve(
 ) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(console.inner.limits.connections));
     let inner = Arc::clone(&console.inner);
-    let router = router(console);
+    let door = Door {
+        head: inner.limits.head,
+        router: router(console),
+        tls,
+    };
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -111,8 +112,8 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, from)) => {
-                let (router, tls, watcher) = (router.clone(), tls.clone(), graceful.watcher());
-                tokio::spawn(connection(stream, from, tls, router, watcher, permit));
+                let (door, watcher) = (door.clone(), graceful.watcher());
+                tokio::spawn(connection(stream, from, door, watcher, permit));
             }
             // Out of file descriptors, say: the next moment may be better.
             Err(error) => {
@@ -132,20 +133,27 @@ pub async fn serve(
     Ok(())
 }
 
+/// What each connection is met with.
+#[derive(Clone)]
+struct Door {
+    router: axum::Router,
+    tls: Option<Tls>,
+    head: Duration,
+}
+
 async fn connection(
     stream: TcpStream,
     from: SocketAddr,
-    tls: Option<Tls>,
-    router: axum::Router,
+    door: Door,
     watcher: Watcher,
     _room: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true);
-    match tls {
-        None => talk(stream, from, router, watcher).await,
+    match door.tls.clone() {
+        None => talk(stream, from, door, watcher).await,
         Some(Tls(acceptor)) => {
-            match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => talk(stream, from, router, watcher).await,
+            match tokio::time::timeout(door.head, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => talk(stream, from, door, watcher).await,
                 Ok(Err(error)) => tracing::debug!(%error, %from, "no TLS with this client"),
                 Err(_) => tracing::debug!(%from, "the TLS handshake took too long"),
             }
@@ -153,14 +161,14 @@ async fn connection(
     }
 }
 
-async fn talk<S>(stream: S, from: SocketAddr, router: axum::Router, watcher: Watcher)
+async fn talk<S>(stream: S, from: SocketAddr, door: Door, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = tower_service(router, from);
+    let service = tower_service(door.router, from);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(door.head)
         .max_headers(64)
         .max_buf_size(32 * 1024)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));

@@ -65,6 +65,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// How long a request may take to arrive and be answered.
     pub request: Duration,
+    /// How long a TLS handshake or a request's head may take, and how long a connection may idle.
+    pub head: Duration,
     /// Connections at a time.
     pub connections: usize,
     /// Live pages at a time.
@@ -83,6 +85,7 @@ impl Default for Limits {
             recovery_refill: Duration::from_secs(60),
             body_bytes: 64 * 1024,
             request: Duration::from_secs(30),
+            head: Duration::from_secs(15),
             connections: 256,
             live_pages: 64,
         }

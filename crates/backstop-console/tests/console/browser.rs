@@ -467,3 +467,27 @@ async fn the_red_button_takes_a_click_and_resuming_a_passkey() {
     assert_eq!(tab.problems(), Vec::<String>::new());
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_keyboard_is_enough() {
+    let site = Site::start().await;
+    let browser = Browser::start().await.unwrap();
+    let tab = browser.tab(Screen::Desktop).await.unwrap();
+    enrol(&site, &tab, &Shots(None)).await;
+    tab.click(".who button").await.unwrap();
+    tab.wait_for("button.primary:not([disabled])")
+        .await
+        .unwrap();
+    tab.press("Enter").await.unwrap();
+    tab.wait_for(".bar nav").await.unwrap();
+    let lease = site.lease("Clean up", Environment::Production).await;
+    let id = site.hold(&lease, wipe("DELETE FROM payments")).await;
+    tab.goto(&site.url(&format!("/holds/{id}"))).await.unwrap();
+    tab.wait_for("button.deny:not([disabled])").await.unwrap();
+    tab.fill("#reason", "by keyboard").await.unwrap();
+    tab.press("Tab").await.unwrap();
+    tab.press("Enter").await.unwrap();
+    tab.wait_for_text("denied by Ada Lovelace").await.unwrap();
+    assert_eq!(tab.problems(), Vec::<String>::new());
+    site.stop().await;
+}

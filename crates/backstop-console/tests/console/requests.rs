@@ -719,3 +719,42 @@ async fn under_a_name_it_speaks_tls_and_marks_its_cookie() {
     );
     site.stop().await;
 }
+
+#[tokio::test]
+async fn slow_clients_are_ended_and_keep_nobody_out() {
+    let limits = Limits {
+        head: Duration::from_millis(300),
+        request: Duration::from_millis(600),
+        connections: 3,
+        ..Limits::default()
+    };
+    let site = Site::start_with(limits, backstop_store::Limits::default(), "http", None).await;
+    let began = Instant::now();
+    let mut slow = vec![];
+    for said in [
+        "",
+        "GET / HT",
+        "POST /recover HTTP/1.1\r\nhost: localhost:PORT\r\norigin: http://localhost:PORT\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\ncsrf=",
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", site.port)).await.unwrap();
+        let said = said.replace("PORT", &site.port.to_string());
+        stream.write_all(said.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    // All places are taken; the next one waits for less than two seconds.
+    let answer = Client::of(&site).get("/sign-in").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let mut answers = vec![];
+    for mut stream in slow {
+        let mut said = String::new();
+        let _ = stream.read_to_string(&mut said).await;
+        answers.push(said);
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(answers[2].starts_with("HTTP/1.1 408"), "{answers:?}");
+    site.stop().await;
+}
