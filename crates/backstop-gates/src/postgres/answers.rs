@@ -136,6 +136,10 @@ impl Relay<'_> {
                         self.last_tag.clear();
                         self.last_tag
                             .extend_from_slice(body.strip_suffix(b"\0").unwrap_or(body));
+                        !std::mem::take(&mut self.hidden_set)
+                    }
+                    tag::ERROR_RESPONSE => {
+                        self.hidden_set = false;
                         true
                     }
                     tag::DATA_ROW => {

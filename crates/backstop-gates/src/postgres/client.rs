@@ -253,8 +253,8 @@ impl Relay<'_> {
                 return Ok(Turn::Done);
             }
         };
-        let alone = self.outside_block_writes(&judged);
-        if alone && !judged.copies_in() && !self.make_writable().await? {
+        let alone = self.outside_block_writes(&judged) && !self.segment_writes;
+        if alone && !self.end_segment()? {
             return Ok(Turn::Again);
         }
         let action = self.next_action();
@@ -280,49 +280,82 @@ impl Relay<'_> {
         if copy_in {
             self.copy = Some(self.counter(judged));
         }
-        if alone && copy_in && self.may_write() {
-            return self.send_copy(judged, note, changes);
+        if alone && self.may_write() {
+            let controls =
+                judged.any(|k| matches!(k, StatementKind::Begin(_))) || ends_transaction(judged);
+            if copy_in || controls {
+                return self.send_prefixed(judged, note, changes, copy_in);
+            }
+            return self.send_wrapped(judged, frame, action, changes);
         }
-        // Since 17 a Query after extended messages leaves their transaction open until Sync; before, the Sync
-        // finds nothing to do. The client sees the query done only when it is committed.
-        let show = if self.segment_writes {
-            Show::UNTIL_ENDED
-        } else {
-            Show::ALL
-        };
         let sent = self
             .session
-            .send_changing(Sent::Query { copy_in }, show, note, changes);
+            .send_changing(Sent::Query { copy_in }, Show::ALL, note, changes);
         self.sent(sent)?;
         match self.rewritten(judged) {
             None => self.to_server.extend_from_slice(frame.raw()),
             Some(text) => self.write(&FrontendMessage::Query(&text))?,
         }
-        if self.segment_writes {
-            let sent = self
-                .session
-                .send(Sent::Sync, Show::ENDING, Some(Note::End(action)));
-            self.sent(sent)?;
-            self.write(&FrontendMessage::Sync)?;
-        }
         Ok(())
     }
 
-    /// A COPY from the client takes what follows it for data, so that its transaction is made READ WRITE by a
-    /// statement before it in the same text. The client does not see that statement's completion.
-    fn send_copy(
+    /// In a READ WRITE transaction of the gate's own; the client sees it done only when that is committed.
+    fn send_wrapped(
+        &mut self,
+        judged: &Arc<Judged>,
+        frame: &Frame,
+        action: u64,
+        changes: Vec<(u32, Change<Meaning>)>,
+    ) -> Result<(), End> {
+        const BEGIN: &str = "begin read write";
+        const COMMIT: &str = "commit";
+        let sent = self.session.send(
+            Sent::Query { copy_in: false },
+            Show::NOTHING,
+            Some(Note::Other),
+        );
+        self.sent(sent)?;
+        self.write(&FrontendMessage::Query(BEGIN))?;
+        let query = Sent::Query { copy_in: false };
+        let sent =
+            self.session
+                .send_changing(query, Show::UNTIL_ENDED, Some(Note::Act(action)), changes);
+        self.sent(sent)?;
+        match self.rewritten(judged) {
+            None => self.to_server.extend_from_slice(frame.raw()),
+            Some(text) => self.write(&FrontendMessage::Query(&text))?,
+        }
+        let sent = self.session.send(
+            Sent::Query { copy_in: false },
+            Show::ENDING,
+            Some(Note::End(action)),
+        );
+        self.sent(sent)?;
+        self.write(&FrontendMessage::Query(COMMIT))
+    }
+
+    /// Where no COMMIT can follow (a COPY from the client would take it for data, and a text with its own COMMIT
+    /// has done with it), the transaction is made READ WRITE by a statement before it in the same text. The client
+    /// does not see that statement's completion.
+    fn send_prefixed(
         &mut self,
         judged: &Arc<Judged>,
         note: Option<Note>,
         changes: Vec<(u32, Change<Meaning>)>,
+        copy_in: bool,
     ) -> Result<(), End> {
-        let text = format!("{};{}", super::writes::WRITABLE_SQL, judged.text);
+        let rewritten = self.rewritten(judged);
+        let text = format!(
+            "{};{}",
+            super::writes::WRITABLE_SQL,
+            rewritten.as_deref().unwrap_or(&judged.text)
+        );
         let shifted = changes
             .into_iter()
             .map(|(n, change)| (n.saturating_add(1), change));
         let sent =
             self.session
-                .send_changing(Sent::Query { copy_in: true }, Show::ALL, note, shifted);
+                .send_changing(Sent::Query { copy_in }, Show::ALL, note, shifted);
         self.sent(sent)?;
         self.hidden_set = true;
         self.write(&FrontendMessage::Query(&text))
@@ -585,31 +618,40 @@ impl Relay<'_> {
             self.refuse(tag::FUNCTION_CALL, report, Note::Other)?;
             return Ok(Turn::Done);
         }
-        if judged.writes && !self.make_writable().await? {
+        let alone = judged.writes && !self.in_block && self.may_write();
+        if alone && !self.end_segment()? {
             return Ok(Turn::Again);
         }
         let action = self.next_action();
         let parameters = Some(self.shared.traffic.salted(call.arguments.as_bytes()));
         self.journal_intent(action, &judged, parameters, None)?;
         self.await_durable(&judged).await?;
-        if !std::mem::take(&mut self.segment_writes) {
+        if !alone {
             return self.pass(Sent::FunctionCall, Note::Act(action), frame);
         }
         let sent = self.session.send(
-            Sent::FunctionCall,
-            Show {
-                ready: false,
-                ..Show::ALL
-            },
-            Some(Note::Act(action)),
+            Sent::Query { copy_in: false },
+            Show::NOTHING,
+            Some(Note::Other),
         );
         self.sent(sent)?;
-        self.to_server.extend_from_slice(frame.raw());
+        self.write(&FrontendMessage::Query("begin read write"))?;
+        let shown = Show {
+            ready: false,
+            ..Show::ALL
+        };
         let sent = self
             .session
-            .send(Sent::Sync, Show::ENDING, Some(Note::End(action)));
+            .send(Sent::FunctionCall, shown, Some(Note::Act(action)));
         self.sent(sent)?;
-        self.write(&FrontendMessage::Sync)?;
+        self.to_server.extend_from_slice(frame.raw());
+        let sent = self.session.send(
+            Sent::Query { copy_in: false },
+            Show::ENDING,
+            Some(Note::End(action)),
+        );
+        self.sent(sent)?;
+        self.write(&FrontendMessage::Query("commit"))?;
         Ok(Turn::Done)
     }
 

@@ -68,6 +68,24 @@ impl Relay<'_> {
         Ok(true)
     }
 
+    /// Ends a series of extended messages that only read. They have taken a snapshot, after which their transaction
+    /// cannot be made READ WRITE, and they lose nothing by ending here: they changed nothing.
+    /// `false`: they must be answered first.
+    pub(crate) fn end_segment(&mut self) -> Result<bool, End> {
+        if !self.session.is_segment_open() {
+            return Ok(true);
+        }
+        if !self.session.settle() {
+            return Ok(false);
+        }
+        let sent = self
+            .session
+            .send(Sent::Sync, Show::NOTHING, Some(Note::Other));
+        self.sent(sent)?;
+        self.write(&FrontendMessage::Sync)?;
+        Ok(true)
+    }
+
     /// Whether a transaction of this session may be READ WRITE at all.
     pub(crate) fn may_write(&self) -> bool {
         !self.wants_read_only && self.lease.can_write()
