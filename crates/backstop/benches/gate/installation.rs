@@ -1,0 +1,273 @@
+//! A whole Backstop in the child process: journals on a disk, store, gate, and a person with a passkey.
+//!
+//! It must not be gentler than `backstop serve`: the same journal options, durability and threads.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use backstop_core::action::Ask;
+use backstop_core::approval::Answer;
+use backstop_core::digest::Digest;
+use backstop_core::effect::Analysis;
+use backstop_core::entry::{Control, Event};
+use backstop_core::hold::HoldText;
+use backstop_core::lease::LeaseSpec;
+use backstop_core::passkey;
+use backstop_core::policy::Policy;
+use backstop_core::secret::Secret;
+use backstop_core::target::Environment;
+use backstop_core::verdict::{Decision, Verdict};
+use backstop_gates::postgres::{
+    Gate, GateConfig, GateLimits, Host, TargetConfig, TrafficLog, Upstream, UpstreamTls,
+};
+use backstop_journal::{
+    Journal, Options as JournalOptions, SealedText, SigningKey, TextDigest, TextState,
+};
+use backstop_store::{
+    Ledger, LedgerError, LedgerFuture, Limits, NewHold, Opened, Options, SealKey, Store,
+    SystemClock,
+};
+use backstop_testing::authenticator::Authenticator;
+use backstop_testing::postgres::Connection;
+
+const ORIGIN: &str = "http://localhost:7777";
+const LEASE_SECONDS: u64 = 4 * 3600;
+
+/// The control log as the store sees it.
+struct ControlLog(Arc<Journal>);
+
+/// What runs in the child.
+pub struct Installation {
+    store: Store,
+    gate: Gate,
+    person: String,
+    authenticator: Authenticator,
+}
+
+impl Installation {
+    /// Everything up and listening on a free port, with `threads` that serve connections.
+    pub async fn start(
+        folder: &Path,
+        owner: &Connection,
+        threads: usize,
+        tls: Option<(Arc<rustls::ServerConfig>, Vec<u8>)>,
+    ) -> Result<Self> {
+        let key = SealKey::generate()?;
+        let store = Store::open(Options {
+            index: folder.join("store.sqlite"),
+            ledger: Arc::new(ControlLog(journal(folder, "control")?)),
+            clock: Arc::new(SystemClock::default()),
+            key: key.clone(),
+            limits: Limits::default(),
+        })?;
+        let installed = Event::Installed {
+            installation: "bench".into(),
+            rp_id: "localhost".into(),
+            origin: ORIGIN.into(),
+        };
+        store.note(installed).await?;
+        let traffic = Arc::new(TrafficLog::new(journal(folder, "traffic")?, key));
+        let gate = Gate::start(
+            config(threads, tls)?,
+            vec![target(owner)],
+            store.clone(),
+            traffic,
+            Arc::new(Policy::with("")?),
+        )
+        .await?;
+        let mut installation = Self {
+            store,
+            gate,
+            person: String::new(),
+            authenticator: Authenticator::new(),
+        };
+        installation.enrol().await?;
+        Ok(installation)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.gate
+            .local_addrs()
+            .first()
+            .map_or(0, std::net::SocketAddr::port)
+    }
+
+    /// A lease for `scopes`, approved by the person: its name and its secret.
+    pub async fn lease(&mut self, scopes: &[&str]) -> Result<(String, String)> {
+        let spec = LeaseSpec {
+            target: "prod".into(),
+            environment: Environment::Production,
+            task: "to be measured".into(),
+            ttl_seconds: LEASE_SECONDS,
+            scopes: scopes
+                .iter()
+                .map(|s| s.parse().map_err(|e: String| anyhow!(e)))
+                .collect::<Result<_>>()?,
+            parent: None,
+        };
+        let hold = self.ask(Ask::GrantLease { spec }).await?;
+        self.approve(&hold).await?;
+        let store = self.store.clone();
+        let granted = self
+            .store
+            .grant_lease(&hold, move |secret| {
+                backstop_gates::postgres::lease_verifier(&store, secret)
+                    .ok_or_else(|| "no verifier".to_owned())
+            })
+            .await?;
+        self.gate.provision(&granted.lease).await?;
+        Ok((granted.lease.id, granted.secret.reveal().clone()))
+    }
+
+    /// The red button.
+    pub async fn halt(&self, lease: &str) -> Result<()> {
+        Ok(self.store.halt(Some(lease), "the benchmark", false).await?)
+    }
+
+    /// Stops in good order.
+    pub async fn shutdown(self) {
+        self.gate.shutdown(Duration::from_secs(2)).await;
+    }
+
+    async fn enrol(&mut self) -> Result<()> {
+        let invitation = self.store.invite_first()?;
+        let asked = self.store.ask_to_enrol(&invitation)?;
+        let made = self.authenticator.register(
+            ORIGIN,
+            &asked.rp_id,
+            b"person",
+            "Ada",
+            &asked.challenge,
+        )?;
+        let registration = passkey::Registration {
+            credential_id: made.credential_id,
+            client_data_json: made.client_data_json,
+            attestation_object: made.attestation_object,
+        };
+        let enrolled = self
+            .store
+            .enrol(&invitation, &asked.nonce, "Ada", "key", &registration)
+            .await?;
+        self.person = enrolled.person;
+        Ok(())
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<String> {
+        let reason = "a benchmark asks";
+        let opened = self
+            .store
+            .open_hold(NewHold {
+                ask,
+                lease: None,
+                target: None,
+                environment: Environment::Production,
+                summary: reason.into(),
+                analysis: Analysis::default(),
+                verdict: Verdict {
+                    decision: Decision::Hold,
+                    rule: "bench".into(),
+                    reason: reason.into(),
+                    people: 1,
+                },
+                recoverable: String::new(),
+                policy: Digest::of(b""),
+                text: HoldText::default(),
+            })
+            .await?;
+        match opened {
+            Opened::Waiting(record) | Opened::Approved(record) => Ok(record.hold.id),
+        }
+    }
+
+    async fn approve(&mut self, hold: &str) -> Result<()> {
+        let asked = self
+            .store
+            .ask_to_decide(&self.person, hold, Answer::Approve, "")?;
+        let signed =
+            self.authenticator
+                .assert(ORIGIN, &asked.rp_id, &asked.challenge, &asked.allow)?;
+        let assertion = passkey::Assertion {
+            credential_id: signed.credential_id,
+            client_data_json: signed.client_data_json,
+            authenticator_data: signed.authenticator_data,
+            signature: signed.signature,
+            user_handle: signed.user_handle,
+        };
+        self.store.decide(&asked.nonce, "", assertion).await?;
+        Ok(())
+    }
+}
+
+impl Ledger for ControlLog {
+    fn append<'a>(&'a self, entry: &'a Control, texts: Vec<(Digest, Vec<u8>)>) -> LedgerFuture<'a> {
+        Box::pin(async move {
+            let bytes = serde_json::to_vec(entry).map_err(told)?;
+            let text = texts.into_iter().next();
+            let text = text.map(|(_, bytes)| SealedText::new(bytes)).transpose();
+            let ticket = self
+                .0
+                .append(&bytes, text.map_err(told)?.as_ref())
+                .map_err(told)?;
+            self.0.durable(ticket.index).await.map_err(told)?;
+            Ok(ticket.index)
+        })
+    }
+
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn read(&self, index: u64) -> Result<Control, LedgerError> {
+        serde_json::from_slice(&self.0.read(index).map_err(told)?).map_err(told)
+    }
+
+    fn text(&self, digest: Digest) -> Result<Option<Vec<u8>>, LedgerError> {
+        match self.0.text(TextDigest(digest.0)).map_err(told)? {
+            TextState::Present(text) => Ok(Some(text)),
+            TextState::Erased | TextState::Unknown => Ok(None),
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)] // for `map_err`
+fn told(error: impl std::fmt::Display) -> LedgerError {
+    LedgerError(error.to_string())
+}
+
+fn config(threads: usize, tls: Option<(Arc<rustls::ServerConfig>, Vec<u8>)>) -> Result<GateConfig> {
+    Ok(GateConfig {
+        listen: vec!["127.0.0.1:0".parse()?],
+        unix_socket: None,
+        tls,
+        require_tls: false,
+        pause: Duration::from_millis(300),
+        worker_threads: threads,
+        console_url: ORIGIN.to_owned(),
+        limits: GateLimits::default(),
+    })
+}
+
+fn target(owner: &Connection) -> TargetConfig {
+    TargetConfig {
+        name: "prod".into(),
+        environment: Environment::Production,
+        upstream: Upstream {
+            host: Host::Tcp(owner.host.clone(), owner.port),
+            database: owner.database.clone(),
+            user: owner.user.clone(),
+            password: Secret::new(owner.password.clone()),
+            tls: UpstreamTls::Disable,
+        },
+    }
+}
+
+fn journal(folder: &Path, name: &str) -> Result<Arc<Journal>> {
+    let origin = format!("backstop.bench/{name}");
+    let key = SigningKey::generate(&origin)?;
+    Journal::open(&folder.join(name), &origin, key, JournalOptions::default())
+        .map(Arc::new)
+        .with_context(|| format!("opening the {name} log"))
+}

@@ -1,0 +1,64 @@
+//! The performance table: `make bench`, or `cargo bench -p backstop --bench gate -- [PART…]`.
+//!
+//! pgbench against a server directly, through PgBouncer and through the gate, interleaved in one run; then what
+//! an idle connection costs, and how fast a halt is. Parts: `reads`, `writes`, `idle`, `halt`; all without any.
+//! `BACKSTOP_BENCH_SECONDS` and `BACKSTOP_BENCH_ROUNDS` set how long a cell runs, and how often.
+//!
+//! It must not compare unlike things: the same transport, server, table and client program on all three ways.
+
+mod child;
+mod client;
+mod halt;
+mod idle;
+mod installation;
+mod machine;
+mod numbers;
+mod pgbench;
+mod table;
+mod ways;
+
+use anyhow::{Result, bail};
+
+use machine::Machine;
+use table::Plan;
+use ways::Ways;
+
+const PARTS: [&str; 4] = ["reads", "writes", "idle", "halt"];
+
+fn main() -> Result<()> {
+    if std::env::var_os(child::MARK).is_some() {
+        return child::serve();
+    }
+    let parts = parts()?;
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
+    let plan = Plan::from_environment()?;
+    let machine = Machine::here();
+    let ways = Ways::open()?;
+    println!("{machine}");
+    println!("{ways}");
+    if wanted("reads") {
+        table::reads(&ways, &plan)?;
+    }
+    if wanted("writes") {
+        table::writes(&ways, &plan)?;
+    }
+    if wanted("idle") {
+        idle::measure(&ways)?;
+    }
+    if wanted("halt") {
+        halt::measure(&ways)?;
+    }
+    Ok(())
+}
+
+/// The parts named on the command line; `cargo bench` adds a flag of its own.
+fn parts() -> Result<Vec<String>> {
+    let parts: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    if let Some(unknown) = parts.iter().find(|p| !PARTS.contains(&p.as_str())) {
+        bail!("there is no part `{unknown}`; hint: {}", PARTS.join(", "));
+    }
+    Ok(parts)
+}
