@@ -2,8 +2,17 @@
 //!
 //! It starts its own servers and talks only to them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that is surprised must fail at once"
+)]
+
 mod connection;
 mod logins;
+mod model;
 mod relay;
 mod script;
 mod sessions;

@@ -106,7 +106,12 @@ pub fn through_gate(server: &mut impl Server, script: &mut Vec<Step>) -> Vec<Str
     relay.settle();
     relay.seen.clear();
     for at in 0..script.len() {
+        relay.dropped = false;
         relay.step(&script[at]);
+        if let (true, Step::Refused(message)) = (relay.dropped, &script[at]) {
+            // The gate was not asked, so a client without it would have sent just this.
+            script[at] = Step::Send(message.clone());
+        }
         if relay.closed {
             script.truncate(at + 1);
             relay.seen.push(CLOSED.to_owned());
@@ -125,6 +130,7 @@ struct Relay<'a, T> {
     noted: usize,
     ended: usize,
     closed: bool,
+    dropped: bool,
 }
 
 impl<'a, T: Server> Relay<'a, T> {
@@ -136,6 +142,7 @@ impl<'a, T: Server> Relay<'a, T> {
             noted: 0,
             ended: 0,
             closed: false,
+            dropped: false,
         }
     }
 
@@ -159,7 +166,10 @@ impl<'a, T: Server> Relay<'a, T> {
             };
             self.drain();
             match admission {
-                Admission::Drop => return,
+                Admission::Drop => {
+                    self.dropped = true;
+                    return;
+                }
                 Admission::Wait => self.hear(),
                 Admission::Close => unreachable!("no script says good bye"),
                 Admission::Judge => {
@@ -199,8 +209,16 @@ impl<'a, T: Server> Relay<'a, T> {
                 Meaning::Unknown => return self.unknown(message, "34000"),
                 Meaning::Unsettled => return self.session.settle(),
             },
-            Message::DescribeStatement(_) => Sent::DescribeStatement,
-            Message::DescribePortal(_) => Sent::DescribePortal,
+            Message::DescribeStatement(name) => match self.session.statement(name) {
+                Meaning::Known(_) => Sent::DescribeStatement,
+                Meaning::Unknown => return self.unknown(message, "26000"),
+                Meaning::Unsettled => return self.session.settle(),
+            },
+            Message::DescribePortal(name) => match self.session.portal(name) {
+                Meaning::Known(_) => Sent::DescribePortal,
+                Meaning::Unknown => return self.unknown(message, "34000"),
+                Meaning::Unsettled => return self.session.settle(),
+            },
             Message::CloseStatement(name) => Sent::CloseStatement(name),
             Message::ClosePortal(name) => Sent::ClosePortal(name),
             Message::Sync => Sent::Sync,

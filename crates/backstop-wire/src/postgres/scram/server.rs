@@ -137,8 +137,12 @@ impl Challenged {
             let client_key = crypto::xor(&proof, &signature);
             crypto::same(&crypto::sha256(&client_key), &verifier.stored_key)
         };
-        let comparable = |v: &Verifier| v.salt == self.verifier.salt && v.iterations == self.verifier.iterations;
-        others.into_iter().find(|(_, v)| !v.doomed && comparable(v) && made(v)).map(|(who, _)| who)
+        let comparable =
+            |v: &Verifier| v.salt == self.verifier.salt && v.iterations == self.verifier.iterations;
+        others
+            .into_iter()
+            .find(|(_, v)| !v.doomed && comparable(v) && made(v))
+            .map(|(who, _)| who)
     }
 
     fn check(&self, proof: &crypto::Key, transcript: &[u8]) -> Result<Vec<u8>, ScramError> {

@@ -7,7 +7,7 @@ use super::super::backend::{Report, write_ready};
 use super::super::error::ProtocolError;
 use super::super::frontend::FrontendMessage;
 use super::super::tag::frontend as tag;
-use super::item::Kind;
+use super::item::{Instead, Kind};
 use super::{Barrier, Copying, Session, Show, Skip};
 
 /// What to do with a client's message.
@@ -108,7 +108,7 @@ impl<M, S> Session<M, S> {
         self.copying = Copying::InEnded;
         self.held_sync = false;
         if let Some(item) = self.queue.front_mut() {
-            item.report = Some(Box::new(report));
+            item.instead = Some(Box::new(Instead::Report(report)));
         }
         if self.is_extended_copy() {
             self.skip = Skip::Server;

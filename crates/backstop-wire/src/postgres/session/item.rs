@@ -113,10 +113,17 @@ pub(super) struct Item<M> {
     pub(super) failed: Option<SqlState>,
     /// How many statements of it are complete.
     pub(super) commands: u32,
-    /// What the client sees in place of the server's error.
-    pub(super) report: Option<Box<Report>>,
-    /// What the gate answers itself.
-    pub(super) answer: Bytes,
+    /// What the client sees in place of the server's answer; boxed, since it is rare and items are many.
+    pub(super) instead: Option<Box<Instead>>,
+}
+
+/// What the client sees in place of a server's answer.
+#[derive(Debug)]
+pub(super) enum Instead {
+    /// Of an error.
+    Report(Report),
+    /// Of everything: nothing was sent.
+    Answer(Bytes),
 }
 
 impl<M> Item<M> {
@@ -128,8 +135,7 @@ impl<M> Item<M> {
             meta,
             failed: None,
             commands: 0,
-            report: None,
-            answer: Bytes::new(),
+            instead: None,
         }
     }
 }

@@ -11,7 +11,8 @@ use std::collections::{HashMap, VecDeque};
 pub enum Meaning<'a, S> {
     /// This, if the server has the name at all.
     Known(&'a S),
-    /// Nothing, or something the session has not seen. A use of it must be refused, not sent on.
+    /// Nothing, or something that must not be used any more. A Bind, an Execute or a Describe of it is to
+    /// be refused (26000 or 34000), not sent on.
     Unknown,
     /// It depends on what is still unanswered: [settle](super::Session::settle) and ask again.
     Unsettled,

@@ -7,7 +7,7 @@
 use super::super::backend::{Report, write_ready};
 use super::super::frontend::{Bind, FrontendMessage};
 use super::super::tag::frontend as tag;
-use super::item::Kind;
+use super::item::{Instead, Kind};
 use super::{Barrier, Change, Copying, Outcome, SendError, Session, Show, Skip};
 
 impl<M, S> Session<M, S> {
@@ -111,7 +111,7 @@ impl<M, S> Session<M, S> {
         self.write_to_server(FrontendMessage::Bind(Bind::new("", &name)));
         let id = self.push(Kind::Refusal, Show::ALL, meta);
         if let Some(item) = self.queue.back_mut() {
-            item.report = Some(Box::new(report));
+            item.instead = Some(Box::new(Instead::Report(report)));
         }
         self.note_sent(Kind::Refusal);
         id

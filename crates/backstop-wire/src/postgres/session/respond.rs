@@ -9,7 +9,7 @@ use super::super::backend::{
 };
 use super::super::error::shown;
 use super::super::tag::backend as tag;
-use super::item::{Item, Kind};
+use super::item::{Instead, Item, Kind};
 use super::names::pop_if;
 use super::{Copying, Outcome, Session, Show, Skip};
 
@@ -204,33 +204,39 @@ impl<M, S> Session<M, S> {
         })?;
         let (kind, show) = (item.kind, item.show);
         // Only the failure that the gate itself brought about is replaced by the gate's report.
-        let report = item
-            .report
+        let instead = item
+            .instead
             .take_if(|_| kind == Kind::Refusal || code == SqlState::QUERY_CANCELED);
-        let is_refusal = kind == Kind::Refusal;
+        item.failed = Some(code);
         self.settle_held_completion(show.hold_completion);
         self.copying = Copying::No;
-        let action = match report {
-            Some(report) => {
+        let action = match instead.as_deref() {
+            Some(Instead::Report(report)) => {
                 report.write(&mut self.to_client);
                 Action::Swallow
             }
-            None if show.errors => self.relay_error(body),
-            None => Action::Swallow,
+            _ if show.errors => self.relay_error(body),
+            _ => Action::Swallow,
         };
         if kind.is_extended() {
-            self.finish_front(if is_refusal {
-                Outcome::Refused
-            } else {
-                Outcome::Failed(code)
-            });
-            self.skip_followers();
-            self.release_held_sync();
-        } else if let Some(item) = self.queue.front_mut() {
-            item.failed = Some(code);
+            self.fail_front(code);
+        } else {
+            // `ReadyForQuery` ends it.
             self.held_sync = false;
         }
         Ok(action)
+    }
+
+    fn fail_front(&mut self, code: SqlState) {
+        if let Some(item) = self.queue.pop_front() {
+            let outcome = match item.kind {
+                Kind::Refusal => Outcome::Refused,
+                _ => Outcome::Failed(code),
+            };
+            self.finish(item, outcome);
+        }
+        self.skip_followers();
+        self.release_held_sync();
     }
 
     /// An error in the message whose completion is held belongs to a later statement of it; one in the
@@ -288,7 +294,11 @@ impl<M, S> Session<M, S> {
             matches!(item.kind, Kind::Local { .. })
         }) {
             let ready = item.kind == Kind::Local { ready: true };
-            self.emit_answer(&item.answer, ready, item.meta);
+            let bytes = match item.instead.as_deref() {
+                Some(Instead::Answer(bytes)) => &bytes[..],
+                _ => &[],
+            };
+            self.emit_answer(bytes, ready, item.meta);
         }
     }
 

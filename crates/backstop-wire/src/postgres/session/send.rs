@@ -2,11 +2,11 @@
 //!
 //! The gate does the sending; the client's messages and its own go the same way.
 
-use super::super::backend::write_ready;
-use super::item::Kind;
-use super::{Barrier, Change, Copying, Outcome, Session, Show, Skip};
-
 use bytes::Bytes;
+
+use super::super::backend::write_ready;
+use super::item::{Instead, Kind};
+use super::{Barrier, Change, Copying, Outcome, Session, Show, Skip};
 
 /// What is sent to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl<M, S> Session<M, S> {
             self.nudge();
         }
         if let Some(item) = self.queue.back_mut() {
-            item.answer = bytes;
+            item.instead = Some(Box::new(Instead::Answer(bytes)));
         }
         Ok(())
     }
