@@ -230,3 +230,76 @@ fn what_generators_write_is_not_too_deep() {
     let nested = format!("select {}1{}", "coalesce(".repeat(200), ", 0)".repeat(200));
     assert!(analyse(&nested).unwrap().statements[0].analysis.is_read());
 }
+
+#[test]
+fn hostile_texts_cost_no_more_than_their_length() {
+    let names = |from: &str, n: usize| {
+        (0..n)
+            .map(|i| format!("{from}{i}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let begun = std::time::Instant::now();
+    for sql in [
+        format!("select * from {}", names("t", 100_000)),
+        format!("drop table {}", names("t", 100_000)),
+        format!(
+            "with {} select 1",
+            (0..20_000)
+                .map(|i| format!("c{i} as (select * from d{i})"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        (0..20_000)
+            .map(|i| format!("create temp table t{i} ();"))
+            .collect::<String>(),
+        (0..20_000)
+            .map(|i| format!("delete from t{i};"))
+            .collect::<String>(),
+        format!(
+            "select {}",
+            (0..30_000)
+                .map(|i| format!("f{i}()"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        format!(
+            "delete from t where {}",
+            (0..30_000)
+                .map(|i| format!("c{i} is null"))
+                .collect::<Vec<_>>()
+                .join(" or ")
+        ),
+        format!(
+            "select {}",
+            (0..20_000)
+                .map(|_| "query_to_xml('select 1', true, true, '')")
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    ] {
+        let script = analyse(&sql).unwrap();
+        assert!(!script.statements.is_empty());
+        println!(
+            "{:>10} bytes, until {:?}: {:.40}",
+            sql.len(),
+            begun.elapsed(),
+            sql
+        );
+    }
+    assert!(begun.elapsed().as_secs() < 120, "{:?}", begun.elapsed());
+    let hidden = format!(
+        "with x as (delete from users returning 1) select * from {}",
+        names("t", 5_000)
+    );
+    assert_eq!(worst(&analyse(&hidden).unwrap()), EffectKind::Destroy);
+    let last = format!("select * from {} where lo_unlink(1) = 1", names("t", 5_000));
+    assert_eq!(worst(&analyse(&last).unwrap()), EffectKind::Destroy);
+    assert!(
+        !analyse(&format!("select * from {}", names("t", 5_000)))
+            .unwrap()
+            .statements[0]
+            .analysis
+            .is_complete()
+    );
+}

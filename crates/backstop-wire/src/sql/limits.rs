@@ -18,6 +18,13 @@ pub(super) const MAX_WALK_DEPTH: usize = 5_200;
 /// How deep the walk follows view in view, query in text.
 pub(super) const MAX_EXPANSION: usize = 16;
 
+/// How many different objects, reasons or names one statement is followed to. Each new one is compared with those
+/// known, so that this also bounds the time that a hostile text can cost.
+pub(super) const MAX_FOUND: usize = 1_000;
+
+/// How many places of a text are shown to a person first.
+pub(super) const MAX_MARKS: usize = 16;
+
 /// Refuses what is too long or would end early for the server.
 pub(super) fn check(sql: &str) -> Result<(), SqlError> {
     if sql.len() > MAX_TEXT {

@@ -21,10 +21,10 @@ use pg_query::protobuf::RawStmt;
 
 use super::catalog::Catalog;
 use super::error::SqlError;
-use super::parse;
 use super::script::{Discard, Script, Statement, StatementKind};
 use super::session::{Created, Session};
 use super::walk::{Scope, Walk};
+use super::{limits, parse};
 
 /// What earlier statements of a text have changed for later ones.
 struct State {
@@ -75,7 +75,7 @@ fn one(
     let scope = Scope {
         path: state.path.clone(),
         own_roles: session.own_roles,
-        created: state.created.clone(),
+        created: &state.created,
         prepared: &lookup,
         parameter_types: session.parameter_types.to_vec(),
     };
@@ -146,7 +146,7 @@ impl State {
             // SET LOCAL ends here, and a rollback takes SET back: what the path is now is not worked out.
             self.path = None;
         }
-        if self.created.len() > 10_000 {
+        if self.created.len() > limits::MAX_FOUND {
             self.created.clear();
         }
     }
@@ -562,31 +562,36 @@ const TELLING: &[&str] = &[
 /// The parts of a statement to show first: from the verb before a mark to the end of the word at it.
 fn fragments(sql: &str, range: &Range<usize>, marks: &[i32]) -> Vec<Range<usize>> {
     let mut fragments: Vec<Range<usize>> = Vec::new();
-    for mark in marks
-        .iter()
-        .filter_map(|m| usize::try_from(*m).ok())
-        .filter(|m| range.contains(m))
-    {
-        let before = sql.get(range.start..mark).unwrap_or_default();
-        let window = before.len().saturating_sub(200);
-        let lower = before.to_ascii_lowercase();
-        let near = lower
-            .get(
-                (window..=lower.len())
-                    .find(|at| lower.is_char_boundary(*at))
-                    .unwrap_or(0)..,
-            )
-            .unwrap_or_default();
-        let verb = TELLING.iter().filter_map(|word| near.rfind(word)).max();
-        let start = verb.map_or(mark, |at| mark - (near.len() - at));
-        let after = sql.get(mark..range.end).unwrap_or_default();
-        let length = after
-            .find(|c: char| c.is_whitespace() || c == ';' || c == ')')
-            .unwrap_or(after.len());
-        let fragment = start..mark + length;
+    let inside = marks.iter().filter_map(|mark| usize::try_from(*mark).ok());
+    for mark in inside.filter(|mark| range.contains(mark) && sql.is_char_boundary(*mark)) {
+        let fragment = start_of_fragment(sql, range, mark)..end_of_fragment(sql, range, mark);
         if !fragments.contains(&fragment) {
             fragments.push(fragment);
         }
     }
     fragments
+}
+
+/// The last telling word within some bytes before the mark, or the mark itself.
+fn start_of_fragment(sql: &str, range: &Range<usize>, mark: usize) -> usize {
+    let earliest = mark.saturating_sub(200).max(range.start);
+    let start = (earliest..=mark)
+        .find(|at| sql.is_char_boundary(*at))
+        .unwrap_or(mark);
+    let near = sql
+        .get(start..mark)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    TELLING
+        .iter()
+        .filter_map(|word| near.rfind(word))
+        .max()
+        .map_or(mark, |at| start + at)
+}
+
+fn end_of_fragment(sql: &str, range: &Range<usize>, mark: usize) -> usize {
+    let after = sql.get(mark..range.end).unwrap_or_default();
+    mark + after
+        .find(|c: char| c.is_whitespace() || c == ';' || c == ')')
+        .unwrap_or(after.len())
 }

@@ -85,6 +85,7 @@ impl Judge<'_> {
             return;
         };
         let types = self.walk.scope.parameter_types.clone();
+        let marks = self.walk.marks.len();
         match &inner {
             NodeEnum::PrepareStmt(prepare) => {
                 self.walk.scope.parameter_types =
@@ -107,6 +108,8 @@ impl Judge<'_> {
             }
         }
         self.walk.scope.parameter_types = types;
+        // Places in the prepared text are no places in this one.
+        self.walk.marks.truncate(marks);
     }
 
     pub(super) fn deallocate(&mut self, s: &DeallocateStmt) {

@@ -276,6 +276,10 @@ fn always_bool(e: &BoolExpr, wanted: bool, depth: usize) -> bool {
 
 /// `x IS NULL OR x IS NOT NULL`.
 fn covers_null_and_not_null(arms: &[Node]) -> bool {
+    // Every arm is compared with every other.
+    if arms.len() > 64 {
+        return false;
+    }
     let tested = |wanted: NullTestType| {
         arms.iter().filter_map(move |arm| match names::kind(arm) {
             Some(NodeEnum::NullTest(test)) if test.nulltesttype == wanted as i32 => {

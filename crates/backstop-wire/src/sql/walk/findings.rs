@@ -2,6 +2,7 @@
 
 use backstop_core::effect::{Analysis, Bound, Effect, EffectKind};
 
+use super::super::limits::MAX_FOUND;
 use super::super::script::{ResolvedRelation, Setting};
 
 /// What was found out about a statement, or about code that a statement reaches.
@@ -19,6 +20,10 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn effect(&mut self, new: Effect) {
+        if self.effects.len() >= MAX_FOUND {
+            self.one_effect_too_many(new);
+            return;
+        }
         let same = self.effects.iter_mut().find(|known| {
             known.kind == new.kind
                 && known.verb == new.verb
@@ -35,21 +40,45 @@ impl Findings {
         }
     }
 
+    /// What is kept must still show the worst kind there is.
+    fn one_effect_too_many(&mut self, new: Effect) {
+        self.overflow();
+        let as_bad = |known: &Effect| known.kind >= new.kind;
+        if new.kind != EffectKind::Read
+            && !self.effects.iter().any(as_bad)
+            && let Some(last) = self.effects.last_mut()
+        {
+            *last = new;
+        }
+    }
+
+    /// More was found than is kept: what is kept is a lower bound.
+    fn overflow(&mut self) {
+        const WHY: &str = "does more different things than are followed";
+        if self.incomplete.first().is_none_or(|first| first != WHY) {
+            self.incomplete.insert(0, WHY.to_owned());
+        }
+    }
+
     pub(crate) fn incomplete(&mut self, why: impl Into<String>) {
         let why = why.into();
-        if !self.incomplete.contains(&why) {
+        if self.incomplete.len() < MAX_FOUND && !self.incomplete.contains(&why) {
             self.incomplete.push(why);
         }
     }
 
     pub(crate) fn unresolved(&mut self, name: String) {
-        if !self.unresolved.contains(&name) {
+        if self.unresolved.len() >= MAX_FOUND {
+            self.overflow();
+        } else if !self.unresolved.contains(&name) {
             self.unresolved.push(name);
         }
     }
 
     pub(crate) fn relation(&mut self, relation: ResolvedRelation) {
-        if !self.relations.contains(&relation) {
+        if self.relations.len() >= MAX_FOUND {
+            self.overflow();
+        } else if !self.relations.contains(&relation) {
             self.relations.push(relation);
         }
     }

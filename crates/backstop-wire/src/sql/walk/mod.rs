@@ -29,7 +29,7 @@ pub(crate) struct Scope<'a> {
     /// The schemas of `search_path`; none if it is not known.
     pub(crate) path: Option<Vec<String>>,
     pub(crate) own_roles: &'a [String],
-    pub(crate) created: Vec<Created>,
+    pub(crate) created: &'a [Created],
     pub(crate) prepared: PreparedText<'a>,
     pub(crate) parameter_types: Vec<u32>,
 }
@@ -45,7 +45,7 @@ impl Scope<'_> {
         Self {
             path: Some(Vec::new()),
             own_roles: &[],
-            created: Vec::new(),
+            created: &[],
             prepared: &nothing_prepared,
             parameter_types: Vec::new(),
         }
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
 
     /// Remembers where something worse than a read stands, if it stands in the text itself.
     pub(crate) fn mark(&mut self, location: i32) {
-        if self.expansion == 0 && !self.planned_only {
+        if self.expansion == 0 && !self.planned_only && self.marks.len() < limits::MAX_MARKS {
             self.marks.push(location);
         }
     }

@@ -4,7 +4,7 @@ use backstop_core::effect::{Bound, EffectKind, Verb};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{LockingClause, Node, SelectStmt, WithClause};
 
-use super::super::names;
+use super::super::{limits, names};
 use super::Walk;
 
 impl Walk<'_> {
@@ -68,6 +68,11 @@ impl Walk<'_> {
                 _ => None,
             })
         };
+        if self.ctes.len() + with.ctes.len() > limits::MAX_FOUND {
+            self.found
+                .incomplete("has more common table expressions than are followed");
+            return;
+        }
         if with.recursive {
             self.ctes
                 .extend(expressions().map(|cte| cte.ctename.clone()));
