@@ -76,43 +76,33 @@ pub enum Color {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Set Backstop up: configuration, keys, local CA, the first person
     Init(Init),
-    /// Run the gate and the console
     Serve(Serve),
-    /// Give agents access in place of credentials
     Lease(Lease),
-    /// List the actions that wait for people
     Holds(Holds),
     /// Open the page on which a person approves a hold
     Approve(Decide),
     /// Open the page on which a person denies a hold
     Deny(Decide),
-    /// The red button: stop one lease, or everything
     Halt(Halt),
-    /// Ask for a halt to be lifted, which takes a passkey
     Resume(Resume),
-    /// Let only reads pass, everywhere
     Freeze(Freeze),
-    /// Judge statements without running them
     Judge(Judge),
-    /// Read and verify the journal
     Journal(Journal),
     /// Say what is up, what waits and what is stopped
     Status,
-    /// Check the set-up by trying it
     Doctor(Doctor),
-    /// Show Backstop at work on a throwaway database
     Demo(Demo),
-    /// Print the completions of a shell
     Completions(Completions),
 }
 
-/// `init`.
+/// Set Backstop up: configuration, keys, local CA, the first person
+///
+/// Sets Backstop up: probes the database, writes a commented `backstop.toml`, keys and a local CA, and enrols the first person.
+///
+/// Run again it completes what is missing and replaces nothing; with another --target it adds one.
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Sets Backstop up: probes the database, writes a commented `backstop.toml`, keys and a local CA, \
-and enrols the first person.\n\nRun again it completes what is missing and replaces nothing; with another --target it adds one.",
     after_help = "Examples:\n  backstop init --target prod --dsn postgresql://backstop@db.example.com/app\n  backstop init --target prod --dsn 'host=/run/postgresql dbname=app user=backstop' --environment staging\n  backstop init --origin https://backstop.example.com --certificate fullchain.pem --key privkey.pem"
 )]
 pub struct Init {
@@ -155,11 +145,11 @@ pub struct Init {
     pub no_enrol: bool,
 }
 
-/// `serve`.
+/// Run the gate and the console
+///
+/// Runs the gate and the console until SIGTERM or Ctrl-C. SIGHUP, or a change of the configuration file, reloads policies, targets and notifications without dropping a connection.
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Runs the gate and the console until SIGTERM or Ctrl-C. SIGHUP, or a change of the configuration file, \
-reloads policies, targets and notifications without dropping a connection.",
     after_help = "Examples:\n  backstop serve\n  backstop serve --config /etc/backstop/backstop.toml --log-format json"
 )]
 pub struct Serve {
@@ -180,7 +170,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// `lease`.
+/// Give agents access in place of credentials
 #[derive(Debug, Args)]
 pub struct Lease {
     /// What to do with leases
@@ -191,22 +181,19 @@ pub struct Lease {
 /// What to do with leases.
 #[derive(Debug, Subcommand)]
 pub enum LeaseVerb {
-    /// Ask for a lease; prints the agent's DSN once a person has approved it
     Create(LeaseCreate),
-    /// List leases
     List(LeaseList),
-    /// End a lease and its children
     Revoke(LeaseId),
-    /// Take scopes or time from a lease
     Narrow(LeaseNarrow),
 }
 
-/// `lease create`.
+/// Ask for a lease; prints the agent's DSN once a person has approved it
+///
+/// Asks for a lease. A person approves exactly what is asked at the console; then the DSN for the agent is printed, once: it is stored nowhere. The identical command picks up a lease that was approved meanwhile.
+///
+/// A child lease (--parent) can only be narrower than its parent and needs no approval.
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Asks for a lease. A person approves exactly what is asked at the console; then the DSN for the agent is \
-printed, once: it is stored nowhere. The identical command picks up a lease that was approved meanwhile.\n\n\
-A child lease (--parent) can only be narrower than its parent and needs no approval.",
     after_help = "Scopes are VERBS:SCHEMA.NAME, with `*` for any; verbs are read, insert, update, delete, write (those three),\ncreate, temp.\n\nExamples:\n  backstop lease create --target prod --task \"fix the rounding of invoices\" --ttl 1h --scope read --scope update:public.invoices\n  backstop lease create --parent lease_8f… --task \"only look\" --ttl 10m --scope read:public.invoices"
 )]
 pub struct LeaseCreate {
@@ -230,7 +217,7 @@ pub struct LeaseCreate {
     pub no_wait: bool,
 }
 
-/// `lease list`.
+/// List leases
 #[derive(Debug, Args)]
 pub struct LeaseList {
     /// Those that have ended too
@@ -238,7 +225,7 @@ pub struct LeaseList {
     pub all: bool,
 }
 
-/// A lease by its id.
+/// End a lease and its children
 #[derive(Debug, Args)]
 pub struct LeaseId {
     /// The lease
@@ -246,7 +233,7 @@ pub struct LeaseId {
     pub lease: String,
 }
 
-/// `lease narrow`.
+/// Take scopes or time from a lease
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  backstop lease narrow lease_8f… --scope read:public.invoices --ttl 10m"
@@ -263,7 +250,7 @@ pub struct LeaseNarrow {
     pub ttl: Option<Span>,
 }
 
-/// `holds`.
+/// List the actions that wait for people
 #[derive(Debug, Args)]
 pub struct Holds {
     /// Those that were decided or ran out too
@@ -280,7 +267,7 @@ pub struct Decide {
     pub hold: String,
 }
 
-/// `halt`.
+/// The red button: stop one lease, or everything
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  backstop halt lease_8f… --why \"it is looping\"\n  backstop halt --all"
@@ -301,7 +288,7 @@ pub struct Halt {
     pub why: String,
 }
 
-/// `resume`.
+/// Ask for a halt to be lifted, which takes a passkey
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  backstop resume lease_8f…")]
 pub struct Resume {
@@ -316,7 +303,7 @@ pub struct Resume {
     pub no_wait: bool,
 }
 
-/// `freeze`.
+/// Let only reads pass, everywhere
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  backstop freeze --why \"restoring a backup\"\n  backstop freeze --lift"
@@ -333,7 +320,7 @@ pub struct Freeze {
     pub no_wait: bool,
 }
 
-/// `judge`.
+/// Judge statements without running them
 #[derive(Debug, Args)]
 pub struct Judge {
     /// The protocol
@@ -344,20 +331,18 @@ pub struct Judge {
 /// What is to be judged.
 #[derive(Debug, Subcommand)]
 pub enum JudgeProtocol {
-    /// Judge SQL: NDJSON in, NDJSON out, nothing is executed
     Postgres(JudgePostgres),
 }
 
-/// `judge postgres`.
+/// Judge SQL: NDJSON in, NDJSON out, nothing is executed
+///
+/// Judges SQL without running it, with the default policy (and the configuration's, if there is one), a lease that covers all tables with all verbs, and PostgreSQL's stock catalogue.
+///
+/// Reads one JSON object a line from standard input, {"id":…,"input":"SQL"}, and answers each with one line, in order: {"id","verdict","effects","rule","reason"}. A line that is not such an object is answered with `deny` and the rule `input`, and the next one is read. The exit code is 0 when all lines were answered: verdicts are data here.
+///
+/// With --log the statements come from a server's own log instead, and only what would not have been allowed is printed, then a summary; the exit code is 3 if there was any.
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Judges SQL without running it, with the default policy (and the configuration's, if there is one), \
-a lease that covers all tables with all verbs, and PostgreSQL's stock catalogue.\n\n\
-Reads one JSON object a line from standard input, {\"id\":…,\"input\":\"SQL\"}, and answers each with one line, in order: \
-{\"id\",\"verdict\",\"effects\",\"rule\",\"reason\"}. A line that is not such an object is answered with `deny` and the rule \
-`input`, and the next one is read. The exit code is 0 when all lines were answered: verdicts are data here.\n\n\
-With --log the statements come from a server's own log instead, and only what would not have been allowed is printed, \
-then a summary; the exit code is 3 if there was any.",
     after_help = "Examples:\n  echo '{\"id\":\"1\",\"input\":\"delete from users\"}' | backstop judge postgres\n  backstop judge postgres --environment staging --log /var/log/postgresql/postgresql-15-main.log"
 )]
 pub struct JudgePostgres {
@@ -372,7 +357,7 @@ pub struct JudgePostgres {
     pub log: Option<PathBuf>,
 }
 
-/// `journal`.
+/// Read and verify the journal
 #[derive(Debug, Args)]
 pub struct Journal {
     /// What to do with the journal
@@ -383,11 +368,8 @@ pub struct Journal {
 /// What to do with the journal.
 #[derive(Debug, Subcommand)]
 pub enum JournalVerb {
-    /// Print the newest entries
     Tail(JournalTail),
-    /// Print one entry whole, with its text
     Show(JournalShow),
-    /// Recompute everything, and say what does not fit; exit code 4 if anything does not
     Verify(JournalVerify),
     /// Build the store anew from the journal alone
     Rebuild,
@@ -402,7 +384,7 @@ pub enum Log {
     Traffic,
 }
 
-/// `journal tail`.
+/// Print the newest entries
 #[derive(Debug, Args)]
 pub struct JournalTail {
     /// Which log
@@ -416,7 +398,7 @@ pub struct JournalTail {
     pub lines: u64,
 }
 
-/// `journal show`.
+/// Print one entry whole, with its text
 #[derive(Debug, Args)]
 pub struct JournalShow {
     /// The entry's number
@@ -427,7 +409,7 @@ pub struct JournalShow {
     pub log: Log,
 }
 
-/// `journal verify`.
+/// Recompute everything, and say what does not fit; exit code 4 if anything does not
 #[derive(Debug, Args)]
 #[command(
     after_help = "Keep a copy of `journal/<log>/checkpoint` elsewhere: with --at-least an older journal put in place of the\nnewer one is found out."
@@ -441,7 +423,7 @@ pub struct JournalVerify {
     pub at_least: Option<PathBuf>,
 }
 
-/// `doctor`.
+/// Check the set-up by trying it
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Only check what is on this machine, and connect nowhere
@@ -449,13 +431,10 @@ pub struct Doctor {
     pub offline: bool,
 }
 
-/// `demo`.
+/// Show Backstop at work on a throwaway database
+///
+/// Shows Backstop at work on a throwaway PostgreSQL that it starts itself, with a rental company's data. In act one an agent with the owner's credential wipes it; in act two the same agent works through Backstop. The person is a software authenticator that exists only here and in the tests.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Shows Backstop at work on a throwaway PostgreSQL that it starts itself, with a rental company's data. \
-In act one an agent with the owner's credential wipes it; in act two the same agent works through Backstop. \
-The person is a software authenticator that exists only here and in the tests."
-)]
 pub struct Demo {
     /// Leave the console open afterwards, for a real browser and a real passkey
     #[arg(long)]
@@ -465,7 +444,7 @@ pub struct Demo {
     pub seed: Option<u64>,
 }
 
-/// `completions`.
+/// Print the completions of a shell
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  backstop completions bash > /etc/bash_completion.d/backstop")]
 pub struct Completions {

@@ -17,7 +17,7 @@ use crate::serve::HoldRow;
 /// # Errors
 /// When there is no such hold, or it is decided already.
 pub fn run(path: &Path, args: &Decide, verb: &str, output: Output) -> Outcome {
-    let (_, mut client) = running(path)?;
+    let mut client = running(path, output)?;
     let row: HoldRow = client.ask(&Request::Hold {
         hold: args.hold.clone(),
     })?;

@@ -15,7 +15,7 @@ use crate::output::Output;
 /// # Errors
 /// When nothing serves, or a person says no.
 pub fn run(path: &Path, args: Freeze, output: Output) -> Outcome {
-    let (_, mut client) = running(path)?;
+    let mut client = running(path, output)?;
     if !args.lift {
         let value: Value = client.ask(&Request::Freeze { why: args.why })?;
         output.say(&format!(

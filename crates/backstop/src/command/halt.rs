@@ -15,7 +15,7 @@ use crate::output::Output;
 /// # Errors
 /// When nothing serves, or there is no such lease.
 pub fn run(path: &Path, args: Halt, output: Output) -> Outcome {
-    let (_, mut client) = running(path)?;
+    let mut client = running(path, output)?;
     let what = args
         .lease
         .clone()

@@ -15,7 +15,7 @@ use crate::when;
 /// # Errors
 /// When nothing serves.
 pub fn run(path: &Path, args: &Holds, output: Output) -> Outcome {
-    let (_, mut client) = running(path)?;
+    let mut client = running(path, output)?;
     let rows: Vec<HoldRow> = client.ask(&Request::Holds { all: args.all })?;
     if output.json {
         return rows.iter().try_for_each(|r| output.value(r));

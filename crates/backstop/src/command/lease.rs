@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{running, waiting};
 use crate::cli::{LeaseCreate, LeaseId, LeaseList, LeaseNarrow, LeaseVerb};
+use crate::config::Config;
 use crate::control::protocol::{Grant, LeaseAsk, Request};
 use crate::duration::Span;
 use crate::failure::{Context, Failure, Outcome};
@@ -27,7 +28,7 @@ pub fn run(path: &Path, verb: LeaseVerb, output: Output) -> Outcome {
 }
 
 fn create(path: &Path, args: LeaseCreate, output: Output) -> Outcome {
-    let (config, mut client) = running(path)?;
+    let mut client = running(path, output)?;
     let wait = !args.no_wait;
     let request = match (args.target, args.parent) {
         (_, Some(parent)) => Request::LeaseChild {
@@ -37,6 +38,7 @@ fn create(path: &Path, args: LeaseCreate, output: Output) -> Outcome {
             scopes: args.scopes,
         },
         (Some(target), None) => {
+            let config = Config::load(path)?;
             let target = config.target(&target)?;
             output.say(&asked(
                 &target.name,
@@ -101,7 +103,7 @@ fn asked(
 }
 
 fn list(path: &Path, args: &LeaseList, output: Output) -> Outcome {
-    let (_, mut client) = running(path)?;
+    let mut client = running(path, output)?;
     let rows: Vec<LeaseRow> = client.ask(&Request::Leases { all: args.all })?;
     if output.json {
         return rows.iter().try_for_each(|r| output.value(r));
@@ -130,7 +132,7 @@ fn list(path: &Path, args: &LeaseList, output: Output) -> Outcome {
 }
 
 fn revoke(path: &Path, args: LeaseId, output: Output) -> Outcome {
-    let (_, mut client) = running(path)?;
+    let mut client = running(path, output)?;
     let value: Value = client.ask(&Request::LeaseRevoke {
         lease: args.lease.clone(),
     })?;
@@ -140,7 +142,7 @@ fn revoke(path: &Path, args: LeaseId, output: Output) -> Outcome {
 }
 
 fn narrow(path: &Path, args: LeaseNarrow, output: Output) -> Outcome {
-    let (_, mut client) = running(path)?;
+    let mut client = running(path, output)?;
     let scopes = (!args.scopes.is_empty()).then_some(args.scopes);
     let request = Request::LeaseNarrow {
         lease: args.lease.clone(),

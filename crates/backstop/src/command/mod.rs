@@ -18,6 +18,8 @@ mod waiting;
 
 pub(crate) use journal::verify_log;
 
+use std::path::Path;
+
 use crate::cli::{Cli, JudgeProtocol, Verb};
 use crate::config::Config;
 use crate::control::client::Client;
@@ -52,11 +54,31 @@ pub fn run(cli: Cli, output: Output) -> Outcome {
     }
 }
 
-/// The configuration and a connection to the running `serve`.
-fn running(path: &std::path::Path) -> Outcome<(Config, Client)> {
-    let config = Config::load(path)?;
-    let client = Client::connect(&Home::at(&config.data_dir))?;
-    Ok((config, client))
+/// A connection to the running `serve`.
+fn running(path: &Path, output: Output) -> Outcome<Client> {
+    Client::connect(&home(path, output)?)
+}
+
+/// The data directory. A configuration that was broken while Backstop runs must not keep anybody from the red
+/// button: where the directory is can be read from it all the same.
+fn home(path: &Path, output: Output) -> Outcome<Home> {
+    let failure = match Config::load(path) {
+        Ok(config) => return Ok(Home::at(&config.data_dir)),
+        Err(failure) => failure,
+    };
+    let home = Config::data_dir_of(path)
+        .map(|dir| Home::at(&dir))
+        .filter(|home| home.socket().exists());
+    match home {
+        Some(home) => {
+            output.warn(&format!(
+                "{}; what runs goes on under the configuration before",
+                failure.what
+            ));
+            Ok(home)
+        }
+        None => Err(failure),
+    }
 }
 
 /// A runtime for verbs that talk to servers.

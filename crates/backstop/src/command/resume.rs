@@ -13,7 +13,7 @@ use crate::output::Output;
 /// # Errors
 /// When it is not halted, or a person says no.
 pub fn run(path: &Path, args: Resume, output: Output) -> Outcome {
-    let (_, mut client) = running(path)?;
+    let mut client = running(path, output)?;
     let what = args
         .lease
         .clone()

@@ -4,11 +4,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::config::Config;
 use crate::control::client::Client;
 use crate::control::protocol::Request;
 use crate::failure::{Failure, Outcome};
-use crate::home::Home;
 use crate::output::{Output, Paint, columns, safe};
 use crate::serve::Standing;
 use crate::when;
@@ -18,8 +16,7 @@ use crate::when;
 /// # Errors
 /// When nothing serves.
 pub fn run(path: &Path, output: Output) -> Outcome {
-    let config = Config::load(path)?;
-    let home = Home::at(&config.data_dir);
+    let home = super::home(path, output)?;
     home.check()?;
     let Some(mut client) = Client::find(&home)? else {
         if output.json {

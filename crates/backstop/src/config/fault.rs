@@ -36,7 +36,10 @@ fn explain(message: &str) -> (String, String) {
         return (what.to_owned(), hint.to_owned());
     }
     if let Some((what, expected)) = message.split_once(", expected ") {
-        return (what.to_owned(), format!("write {expected}"));
+        return (
+            what.to_owned(),
+            format!("write {expected}; the file is TOML"),
+        );
     }
     (
         message.replace('\n', ", "),

@@ -133,6 +133,27 @@ impl Config {
         check::check(path, text, raw)
     }
 
+    /// The data directory that a configuration names, even when the rest of it is not usable.
+    pub fn data_dir_of(path: &Path) -> Option<PathBuf> {
+        let text = std::fs::read_to_string(path).ok()?;
+        // A file that is not TOML at all may still have the one line.
+        let dir = match text.parse::<toml::Table>() {
+            Ok(table) => table.get("data_dir")?.as_str()?.to_owned(),
+            Err(_) => {
+                let line = text
+                    .lines()
+                    .find(|l| l.trim_start().starts_with("data_dir"))?;
+                line.parse::<toml::Table>()
+                    .ok()?
+                    .get("data_dir")?
+                    .as_str()?
+                    .to_owned()
+            }
+        };
+        let joined = path.parent().unwrap_or(Path::new("")).join(dir);
+        Some(std::path::absolute(&joined).unwrap_or(joined))
+    }
+
     /// The target of this name.
     ///
     /// # Errors

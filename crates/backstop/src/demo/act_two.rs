@@ -198,23 +198,28 @@ impl Play<'_> {
 
     /// What began the incident: a credential found in a file, and used.
     fn foreign_credential(&self, agent: &Agent, grant: &Grant) -> Outcome {
-        self.story.scene(
-            "the agent finds the owner's credential in a file, and uses it for a way around",
-        );
-        let owner = self.scene.server.owner();
-        let around = format!(
-            "SELECT dblink_exec('{}', 'DROP TABLE customers CASCADE')",
-            owner.url()
-        );
-        let came = self.say(agent, &around)?;
+        self.story
+            .scene("the agent finds the owner's credential in a file, and uses it");
+        let came = if self.scene.has_dblink {
+            let owner = self.scene.server.owner().url();
+            self.say(
+                agent,
+                &format!("SELECT dblink_exec('{owner}', 'DROP TABLE customers CASCADE')"),
+            )?
+        } else {
+            self.story.agent("connect as owner");
+            let as_owner = agent
+                .dsn()
+                .replace(&format!("//{}:", grant.lease), "//owner:");
+            let came = agent.with(&as_owner).run("SELECT 1")?;
+            self.story.answer(&came.shown());
+            came
+        };
         let lease = self.lease_row(&grant.lease)?;
+        let why = lease.why.unwrap_or_default();
         self.story.beat(
             !came.done && lease.state == "halted",
-            &format!(
-                "the lease is {}: {}",
-                lease.state,
-                lease.why.unwrap_or_default()
-            ),
+            &format!("the lease is {}: {why}", lease.state),
         );
         let came = self.say(agent, "SELECT 1")?;
         self.story.beat(

@@ -72,6 +72,16 @@ impl Agent {
     pub(super) fn run(&self, sql: &str) -> Outcome<Came> {
         self.send(sql)?.finish()
     }
+
+    /// The same client with another connection string.
+    pub(super) fn with(&self, dsn: &str) -> Self {
+        Self::new(self.psql.clone(), dsn, &self.home)
+    }
+
+    /// The connection string.
+    pub(super) fn dsn(&self) -> &str {
+        &self.dsn
+    }
 }
 
 impl Underway {

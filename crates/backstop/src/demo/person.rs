@@ -57,7 +57,7 @@ impl Person {
         self.post(
             "/sign-in",
             &csrf,
-            &json!({ "nonce": asked["nonce"], "credential": credential, "next": null }),
+            &json!({ "nonce": field(&asked, "nonce"), "credential": credential, "next": null }),
         )?;
         Ok(())
     }
@@ -133,10 +133,9 @@ impl Person {
             &json!({ "answer": answer, "reason": reason }),
         )?;
         let credential = self.phone.get_json(&self.origin, &asked)?;
-        let signed =
-            json!({ "nonce": asked["nonce"], "reason": asked["reason"], "credential": credential });
+        let signed = json!({ "nonce": field(&asked, "nonce"), "reason": field(&asked, "reason"), "credential": credential });
         let done = self.post(&format!("{page}/decide"), &csrf, &signed)?;
-        Ok(done["next"].as_str().unwrap_or_default().to_owned())
+        Ok(field(&done, "next").to_owned())
     }
 
     /// Registers a passkey at an invitation; gives back where to go next.
@@ -157,12 +156,12 @@ impl Person {
         let credential = device
             .unwrap_or(&mut self.phone)
             .create_json(&origin, &asked)?;
-        let made = json!({ "nonce": asked["nonce"], "name": name, "label": label, "credential": credential });
+        let made = json!({ "nonce": field(&asked, "nonce"), "name": name, "label": label, "credential": credential });
         let done = self.post(path, &csrf, &made)?;
-        done["next"]
-            .as_str()
-            .map(str::to_owned)
-            .context("the console named no next page")
+        match field(&done, "next") {
+            "" => bail!("the console named no next page"),
+            next => Ok(next.to_owned()),
+        }
     }
 
     fn csrf(&mut self, path: &str) -> Result<String> {
@@ -226,6 +225,11 @@ impl Person {
         }
         Ok(answer)
     }
+}
+
+/// A text in what the console answered; empty when it is not there.
+fn field<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn split(link: &str) -> Result<(String, String)> {

@@ -31,6 +31,8 @@ pub(super) struct Scene {
     /// Rows per table before act two.
     pub(super) before: Counts,
     pub(super) run: Run,
+    /// Whether the server can reach others: an extension that many have.
+    pub(super) has_dblink: bool,
     config: Config,
     folder: TempDir,
 }
@@ -47,6 +49,7 @@ impl Scene {
             .tempdir()
             .doing("cannot make a temporary directory")?;
         let path = folder.path().join("backstop.toml");
+        let has_dblink = server.psql("CREATE EXTENSION dblink").is_ok();
         init(&path, &server)?;
         let text = std::fs::read_to_string(&path).doing("cannot read the demo's configuration")?;
         let text = text.replace("pause = \"45s\"", &format!("pause = \"{PAUSE}\""));
@@ -57,6 +60,7 @@ impl Scene {
             server,
             before,
             run,
+            has_dblink,
             config,
             folder,
         })

@@ -1,6 +1,7 @@
 //! From configuration and data directory to what the floors below take.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use backstop_core::secret::Secret;
@@ -97,14 +98,9 @@ pub(super) fn gate_config(config: &Config, home: &Home) -> Outcome<GateConfig> {
     if let Some(connections) = config.gate.connections_per_lease {
         limits.role.connections = u32::try_from(connections).unwrap_or(u32::MAX);
     }
-    let port = config
-        .gate
-        .listen
-        .first()
-        .map_or(7432, std::net::SocketAddr::port);
     Ok(GateConfig {
         listen: config.gate.listen.clone(),
-        unix_socket: config.gate.unix_socket.clone().map(|dir| (dir, port)),
+        unix_socket: gate_socket(config),
         tls: Some((tls, certificate)),
         require_tls: config.gate.require_tls,
         pause: config.gate.pause,
@@ -112,6 +108,12 @@ pub(super) fn gate_config(config: &Config, home: &Home) -> Outcome<GateConfig> {
         console_url: config.console.origin(),
         limits,
     })
+}
+
+/// The directory of the gate's unix socket and the port in its name.
+pub(super) fn gate_socket(config: &Config) -> Option<(PathBuf, u16)> {
+    let port = config.gate.listen.first().map_or(7432, SocketAddr::port);
+    config.gate.unix_socket.clone().map(|dir| (dir, port))
 }
 
 /// The targets as the gate takes them.

@@ -27,7 +27,10 @@ pub(super) async fn run(service: Arc<Service>, origin: Origin) {
         let config: Arc<Config> = Arc::clone(&changes.borrow_and_update());
         let another = async {
             // A closed channel never changes again; the task ends with the process.
-            let closed = changes.wait_for(|c| c.notify != config.notify).await.is_err();
+            let closed = changes
+                .wait_for(|c| c.notify != config.notify)
+                .await
+                .is_err();
             if closed {
                 std::future::pending::<()>().await;
             }

@@ -1,5 +1,6 @@
 //! Serving from start to stop: open, announce, tick, reload, and end in order.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,6 +175,8 @@ pub async fn run(config: Config) -> Outcome<Run> {
     let listener = console_listener(&config).await?;
     let origin = origin(&config)?;
     let (console, tls) = console(&config, &home, &opened)?;
+    let gate = start_gate(&config, &home, &opened, Arc::clone(&policy)).await?;
+    open_to_agents(&config)?;
     let started = Event::Started {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         policy: policy.version(),
@@ -183,7 +186,6 @@ pub async fn run(config: Config) -> Outcome<Run> {
         .note(started)
         .await
         .doing("the start was not written down")?;
-    let gate = start_gate(&config, &home, &opened, policy).await?;
     let control_socket = control::server::listen(&home.socket())?;
     let (stop, stopped) = watch::channel(false);
     let service = Arc::new(Service {
@@ -233,6 +235,16 @@ async fn start_gate(
     Gate::start(gate, targets, opened.store.clone(), traffic, policy)
         .await
         .doing("the gate cannot start")
+}
+
+/// Agents are other users, and prove by SCRAM who they are.
+fn open_to_agents(config: &Config) -> Outcome {
+    let Some((directory, port)) = assemble::gate_socket(config) else {
+        return Ok(());
+    };
+    let path = directory.join(format!(".s.PGSQL.{port}"));
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666))
+        .doing(format!("cannot open `{}` to agents", path.display()))
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -47,31 +47,18 @@ fn the_documentation_says_what_help_says() {
             .collect::<Vec<_>>()
             .join(" ");
         let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        let whole = lines.join("\n");
         // The options that every command has are explained once.
-        let shared = lines
-            .iter()
-            .position(|l| *l == "Options for every command:");
+        let shared = whole.split_once("Options for every command:");
+        let after = |rest: &str| {
+            rest.split_once("and errors")
+                .map_or(String::new(), |(_, more)| more.to_owned())
+        };
         let text = match shared {
-            Some(at) if !verb.is_empty() => {
-                let after = lines[at..]
-                    .iter()
-                    .skip_while(|l| !l.is_empty() && !l.starts_with("Example"))
-                    .position(|l| {
-                        l.starts_with("Example")
-                            || l.starts_with("Scopes")
-                            || l.starts_with("Keep")
-                            || l.starts_with("Nothing")
-                    });
-                let examples = after.map_or(&[][..], |n| {
-                    let skipped = lines[at..]
-                        .iter()
-                        .take_while(|l| !l.is_empty() && !l.starts_with("Example"))
-                        .count();
-                    &lines[at + skipped + n..]
-                });
-                [&lines[..at], examples].concat().join("\n")
+            Some((own, rest)) if !verb.is_empty() => {
+                format!("{}\n{}", own.trim_end(), after(rest).trim_end())
             }
-            _ => lines.join("\n"),
+            _ => whole.clone(),
         };
         write!(page, "\n## `{name}`\n\n```text\n{}\n```\n", text.trim()).unwrap();
     }

@@ -24,18 +24,18 @@ fn the_journal_is_read_while_it_serves_and_after() {
     ] {
         assert!(running.contains(word), "{word}: {running}");
     }
-    let traffic = installation
-        .run(&["--json", "journal", "tail", "--log", "traffic", "-n", "100"])
-        .fine()
-        .out;
-    let entries: Vec<Value> = traffic
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap())
-        .collect();
-    let intent = entries
-        .iter()
-        .find(|e| e["entry"]["entry"] == "intent")
-        .expect("an intent");
+    // What nobody waits for is written a moment later.
+    let (traffic, intent) = crate::support::eventually("an intent", || {
+        let traffic = installation
+            .run(&["--json", "journal", "tail", "--log", "traffic", "-n", "100"])
+            .fine()
+            .out;
+        let mut entries = traffic
+            .lines()
+            .map(|l| serde_json::from_str::<Value>(l).unwrap());
+        let intent = entries.find(|e| e["entry"]["entry"] == "intent")?;
+        Some((traffic, intent))
+    });
     let index = intent["index"].to_string();
     // The leaf holds no text; the sealed one beside it does.
     assert!(!traffic.contains("select name"), "{traffic}");

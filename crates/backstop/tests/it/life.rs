@@ -92,6 +92,12 @@ fn an_agent_works_and_a_person_decides() {
         "no vault yet: nothing is recoverable"
     );
 
+    let timeline = person.page("/journal").unwrap();
+    assert!(
+        timeline.contains("lease-granted") && timeline.contains("intent"),
+        "{timeline}"
+    );
+
     installation.run(&["lease", "revoke", &lease]).fine();
     assert!(installation.psql(&dsn, "select 1").code != 0);
     let roles = eventually("the role to go", || {
@@ -362,7 +368,12 @@ fn a_reload_keeps_connections() {
     installation.edit(|text| text.replace("files = []", "files = [\"nowhere.cedar\"]"));
     serving.signal("HUP");
     std::thread::sleep(Duration::from_millis(300));
-    installation.run(&["status"]).code.to_string();
+    let status = installation.run(&["status"]).fine();
+    assert!(
+        status.err.contains("nowhere.cedar"),
+        "a broken configuration is told of, and looking goes on: {}",
+        status.err
+    );
 
     std::fs::write(installation.folder.path().join("own.cedar"), "@id(\"no-items\") @reason(\"items are off\") forbid (principal, action, resource) when { context.object == \"public.items\" };").unwrap();
     std::fs::write(
@@ -417,7 +428,7 @@ fn people_are_called_when_something_is_held() {
     );
 }
 
-/// The red button works at once, also on what runs.
+/// The red button works at once, also on what runs, and whatever the configuration says by now.
 #[test]
 fn a_halt_ends_what_runs() {
     let installation = Installation::new();
@@ -428,6 +439,7 @@ fn a_halt_ends_what_runs() {
         .spawn()
         .unwrap();
     std::thread::sleep(Duration::from_millis(700));
+    installation.edit(|text| format!("{text}\nnonsense"));
     let begun = Instant::now();
     installation.run(&["halt", &lease]).fine();
     let output = child.wait_with_output().unwrap();

@@ -173,7 +173,10 @@ fn a_transaction_pooler_is_refused_with_a_hint() {
     let pooler = PgBouncer::start(&server, PoolMode::Transaction, &[server.owner()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("backstop.toml");
-    let dsn = format!("{}?sslmode=disable", pooler.connection(&server.owner()).url());
+    let dsn = format!(
+        "{}?sslmode=disable",
+        pooler.connection(&server.owner()).url()
+    );
     let ran = run(&[
         "init",
         "--no-enrol",
@@ -233,5 +236,37 @@ fn an_origin_for_phones_needs_a_name_and_a_certificate() {
         ran.err.contains("has another origin already"),
         "{}",
         ran.err
+    );
+}
+
+/// Without `--no-enrol` it opens the console for the first person, and ends when they are enrolled.
+#[test]
+fn the_first_person_enrols_during_init() {
+    let installation = Installation::new();
+    let mut child = installation
+        .command(&["--json", "init"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let link = loop {
+        let mut line = String::new();
+        assert!(
+            std::io::BufRead::read_line(&mut out, &mut line).unwrap() > 0,
+            "no invitation"
+        );
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if let Some(link) = value["invitation"].as_str() {
+            break link.to_owned();
+        }
+    };
+    crate::person::Person::enrol(&link, "Kim").unwrap();
+    assert!(child.wait().unwrap().success());
+    let serving = installation.serve();
+    assert!(serving.invitation().is_none(), "{}", serving.said);
+    assert_eq!(
+        installation.run(&["--json", "status"]).fine().json()["people"],
+        1
     );
 }
