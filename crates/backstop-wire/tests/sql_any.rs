@@ -1,5 +1,13 @@
 //! Any text at all: the analysis ends, never panics, and stays within the text.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on stops"
+)]
+
 use backstop_wire::sql::{self, Catalog, Session};
 use proptest::prelude::*;
 

@@ -3,6 +3,14 @@
 //! A line is `KIND [object, …] :: statement`. A `?` after the kind: the analysis must say that it is incomplete.
 //! A statement goes on in the next line where a line ends in a backslash.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on stops"
+)]
+
 use backstop_core::effect::{Bound, EffectKind};
 use backstop_wire::sql::{self, Catalog, Script, Session};
 

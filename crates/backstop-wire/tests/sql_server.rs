@@ -1,6 +1,14 @@
 //! The analysis with the catalogue of real servers, of every major that is installed: what views, triggers, rules,
 //! cascades, keys, and names that shadow others make of a statement.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on stops"
+)]
+
 use std::process::Command;
 
 use backstop_core::effect::{Analysis, Bound, EffectKind, Verb};

@@ -285,7 +285,7 @@ fn rows_of(select: &SelectStmt, set_met: bool) -> Bound {
     } else if select.from_clause.is_empty() && !set_met {
         Bound::Rows(1)
     } else {
-        Bound::Unbounded
+        unnested_rows(select).map_or(Bound::Unbounded, Bound::Rows)
     };
     let ties = select.limit_option == pg_query::protobuf::LimitOption::WithTies as i32;
     let limit = select
@@ -297,6 +297,51 @@ fn rows_of(select: &SelectStmt, set_met: bool) -> Bound {
         (Bound::Rows(rows), Some(limit)) => Bound::Rows(rows.min(limit)),
         (_, Some(limit)) => Bound::Rows(limit),
         (own, None) => own,
+    }
+}
+
+/// `SELECT columns FROM unnest(arrays written out)`, as ORMs insert many rows: as many as the longest array has.
+fn unnested_rows(select: &SelectStmt) -> Option<u64> {
+    let plain = select.target_list.iter().all(|target| {
+        matches!(names::kind(target), Some(NodeEnum::ResTarget(t))
+            if matches!(names::inner(t.val.as_deref()), Some(NodeEnum::ColumnRef(_))))
+    });
+    let [from] = select.from_clause.as_slice() else {
+        return None;
+    };
+    let Some(NodeEnum::RangeFunction(range)) = names::kind(from) else {
+        return None;
+    };
+    let ([function], true) = (range.functions.as_slice(), plain) else {
+        return None;
+    };
+    let Some(NodeEnum::List(parts)) = names::kind(function) else {
+        return None;
+    };
+    let Some(NodeEnum::FuncCall(call)) = parts.items.first().and_then(names::kind) else {
+        return None;
+    };
+    let (schema, name) = names::schema_and_name(&call.funcname)?;
+    if name != "unnest" || schema.is_some_and(|s| s != "pg_catalog") {
+        return None;
+    }
+    call.args.iter().map(constant_elements).try_fold(0, |most, n| Some(n?.max(most)))
+}
+
+/// At most how many elements a constant has when it is unnested: every comma may part two of them.
+fn constant_elements(node: &Node) -> Option<u64> {
+    match names::kind(node)? {
+        NodeEnum::AConst(constant) => Some(match constant.val.as_ref() {
+            Some(pg_query::protobuf::a_const::Val::Sval(text)) => text.sval.matches(',').count() as u64 + 1,
+            _ => 1,
+        }),
+        NodeEnum::TypeCast(cast) => constant_elements(cast.arg.as_deref()?),
+        NodeEnum::AArrayExpr(array) => array
+            .elements
+            .iter()
+            .map(constant_elements)
+            .try_fold(0, |sum: u64, n| Some(sum.saturating_add(n?))),
+        _ => None,
     }
 }
 
