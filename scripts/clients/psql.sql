@@ -45,7 +45,6 @@ SELECT NULL AS nothing, '' AS empty, ARRAY[1, NULL, 3] AS list, '{"a": [1, 2]}':
 WITH busiest AS (SELECT vehicle_id, count(*) AS times FROM reservations GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3)
 SELECT v.plate, b.times FROM busiest b JOIN vehicles v ON v.id = b.vehicle_id ORDER BY 2 DESC, 1;
 SELECT customer_id, rank() OVER (ORDER BY sum(total) DESC, customer_id) FROM reservations GROUP BY 1 ORDER BY 2 LIMIT 3;
-SELECT paid_for(1), paid_for(2);
 \x on
 SELECT * FROM vehicles WHERE id = 7;
 \x off

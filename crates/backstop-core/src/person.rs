@@ -25,6 +25,8 @@ impl Person {
     /// The passkey with this credential id.
     #[must_use]
     pub fn passkey(&self, credential_id: &[u8]) -> Option<&Passkey> {
-        self.passkeys.iter().find(|p| p.credential_id == credential_id)
+        self.passkeys
+            .iter()
+            .find(|p| p.credential_id == credential_id)
     }
 }

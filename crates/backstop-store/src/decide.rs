@@ -6,7 +6,7 @@ use backstop_core::action::Ask;
 use backstop_core::approval::{Answer, Challenge, Decision, Purpose};
 use backstop_core::digest::Digest;
 use backstop_core::entry::Event;
-use backstop_core::hold::HoldState;
+use backstop_core::hold::{HoldRecord, HoldState};
 use backstop_core::passkey::{self, Assertion, Expected};
 
 use crate::error::StoreError;
@@ -42,7 +42,7 @@ impl Store {
         reason: &str,
     ) -> Result<Asked, StoreError> {
         let record = self.require_hold(hold)?;
-        if !record.state.is_open() {
+        if !self.can_answer(&record, answer) {
             return Err(StoreError::NotOpen(record.state.word()));
         }
         self.require_person(person)?;
@@ -85,7 +85,7 @@ impl Store {
         }
         let hold = challenge.hold.clone().ok_or(StoreError::UnknownChallenge)?;
         let record = self.require_hold(&hold)?;
-        if !record.state.is_open() || self.now_ms() >= record.hold.decide_by_ms {
+        if !self.can_answer(&record, challenge.answer) {
             return Err(StoreError::NotOpen(record.state.word()));
         }
         if challenge.digest != Some(record.hold.digest) {
@@ -130,6 +130,17 @@ impl Store {
     pub fn sign_in(&self, nonce: &str, assertion: &Assertion) -> Result<String, StoreError> {
         let challenge = self.take_challenge(nonce, Purpose::SignIn)?;
         self.verify(&challenge, assertion, None)
+    }
+
+    /// Whether an answer can still be given: to what waits, and a no to an approval that is announced and does
+    /// not count yet.
+    fn can_answer(&self, record: &HoldRecord, answer: Answer) -> bool {
+        let now_ms = self.now_ms();
+        match &record.state {
+            HoldState::Waiting { .. } => now_ms < record.hold.decide_by_ms,
+            HoldState::Approved { from_ms, .. } => answer == Answer::Deny && now_ms < *from_ms,
+            _ => false,
+        }
     }
 
     pub(crate) fn require_person(

@@ -35,6 +35,8 @@ pub(crate) struct View {
     pub(crate) people: u8,
     pub(crate) yes: Vec<String>,
     pub(crate) already: bool,
+    /// Approved by fewer people than required: it can be stopped until it counts.
+    pub(crate) announced: bool,
     pub(crate) requested: Moment,
     pub(crate) decide_by: Moment,
     pub(crate) decide_by_ms: i64,
@@ -135,6 +137,7 @@ pub(crate) fn view(console: &Console, record: &HoldRecord, person: &str) -> View
         people: hold.people,
         yes: yes.iter().map(|y| name(&y.person)).collect(),
         already: yes.iter().any(|y| y.person == person),
+        announced: matches!(record.state, HoldState::Approved { from_ms, .. } if now_ms < from_ms),
         requested: words::moment(hold.requested_ms, now_ms),
         decide_by: words::moment(hold.decide_by_ms, now_ms),
         decide_by_ms: hold.decide_by_ms,

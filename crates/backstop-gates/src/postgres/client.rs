@@ -353,9 +353,9 @@ impl Relay<'_> {
         let shifted = changes
             .into_iter()
             .map(|(n, change)| (n.saturating_add(1), change));
-        let sent =
-            self.session
-                .send_changing(Sent::Query { copy_in }, Show::ALL, note, shifted);
+        let sent = self
+            .session
+            .send_changing(Sent::Query { copy_in }, Show::ALL, note, shifted);
         self.sent(sent)?;
         self.hidden_set = true;
         self.write(&FrontendMessage::Query(&text))
@@ -436,7 +436,7 @@ impl Relay<'_> {
             return Ok(Turn::Done);
         };
         let mut meaning = self.rejudged(meaning).await?;
-        meaning.parameters = parameters_digest(&bind, &meaning.types);
+        meaning.parameters = self.parameters_digest(&bind, &meaning.types);
         if meaning.judged.verdict.decision == Decision::Allow {
             if meaning.judged.writes && !self.make_writable().await? {
                 return Ok(Turn::Again);
@@ -1108,6 +1108,21 @@ impl Relay<'_> {
         })
     }
 
+    /// The salted digest of a portal's parameters, with their types and formats.
+    fn parameters_digest(&self, bind: &Bind<'_>, types: &[u32]) -> Option<Digest> {
+        if bind.parameters.is_empty() {
+            return None;
+        }
+        let formats: Vec<u8> = bind
+            .parameter_formats
+            .iter()
+            .flat_map(i16::to_be_bytes)
+            .collect();
+        let types: Vec<u8> = types.iter().flat_map(|t| t.to_be_bytes()).collect();
+        let all = Digest::of_parts(&[&types, &formats, bind.parameters.as_bytes()]);
+        Some(self.shared.traffic.salted(&all.0))
+    }
+
     /// In a failed transaction the server refuses everything but its end: no need to hold it.
     fn blocked_by_failure(&self, judged: &Judged) -> bool {
         let failed =
@@ -1117,24 +1132,6 @@ impl Relay<'_> {
             && !judged.any(|k| matches!(k, StatementKind::RollbackTo(_)))
             && judged.script.statements.len() == 1
     }
-}
-
-/// The digest of a portal's parameters, with their types and formats.
-fn parameters_digest(bind: &Bind<'_>, types: &[u32]) -> Option<Digest> {
-    if bind.parameters.is_empty() {
-        return None;
-    }
-    let formats: Vec<u8> = bind
-        .parameter_formats
-        .iter()
-        .flat_map(i16::to_be_bytes)
-        .collect();
-    let types: Vec<u8> = types.iter().flat_map(|t| t.to_be_bytes()).collect();
-    Some(Digest::of_parts(&[
-        &types,
-        &formats,
-        bind.parameters.as_bytes(),
-    ]))
 }
 
 /// Whether what was opened is committed or rolled back by it.

@@ -44,5 +44,9 @@ impl Failures {
 
 /// The source without its port.
 fn host(source: &str) -> &str {
+    if source.starts_with("unix:") {
+        // The number after it is a user, not a port.
+        return source;
+    }
     source.rsplit_once(':').map_or(source, |(host, _)| host)
 }

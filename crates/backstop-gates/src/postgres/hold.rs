@@ -42,7 +42,7 @@ pub(crate) enum Decided {
 /// A spent approval.
 pub(crate) struct Ticket {
     /// The hold.
-    pub(crate) hold: Hold,
+    pub(crate) hold: Box<Hold>,
 }
 
 /// An approved action of the extended protocol, bound and described, not executed yet.
@@ -114,8 +114,10 @@ impl Relay<'_> {
 
     fn journal_refused(&mut self, judged: &Arc<Judged>, result: &str) -> Result<(), End> {
         let action = self.next_action();
+        // It will not act, so nobody waits for its own entry; what ran before it in the transaction still is.
+        let earlier = self.pending_intent;
         self.journal_intent(action, judged, None, None)?;
-        self.pending_intent = None;
+        self.pending_intent = earlier;
         self.write_outcome(action, result, None);
         Ok(())
     }
@@ -287,7 +289,9 @@ impl Relay<'_> {
                 spent: Some(hold.id),
             });
         }
-        Ok(Decided::Elsewhere(Ticket { hold }))
+        Ok(Decided::Elsewhere(Ticket {
+            hold: Box::new(hold),
+        }))
     }
 
     fn binding(&self, judged: &Judged, bound: Option<(&Bind<'_>, &Meaning)>) -> SqlBinding {
@@ -313,11 +317,12 @@ impl Relay<'_> {
         });
         let earlier = self.in_block.then(|| {
             let texts: Vec<&[u8]> = self.earlier.iter().map(|t| t.as_bytes()).collect();
-            Digest::of_parts(&texts)
+            self.shared.traffic.salted(&Digest::of_parts(&texts).0)
         });
         SqlBinding {
-            text: judged.digest(),
-            parameters: Digest::of(&parameters),
+            // Salted: a leaf must not let anybody try out what a statement or a parameter was.
+            text: self.shared.traffic.salted(judged.text.as_bytes()),
+            parameters: self.shared.traffic.salted(&parameters),
             copy_data: None,
             extended: bound.is_some(),
             role: self.target.config.upstream.user.clone(),
@@ -571,7 +576,15 @@ fn shown_parameters(bind: &Bind<'_>) -> Vec<Option<String>> {
         .map(|(n, value)| {
             value.map(
                 |bytes| match (bind.parameter_formats.of(n), std::str::from_utf8(bytes)) {
-                    (Some(0) | None, Ok(text)) => text.chars().take(LONG).collect(),
+                    (Some(0) | None, Ok(text)) => {
+                        let left = text.chars().count().saturating_sub(LONG);
+                        let shown: String = text.chars().take(LONG).collect();
+                        if left == 0 {
+                            shown
+                        } else {
+                            format!("{shown} [cut: {left} more characters are not shown]")
+                        }
+                    }
                     _ => format!(
                         "\\x{}",
                         hex::encode(bytes.get(..bytes.len().min(LONG / 2)).unwrap_or_default())

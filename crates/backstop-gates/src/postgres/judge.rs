@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use backstop_core::digest::Digest;
 use backstop_core::effect::{Analysis, Bound, Effect, EffectKind};
 use backstop_core::lease::Lease;
 use backstop_core::policy::{Asker, Policy};
@@ -283,11 +282,6 @@ impl Judged {
         all.sort();
         all.dedup();
         all
-    }
-
-    /// The digest that names the text in an approval.
-    pub(crate) fn digest(&self) -> Digest {
-        Digest::of(self.text.as_bytes())
     }
 
     /// One sentence without data.

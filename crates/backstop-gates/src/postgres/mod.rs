@@ -1,8 +1,8 @@
 //! The PostgreSQL gate.
 //!
-//! [`gate`] listens and hands connections to threads, [`greet`] proves the lease, [`relay`] carries messages,
-//! [`client`] and [`answers`] deal with each side's, [`judge`] asks analysis and policy, [`hold`] waits for people,
-//! [`execute`] does what they approved. [`upstream`] speaks to the server, [`roles`] makes and ends leases' roles.
+//! `gate` listens and hands connections to threads, `greet` proves the lease, `relay` carries messages,
+//! `client` and `answers` deal with each side's, `judge` asks analysis and policy, `hold` waits for people,
+//! `execute` does what they approved. `upstream` speaks to the server, `roles` makes and ends leases' roles.
 
 mod answers;
 mod cancel;

@@ -187,3 +187,29 @@ async fn a_transaction_of_many_statements_is_journaled_whole() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_rolled_back_to_a_savepoint_does_not_hide_the_write_before_it() -> Result<()> {
+    let world = World::new(SCHEMA).await?;
+    let agent = world.lease(SCOPES).await?;
+    let client = world.client(&agent).await?;
+    client.batch_execute("begin").await?;
+    client
+        .execute("update notes set n = 77 where id = 1", &[])
+        .await?;
+    client.batch_execute("savepoint s").await?;
+    assert!(client.batch_execute("drop table notes").await.is_err());
+    client.batch_execute("rollback to s").await?;
+    let durable = world.traffic.size();
+    client.batch_execute("commit").await?;
+    // The commit waited for the update's intent: it is among what is durable, without anybody flushing.
+    assert!(world.traffic.size() > durable || durable > 0);
+    let entries = world.entries();
+    assert!(
+        entries
+            .iter()
+            .any(|e| e["entry"] == "intent" && e["effect"] == "write")
+    );
+    assert_eq!(world.direct("select n from notes where id = 1"), "77");
+    Ok(())
+}

@@ -158,3 +158,32 @@ async fn a_lease_that_expires_in_mid_transaction_commits_nothing() -> Result<()>
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_refuses_the_gates_credential_leaves_only_reads() -> Result<()> {
+    let world = World::new(SCHEMA).await?;
+    let agent = world.lease(&["read,insert:public.notes"]).await?;
+    let open = world.client(&agent).await?;
+    open.query_one("select 1", &[]).await?;
+    world.direct(&format!(
+        "alter role {} password 'somebody else chose this'",
+        agent.lease
+    ));
+    let said = world.psql(&agent, "select 1").await;
+    assert!(
+        said.contains("BK004") && said.contains("refused the gate"),
+        "{said}"
+    );
+    assert!(
+        open.query_one("select count(*) from notes", &[])
+            .await
+            .is_ok(),
+        "reads go on"
+    );
+    let refused = open
+        .execute("insert into notes values (9)", &[])
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code().map(|c| c.code()), Some("BK004"));
+    Ok(())
+}

@@ -1,7 +1,16 @@
 //! The gate in front of real servers, with real clients and a person's passkey.
 
+// A test that cannot go on should stop, and say where.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod adversary;
 mod basics;
+mod clients;
 mod extended;
 mod halts;
 mod holds;

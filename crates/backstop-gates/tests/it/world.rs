@@ -112,6 +112,11 @@ impl World {
         if !schema.is_empty() {
             server.psql_as(&server.owner(), schema)?;
         }
+        Self::before(server, tune).await
+    }
+
+    /// Before a server that runs already.
+    pub async fn before(server: Server, tune: impl FnOnce(&mut GateConfig)) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (control, traffic) = (
             journal(folder.path(), "control")?,
