@@ -1,0 +1,19 @@
+//! What happens when things break: kills, lost servers, full disks, jumping clocks, hostile clients.
+//!
+//! Each test has servers and data of its own. None may look away: where something broke, it says what the
+//! database, the journal and the store hold afterwards.
+
+mod audit;
+mod bad_clients;
+mod kill;
+mod load;
+mod raw;
+mod setup;
+mod upstream;
+
+#[allow(dead_code)] // shared with the tests of the commands, which use all of it
+#[path = "../../src/demo/person.rs"]
+mod person;
+#[allow(dead_code)] // as above
+#[path = "../it/support.rs"]
+mod support;
