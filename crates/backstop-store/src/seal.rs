@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use backstop_core::digest::Digest;
 use backstop_core::secret::Secret;
@@ -10,15 +11,25 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::error::StoreError;
 
-/// The installation's master key.
+/// The installation's master key, with what is derived from it for every statement.
 #[derive(Clone)]
-pub struct SealKey(Secret<[u8; 32]>);
+pub struct SealKey {
+    key: Secret<[u8; 32]>,
+    salt: [u8; 32],
+    /// None only if the library refused a key of the right length, which it never does.
+    aead: Option<Arc<LessSafeKey>>,
+}
 
 impl SealKey {
     /// A key from its bytes.
     #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(Secret::new(bytes))
+    pub fn new(bytes: [u8; 32]) -> Self {
+        let aead = UnboundKey::new(&CHACHA20_POLY1305, &derive(&bytes, "seal")).ok();
+        Self {
+            salt: derive(&bytes, "text salt"),
+            aead: aead.map(|key| Arc::new(LessSafeKey::new(key))),
+            key: Secret::new(bytes),
+        }
     }
 
     /// A new random key.
@@ -32,19 +43,13 @@ impl SealKey {
     /// The key's bytes, for the key file.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {
-        self.0.reveal()
+        self.key.reveal()
     }
 
     /// A key for one use, so that no two uses share one.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
-        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.bytes());
-        let tag = ring::hmac::sign(&key, purpose.as_bytes());
-        let mut out = [0; 32];
-        for (to, from) in out.iter_mut().zip(tag.as_ref()) {
-            *to = *from;
-        }
-        out
+        derive(self.bytes(), purpose)
     }
 
     /// A password for a role that only the gate logs in as: 43 characters, made anew from the key each time.
@@ -55,10 +60,14 @@ impl SealKey {
         Secret::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
     }
 
+    fn aead(&self) -> Result<&LessSafeKey, StoreError> {
+        self.aead.as_deref().ok_or(StoreError::Seal)
+    }
+
     /// A salted digest of `bytes`: equal for equal texts here, meaningless elsewhere.
     #[must_use]
     pub fn salted(&self, bytes: &[u8]) -> Digest {
-        Digest::of_parts(&[&self.derive("text salt"), bytes])
+        Digest::of_parts(&[&self.salt, bytes])
     }
 
     /// Seals `plain`; `context` must be given again to open it.
@@ -94,12 +103,16 @@ impl SealKey {
             .map_err(|_| StoreError::Seal)?;
         Ok(plain.to_vec())
     }
+}
 
-    fn aead(&self) -> Result<LessSafeKey, StoreError> {
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &self.derive("seal"))
-            .map_err(|_| StoreError::Seal)?;
-        Ok(LessSafeKey::new(key))
+fn derive(key: &[u8; 32], purpose: &str) -> [u8; 32] {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key);
+    let tag = ring::hmac::sign(&key, purpose.as_bytes());
+    let mut out = [0; 32];
+    for (to, from) in out.iter_mut().zip(tag.as_ref()) {
+        *to = *from;
     }
+    out
 }
 
 /// `N` random bytes.

@@ -51,6 +51,10 @@ impl Relay<'_> {
             let Some(next) = self.next_message()? else {
                 break;
             };
+            // A halt ends what is still to come of a long series, too.
+            if self.signal.has_changed().unwrap_or(true) {
+                self.check_standing()?;
+            }
             let turn = match next {
                 Next::Frame(frame) => self.message(frame).await?,
                 Next::Large(header) => self.large(header).await?,

@@ -4,7 +4,7 @@
 //! for more ([`Relay::io`]). Handlers of client messages are in `client`, of server messages in `answers`.
 
 use std::collections::HashSet;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -95,12 +95,16 @@ pub(crate) struct ServerLink {
     pub(crate) streaming: Option<(Streamer, bool)>,
 }
 
+type Changed = Pin<Box<dyn Future<Output = bool>>>;
+
 /// One session.
 pub(crate) struct Relay<'g> {
     pub(crate) shared: &'g Shared,
     pub(crate) target: Arc<Target>,
     pub(crate) lease: Lease,
     pub(crate) signal: watch::Receiver<LeaseSignal>,
+    changed: Changed,
+    ticker: Pin<Box<tokio::time::Sleep>>,
     pub(crate) number: u64,
     pub(crate) source: String,
     pub(crate) startup: Startup,
@@ -188,6 +192,8 @@ impl<'g> Relay<'g> {
         Ok(Self {
             shared,
             lease,
+            changed: changed(&signal),
+            ticker: Box::pin(tokio::time::sleep(LOOK)),
             signal,
             number,
             source,
@@ -315,8 +321,8 @@ impl<'g> Relay<'g> {
 
     /// Does all that can be done with what has arrived.
     async fn work(&mut self) -> Result<(), End> {
+        self.check_standing()?;
         loop {
-            self.check_standing()?;
             let answered = self.serve_answers()?;
             let asked = self.serve_client().await?;
             if !answered && !asked {
@@ -379,26 +385,51 @@ impl<'g> Relay<'g> {
     }
 
     /// Waits until something can be read or written, or the lease changes.
+    ///
+    /// Timer and signal are kept between waits: registering them anew for each message would cost more than the
+    /// message.
     pub(crate) async fn io(&mut self) -> Result<(), End> {
-        let looks = !self.session.is_settled() || self.in_block;
-        let expires_in = self.expires_in();
-        let mut signal = self.signal.clone();
-        let event = {
-            let ready = poll_fn(|cx| self.poll_io(cx));
-            tokio::select! {
-                biased;
-                result = ready => Event::Io(result),
-                changed = signal.changed() => Event::Lease(changed.is_ok()),
-                () = tokio::time::sleep(LOOK), if looks => Event::Look,
-                () = tokio::time::sleep(expires_in) => Event::Look,
+        if self.is_looked_after() {
+            let due = tokio::time::Instant::now() + LOOK;
+            if self.ticker.deadline() > due {
+                self.ticker.as_mut().reset(due);
             }
-        };
+        }
+        let event = poll_fn(|cx| {
+            if let Poll::Ready(result) = self.poll_io(cx) {
+                return Poll::Ready(Event::Io(result));
+            }
+            if let Poll::Ready(alive) = self.changed.as_mut().poll(cx) {
+                return Poll::Ready(Event::Lease(alive));
+            }
+            self.ticker.as_mut().poll(cx).map(|()| Event::Look)
+        })
+        .await;
         match event {
             Event::Io(Ok(())) => Ok(()),
             Event::Io(Err(_)) | Event::Lease(false) => Err(End::Client),
-            Event::Lease(true) => self.lease_changed(),
-            Event::Look => self.check_pace().await,
+            Event::Lease(true) => {
+                self.changed = changed(&self.signal);
+                self.lease_changed()
+            }
+            Event::Look => {
+                let next = if self.is_looked_after() {
+                    LOOK
+                } else {
+                    self.expires_in()
+                };
+                self.ticker
+                    .as_mut()
+                    .reset(tokio::time::Instant::now() + next);
+                self.check_standing()?;
+                self.check_pace().await
+            }
         }
+    }
+
+    /// Whether limits on time must be looked at every second.
+    fn is_looked_after(&self) -> bool {
+        !self.session.is_settled() || self.in_block
     }
 
     fn expires_in(&self) -> Duration {
@@ -540,6 +571,12 @@ enum Event {
     Look,
 }
 
+/// Resolves when the lease's standing changes; `false` when nobody can change it any more.
+fn changed(signal: &watch::Receiver<LeaseSignal>) -> Changed {
+    let mut signal = signal.clone();
+    Box::pin(async move { signal.changed().await.is_ok() })
+}
+
 /// Writes as much as the stream takes. Tells whether anything went.
 fn flush(cx: &mut TaskContext<'_>, stream: &mut Stream, bytes: &mut BytesMut) -> io::Result<bool> {
     let mut wrote = false;
@@ -578,7 +615,7 @@ fn fill(
         inbox.reserve(CHUNK);
     }
     let reading = pin!(stream.read_buf(inbox));
-    std::future::Future::poll(reading, cx)
+    reading.poll(cx)
 }
 
 pub(crate) fn as_fatal(report: Report) -> Report {

@@ -127,8 +127,14 @@ impl Drop for Child {
     }
 }
 
-/// As `backstop serve` chooses: one thread for each processor.
+/// As `backstop serve` chooses: one thread for each processor, or as many as `BACKSTOP_BENCH_THREADS` says.
 pub fn threads() -> usize {
+    let told = std::env::var("BACKSTOP_BENCH_THREADS").ok();
+    told.and_then(|n| n.parse().ok()).unwrap_or_else(processors)
+}
+
+/// How many processors there are.
+pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 

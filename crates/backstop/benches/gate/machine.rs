@@ -42,7 +42,7 @@ impl Machine {
             .unwrap_or_default();
         Self {
             processor: after(&read("/proc/cpuinfo"), "model name"),
-            processors: child::threads(),
+            processors: child::processors(),
             memory_gib: kib / 1024 / 1024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             disk: disk().unwrap_or_else(|error| format!("unknown ({error:#})")),

@@ -325,14 +325,19 @@ fn unnested_rows(select: &SelectStmt) -> Option<u64> {
     if name != "unnest" || schema.is_some_and(|s| s != "pg_catalog") {
         return None;
     }
-    call.args.iter().map(constant_elements).try_fold(0, |most, n| Some(n?.max(most)))
+    call.args
+        .iter()
+        .map(constant_elements)
+        .try_fold(0, |most, n| Some(n?.max(most)))
 }
 
 /// At most how many elements a constant has when it is unnested: every comma may part two of them.
 fn constant_elements(node: &Node) -> Option<u64> {
     match names::kind(node)? {
         NodeEnum::AConst(constant) => Some(match constant.val.as_ref() {
-            Some(pg_query::protobuf::a_const::Val::Sval(text)) => text.sval.matches(',').count() as u64 + 1,
+            Some(pg_query::protobuf::a_const::Val::Sval(text)) => {
+                text.sval.matches(',').count() as u64 + 1
+            }
             _ => 1,
         }),
         NodeEnum::TypeCast(cast) => constant_elements(cast.arg.as_deref()?),
