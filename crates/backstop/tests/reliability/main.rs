@@ -3,6 +3,9 @@
 //! Each test has servers and data of its own. None may look away: where something broke, it says what the
 //! database, the journal and the store hold afterwards.
 
+// A test that cannot go on should stop, and say where.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod audit;
 mod bad_clients;
 mod kill;
