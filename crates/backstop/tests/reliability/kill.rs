@@ -116,7 +116,7 @@ async fn round(setup: &Setup, record: &Arc<Record>, mut serving: Serving) {
 /// Up to a random point: soon after the start, or when some of the load is done.
 async fn some_time(record: &Record) {
     let begun = Instant::now();
-    if random() % 6 > 0 {
+    if !random().is_multiple_of(6) {
         let enough = record.steps.load(Ordering::Relaxed) + i64::try_from(random() % 60).unwrap();
         while record.steps.load(Ordering::Relaxed) < enough && begun.elapsed() < STALL {
             tokio::time::sleep(Duration::from_millis(1)).await;
