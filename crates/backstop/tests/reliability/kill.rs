@@ -26,7 +26,7 @@ const STALL: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_kills_lose_nothing_and_repeat_nothing() {
-    kills(std::env::var("KILLS").map_or(50, |k| k.parse().unwrap())).await;
+    kills(50).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,6 +50,32 @@ async fn a_thousand_kills_lose_nothing_and_repeat_nothing() {
     for _ in 0..5 {
         kills(200).await;
     }
+}
+
+// The audit must be able to fail.
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[should_panic(expected = "was done without an intent")]
+async fn the_audit_finds_an_act_without_an_intent() {
+    audit_after("insert into marks values (1999999, 'by nobody')").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[should_panic(expected = "was done unapproved")]
+async fn the_audit_finds_a_held_action_that_was_done() {
+    audit_after("insert into precious values (1999999)").await;
+}
+
+/// Does this behind the gate's back, kills the gate and looks.
+async fn audit_after(sql: &str) {
+    let (setup, mut serving) = Setup::new();
+    let server = setup.direct().await;
+    server.batch_execute(sql).await.unwrap();
+    serving.child.kill().unwrap();
+    serving.child.wait().unwrap();
+    settled(&server).await;
+    let mut audit = Audit::of(&setup.installation.data());
+    audit.check(&server, &Record::default()).await;
 }
 
 async fn kills(times: usize) {

@@ -4,10 +4,18 @@
 //! database, the journal and the store hold afterwards.
 
 // A test that cannot go on should stop, and say where.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod audit;
 mod bad_clients;
+mod clocks;
+mod disk;
+mod inside;
 mod kill;
 mod load;
 mod raw;

@@ -110,6 +110,22 @@ impl Raw {
         }
     }
 
+    /// One statement, and the errors it gave; an error too if the connection ends.
+    pub async fn ask(&mut self, sql: &str) -> std::result::Result<Vec<String>, Vec<String>> {
+        if self.send(&query(sql)).await.is_err() {
+            return Err(self.until_closed().await);
+        }
+        let mut errors = vec![];
+        loop {
+            match self.next().await {
+                Ok((b'Z', _)) => return Ok(errors),
+                Ok((b'E', body)) => errors.push(sqlstate(&body)),
+                Ok(_) => {}
+                Err(_) => return Err(errors),
+            }
+        }
+    }
+
     /// Reads up to a message of this type; gives back the SQLSTATEs of the errors on the way.
     pub async fn until(&mut self, kind: u8) -> Result<Vec<String>> {
         let mut errors = vec![];
@@ -205,7 +221,7 @@ pub fn parse(name: &str, sql: &str) -> Vec<u8> {
 }
 
 /// The code in an error's fields.
-pub fn sqlstate(body: &[u8]) -> String {
+fn sqlstate(body: &[u8]) -> String {
     body.split(|b| *b == 0)
         .find_map(|field| field.strip_prefix(b"C"))
         .map(|code| String::from_utf8_lossy(code).into_owned())

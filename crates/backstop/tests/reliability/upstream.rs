@@ -28,30 +28,11 @@ fn lost(setup: &Setup) -> usize {
         .count()
 }
 
-/// One statement, and the errors it gave; an error too if the connection ends.
-async fn ask(raw: &mut Raw, sql: &str) -> Result<Vec<String>, Vec<String>> {
-    if raw.send(&query(sql)).await.is_err() {
-        return Err(raw.until_closed().await);
-    }
-    let mut errors = vec![];
-    loop {
-        match raw.next().await {
-            Ok((b'Z', _)) => return Ok(errors),
-            Ok((b'E', body)) => errors.push(crate::raw::sqlstate(&body)),
-            Ok(_) => {}
-            Err(_) => return Err(errors),
-        }
-    }
-}
-
 async fn works(setup: &Setup) {
     let mut raw = Raw::ready(&setup.login).await.unwrap();
+    assert_eq!(raw.ask("select count(*) from marks").await, Ok(vec![]));
     assert_eq!(
-        ask(&mut raw, "select count(*) from marks").await,
-        Ok(vec![])
-    );
-    assert_eq!(
-        ask(&mut raw, "insert into marks values (1, 'after')").await,
+        raw.ask("insert into marks values (1, 'after')").await,
         Ok(vec![])
     );
 }
@@ -60,13 +41,13 @@ async fn works(setup: &Setup) {
 async fn a_restart_in_mid_transaction_loses_the_transaction_and_says_so() {
     let (mut setup, _serving) = Setup::new();
     let mut raw = Raw::ready(&setup.login).await.unwrap();
-    assert_eq!(ask(&mut raw, "begin").await, Ok(vec![]));
+    assert_eq!(raw.ask("begin").await, Ok(vec![]));
     assert_eq!(
-        ask(&mut raw, "insert into marks values (7, 'lost')").await,
+        raw.ask("insert into marks values (7, 'lost')").await,
         Ok(vec![])
     );
     setup.installation.server.restart().unwrap();
-    let told = ask(&mut raw, "commit").await.unwrap_err();
+    let told = raw.ask("commit").await.unwrap_err();
     assert!(
         told.iter()
             .any(|code| code == "57P01" || code.starts_with("08")),
@@ -96,7 +77,7 @@ async fn a_crash_under_a_running_statement_is_journaled_as_lost() {
     }
     // While it is down, the gate answers for itself.
     let mut early = Raw::ready(&setup.login).await.unwrap();
-    let told = ask(&mut early, "select 1").await;
+    let told = early.ask("select 1").await;
     let codes = told.clone().unwrap_or_else(|codes| codes);
     assert!(
         codes
@@ -119,19 +100,19 @@ async fn an_approval_outlives_the_servers_restart_and_is_spent_once() {
     let (mut setup, _serving) = Setup::new();
     let sql = "insert into precious values (9)";
     let mut raw = Raw::ready(&setup.login).await.unwrap();
-    assert_eq!(ask(&mut raw, sql).await, Ok(vec!["BK001".to_owned()]));
+    assert_eq!(raw.ask(sql).await, Ok(vec!["BK001".to_owned()]));
     let hold = setup.installation.wait_for_hold();
     setup.installation.server.restart().unwrap();
     setup.person.lock().unwrap().approve(&hold).unwrap();
     let mut raw = Raw::ready(&setup.login).await.unwrap();
-    let mut told = ask(&mut raw, sql).await;
+    let mut told = raw.ask(sql).await;
     if told == Err(vec!["58000".to_owned()]) {
         // The gate found its own connection for questions broken, and said that nothing has run.
         raw = Raw::ready(&setup.login).await.unwrap();
-        told = ask(&mut raw, sql).await;
+        told = raw.ask(sql).await;
     }
     assert_eq!(told, Ok(vec![]));
-    assert_eq!(ask(&mut raw, sql).await, Ok(vec!["BK001".to_owned()]));
+    assert_eq!(raw.ask(sql).await, Ok(vec!["BK001".to_owned()]));
     let server = setup.direct().await;
     let rows = server.query_one("select count(*) from precious", &[]).await;
     assert_eq!(rows.unwrap().get::<_, i64>(0), 1);
