@@ -346,11 +346,12 @@ fn unite(script: &Script, copy_rows: u64) -> Analysis {
 
 /// Whether a statement hands a credential to a server of its choosing: somebody else's key in the agent's hand.
 fn carries_credential(script: &Script, text: &str) -> bool {
-    let escapes = script
-        .statements
-        .iter()
-        .any(|s| s.analysis.worst() >= EffectKind::Admin);
-    escapes && super::credential::is_in(text)
+    let reaches_out = script.statements.iter().any(|s| {
+        // `dblink` counts although it is not installed: the agent has shown what it holds.
+        s.analysis.worst() >= EffectKind::Admin
+            || s.unresolved.iter().any(|name| name.contains("dblink"))
+    });
+    reaches_out && super::credential::is_in(text)
 }
 
 fn foreign_credential() -> Verdict {

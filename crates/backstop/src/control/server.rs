@@ -1,6 +1,6 @@
 //! The serving end of the control socket: accepts, checks who it is, reads a request, writes replies.
 //!
-//! Must not decide what is allowed beyond who may ask: `answer` in [`crate::serve::answer`] does the work.
+//! Must not decide what is allowed beyond who may ask: `answer` in `serve::answer` does the work.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

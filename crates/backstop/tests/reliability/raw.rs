@@ -128,9 +128,14 @@ impl Raw {
 
     /// Reads up to a message of this type; gives back the SQLSTATEs of the errors on the way.
     pub async fn until(&mut self, kind: u8) -> Result<Vec<String>> {
-        let mut errors = vec![];
+        let mut errors: Vec<String> = vec![];
         loop {
-            let (found, body) = self.next().await?;
+            let (found, body) = match self.next().await {
+                Ok(message) => message,
+                // What it said last says more than that it closed.
+                Err(_) if !errors.is_empty() => return Err(Error::other(errors.join(" "))),
+                Err(error) => return Err(error),
+            };
             if found == b'E' {
                 errors.push(sqlstate(&body));
             }

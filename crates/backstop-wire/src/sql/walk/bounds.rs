@@ -44,6 +44,8 @@ pub(crate) struct Pinning<'a> {
     pub(crate) parameter_types: &'a [u32],
     /// Whether the target's inheriting tables are meant too.
     pub(crate) with_children: bool,
+    /// Whether the target is only assumed to exist: the dry run without a target.
+    pub(crate) assumed: bool,
 }
 
 /// At most how many rows of `relation` the condition lets through.
@@ -52,8 +54,15 @@ pub(crate) fn bound(
     condition: Option<&Node>,
     pinning: &Pinning<'_>,
 ) -> Bound {
-    let (Some(relation), Some(condition)) = (relation, condition) else {
+    let Some(condition) = condition else {
         return Bound::Unbounded;
+    };
+    let Some(relation) = relation else {
+        return if pinning.assumed {
+            bound_of_assumed(condition, pinning)
+        } else {
+            Bound::Unbounded
+        };
     };
     if matches!(names::kind(condition), Some(NodeEnum::CurrentOfExpr(_))) {
         return Bound::Rows(1);
@@ -92,6 +101,18 @@ pub(crate) fn bound(
         Some(rows) => Bound::Rows(rows),
         None => Bound::Unbounded,
     }
+}
+
+/// A table that the dry run only assumes is assumed to have a primary key called `id`. A live target's tables are
+/// never assumed.
+fn bound_of_assumed(condition: &Node, pinning: &Pinning<'_>) -> Bound {
+    let mut rows = None;
+    conjuncts(condition, &mut |part| {
+        if let Some(("id", n)) = pin(part, pinning) {
+            rows = Some(rows.map_or(n, |known: u64| known.min(n)));
+        }
+    });
+    rows.map_or(Bound::Unbounded, Bound::Rows)
 }
 
 /// The parts that are joined by AND at the top.

@@ -169,6 +169,7 @@ impl<'a> Walk<'a> {
             joined,
             parameter_types: &parameter_types,
             with_children: range.inh,
+            assumed: self.catalog.assume_tables,
         };
         (
             EffectKind::Write,
