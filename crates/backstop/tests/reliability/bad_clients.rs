@@ -263,42 +263,6 @@ async fn deep_nesting_is_refused_and_the_session_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "DRAFT"]
-async fn a_text_that_is_slow_to_read_stops_nobody_else() {
-    let siege = Siege::lay().await;
-    let mut others = vec![];
-    for _ in 0..4 {
-        others.push(Bystander::begin(&siege.setup.login).await);
-    }
-    let mut raw = Raw::ready(&siege.setup.login).await.unwrap();
-    let sql = format!("select {}", "/*".repeat(40_000));
-    let begun = Instant::now();
-    raw.send(&query(&sql)).await.unwrap();
-    raw.until(b'Z').await.unwrap();
-    eprintln!("it took {:?}", begun.elapsed());
-    for other in others {
-        other.end().await;
-    }
-    siege.lift().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "DRAFT"]
-async fn so_many_strangers_lock_nobody_out() {
-    let siege = Siege::lay().await;
-    let mut idle = vec![];
-    for _ in 0..300 {
-        idle.push(
-            TcpStream::connect(("127.0.0.1", siege.setup.login.port))
-                .await
-                .unwrap(),
-        );
-    }
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    siege.lift().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn huge_parameters_stream_through() {
     let siege = Siege::lay().await;
     let size: u32 = 64 << 20;

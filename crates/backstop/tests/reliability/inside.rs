@@ -230,9 +230,18 @@ impl Site {
         person: &str,
         hold: &str,
     ) -> Result<HoldState, StoreError> {
-        let asked = life
-            .store
-            .ask_to_decide(person, hold, Answer::Approve, "")?;
+        self.decide(life, person, hold, Answer::Approve).await
+    }
+
+    /// The person says yes or no.
+    pub async fn decide(
+        &self,
+        life: &Life,
+        person: &str,
+        hold: &str,
+        answer: Answer,
+    ) -> Result<HoldState, StoreError> {
+        let asked = life.store.ask_to_decide(person, hold, answer, "")?;
         let signed = {
             let mut authenticator = self.authenticator.lock().unwrap();
             authenticator
