@@ -206,6 +206,7 @@ impl State {
         };
         let lease = record.hold.lease.clone();
         let is_action = matches!(record.hold.ask, Ask::Sql { .. });
+        let mut counted = None;
         if let Some(lease) = lease.and_then(|l| self.leases.get_mut(&l))
             && is_action
         {
@@ -214,8 +215,12 @@ impl State {
             } else {
                 lease.denials.saturating_add(1)
             };
+            counted = Some(lease.lease.id.clone());
         }
-        vec![Change::Hold(id.to_owned())]
+        // The passkey's counter and the lease's count of denials have changed with it.
+        let mut changes = vec![Change::Hold(id.to_owned()), Change::People];
+        changes.extend(counted.map(Change::Lease));
+        changes
     }
 
     /// Remembers the authenticator's counter, so that a cloned one is found out.

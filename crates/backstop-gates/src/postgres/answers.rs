@@ -56,9 +56,17 @@ impl Relay<'_> {
             self.take_outputs();
             self.take_events();
         }
-        if self.server_gone && self.server.as_ref().is_some_and(|s| s.inbox.is_empty()) {
+        let over = self.server.as_ref().is_some_and(|s| s.inbox.is_empty());
+        if self.server_gone && over && !self.told_gone {
+            self.told_gone = true;
+            let said_why = self.session.is_closing();
             self.session.lost();
             self.take_events();
+            if !said_why {
+                super::greet::fatal("08006", "the connection to the target was lost")
+                    .hint("connect again; look whether what was running was done")
+                    .write(&mut self.to_client);
+            }
         }
         Ok(any)
     }

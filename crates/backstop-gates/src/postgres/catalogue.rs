@@ -57,7 +57,13 @@ impl Keeper {
     /// Compares with the server and reads anew what has changed. Tells whether anything had.
     pub(crate) async fn refresh(&self) -> Result<bool, GateError> {
         let mut link = self.link.lock().await;
-        let result = self.refresh_over(&mut link).await;
+        let used = link.server.is_some();
+        let mut result = self.refresh_over(&mut link).await;
+        if result.is_err() && used {
+            // The server may have been restarted since: once more, over a new connection.
+            link.server = None;
+            result = self.refresh_over(&mut link).await;
+        }
         if result.is_err() {
             link.server = None;
         }

@@ -229,7 +229,7 @@ impl Relay<'_> {
         let judged = match self.judged(sql, &[]).await? {
             Ok(judged) => judged,
             Err(error) => {
-                self.refuse_unreadable(tag::QUERY, &error)?;
+                self.refuse_unreadable(tag::QUERY, sql, &error)?;
                 return Ok(Turn::Done);
             }
         };
@@ -377,7 +377,7 @@ impl Relay<'_> {
         let judged = match self.judged(parse.sql, &types).await? {
             Ok(judged) => judged,
             Err(error) => {
-                self.refuse_unreadable(tag::PARSE, &error)?;
+                self.refuse_unreadable(tag::PARSE, parse.sql, &error)?;
                 return Ok(Turn::Done);
             }
         };
@@ -612,7 +612,7 @@ impl Relay<'_> {
         let judged = match self.judged(&text, &[]).await? {
             Ok(judged) => judged,
             Err(error) => {
-                self.refuse_unreadable(tag::FUNCTION_CALL, &error)?;
+                self.refuse_unreadable(tag::FUNCTION_CALL, &text, &error)?;
                 return Ok(Turn::Done);
             }
         };
@@ -749,7 +749,7 @@ impl Relay<'_> {
         Ok(())
     }
 
-    fn refuse_unreadable(&mut self, message: u8, error: &SqlError) -> Result<(), End> {
+    fn refuse_unreadable(&mut self, message: u8, sql: &str, error: &SqlError) -> Result<(), End> {
         let text = error.to_string();
         let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
         let code = match error {
@@ -758,12 +758,15 @@ impl Relay<'_> {
             SqlError::ZeroByte => "22021",
             SqlError::Internal(_) => "58000",
         };
-        let report = report(code, what);
-        let report = if hint.is_empty() {
-            report
-        } else {
-            report.hint(hint)
-        };
+        let mut report = report(code, what);
+        if let SqlError::Syntax { message } = error {
+            // In the server's own words, with nothing added: a client shows the place, as it would there.
+            if let Some(position) = syntax_position(message, sql) {
+                report = report.position(position);
+            }
+        } else if !hint.is_empty() {
+            report = report.hint(hint);
+        }
         self.refuse(message, report, Note::Other)
     }
 
@@ -1135,6 +1138,26 @@ impl Relay<'_> {
             && !ends_transaction(judged)
             && !judged.any(|k| matches!(k, StatementKind::RollbackTo(_)))
             && judged.script.statements.len() == 1
+    }
+}
+
+/// Where a syntax error is, in characters from 1: where the token that it names stands, if it stands once.
+fn syntax_position(message: &str, sql: &str) -> Option<u32> {
+    let characters = |bytes: usize| {
+        let before = sql.get(..bytes)?.chars().count();
+        u32::try_from(before).ok()?.checked_add(1)
+    };
+    if message.ends_with("at end of input") {
+        return characters(sql.len());
+    }
+    let (_, token) = message.split_once("at or near \"")?;
+    let token = token.strip_suffix('"').filter(|t| !t.is_empty())?;
+    let mut places = sql.match_indices(token);
+    let (first, _) = places.next()?;
+    if places.next().is_some() {
+        None
+    } else {
+        characters(first)
     }
 }
 

@@ -594,6 +594,8 @@ async fn keep_current(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
 /// Ends the roles of leases that end, and brings roles down to leases that are narrowed.
 async fn follow_leases(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     let mut changes = shared.store.subscribe();
+    // What each role was last brought up to: a change that is not of scopes or time must not touch its grants.
+    let mut provisioned: HashMap<String, Lease> = HashMap::new();
     loop {
         let change = tokio::select! {
             change = changes.recv() => change,
@@ -615,8 +617,13 @@ async fn follow_leases(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) 
             continue;
         };
         let result = match record.state {
-            LeaseState::Ended { .. } => target.retire(&id).await,
+            LeaseState::Ended { .. } => {
+                provisioned.remove(&id);
+                target.retire(&id).await
+            }
+            LeaseState::Active if provisioned.get(&id) == Some(&record.lease) => Ok(()),
             LeaseState::Active => {
+                provisioned.insert(id.clone(), record.lease.clone());
                 target
                     .provision(
                         &record.lease,

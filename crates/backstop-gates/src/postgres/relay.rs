@@ -119,6 +119,7 @@ pub(crate) struct Relay<'g> {
 
     pub(crate) server: Option<ServerLink>,
     pub(crate) server_gone: bool,
+    pub(crate) told_gone: bool,
     pub(crate) to_server: BytesMut,
     /// What the client was last told of each setting.
     pub(crate) settings: Vec<(String, String)>,
@@ -207,6 +208,7 @@ impl<'g> Relay<'g> {
             client_gone: false,
             server: None,
             server_gone: false,
+            told_gone: false,
             to_server: BytesMut::new(),
             settings: vec![],
             session: Session::new(config),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backstop_core::effect::{Analysis, EffectKind};
 use backstop_wire::postgres::backend::Report;
 use backstop_wire::postgres::frontend::{Bind, Execute, FrontendMessage, Parse};
-use backstop_wire::postgres::session::{Sent, Show};
+use backstop_wire::postgres::session::{self, Sent, Show};
 use backstop_wire::sql::settings::Class;
 use backstop_wire::sql::{Setting, StatementKind, TransactionModes};
 
@@ -182,6 +182,10 @@ impl Relay<'_> {
             {
                 Some(report("42939", "names that begin with `backstop_` are the gate's own").hint("choose another name"))
             }
+            StatementKind::Execute { name } if self.is_unprepared(judged, name) => Some(report(
+                "26000",
+                format!("prepared statement \"{name}\" does not exist"),
+            )),
             StatementKind::Set(Setting { class: Class::Refused, name, .. }) => {
                 let name = name.clone().unwrap_or_default();
                 Some(
@@ -198,6 +202,13 @@ impl Relay<'_> {
             ),
             _ => None,
         })
+    }
+
+    /// Whether the server has nothing under this name either.
+    fn is_unprepared(&self, judged: &Judged, name: &str) -> bool {
+        let here =
+            judged.any(|k| matches!(k, StatementKind::Prepare { name: made, .. } if made == name));
+        !here && matches!(self.session.statement(name), session::Meaning::Unknown)
     }
 
     /// A freeze, or a target that refused the gate: writes are refused, reads pass.

@@ -36,7 +36,34 @@ pub(super) fn check(sql: &str) -> Result<(), SqlError> {
     if sql.as_bytes().contains(&0) {
         return Err(SqlError::ZeroByte);
     }
+    if costs_the_lexer(sql.as_bytes()) {
+        return Err(SqlError::TooDeep);
+    }
     Ok(())
+}
+
+/// Comments in comments, and operator characters in one run, cost PostgreSQL's lexer the square of their number.
+/// No text that a person or a program means has this many, wherever they stand.
+const MAX_COMMENT_STARTS: usize = 4_000;
+const MAX_OPERATOR_RUN: usize = 10_000;
+
+fn costs_the_lexer(sql: &[u8]) -> bool {
+    let (mut comments, mut run, mut before) = (0_usize, 0_usize, 0_u8);
+    for &byte in sql {
+        if before == b'/' && byte == b'*' {
+            comments += 1;
+        }
+        run = if b"+-*/<>=~!@#%^&|`?".contains(&byte) {
+            run + 1
+        } else {
+            0
+        };
+        if comments > MAX_COMMENT_STARTS || run > MAX_OPERATOR_RUN {
+            return true;
+        }
+        before = byte;
+    }
+    false
 }
 
 /// An upper bound of the tokens in `sql`, and so of its nesting: words, and every other byte that is no space.
@@ -69,6 +96,20 @@ mod tests {
         ));
         assert_eq!(check("select 1\0; drop table t"), Err(SqlError::ZeroByte));
         assert_eq!(check("select 1"), Ok(()));
+    }
+
+    #[test]
+    fn what_costs_the_lexer_its_square_is_refused() {
+        for text in ["/*".repeat(40_000), "+".repeat(200_000)] {
+            assert_eq!(check(&format!("select {text}")), Err(SqlError::TooDeep));
+        }
+        for text in [
+            "/* a */ ".repeat(3_000),
+            "=".repeat(9_000),
+            "a + ".repeat(20_000),
+        ] {
+            assert_eq!(check(&format!("select '{text}'")), Ok(()));
+        }
     }
 
     #[test]
