@@ -10,7 +10,14 @@ want_build() {
     have gcc || want gcc libc6-dev
     have make || want make
     # bindgen loads libclang at build time and needs its own headers beside it.
-    compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || want libclang-dev
+    have_libclang || want libclang-dev
+}
+
+# The names that bindgen looks for. `libclang-cpp.so.14` is another library, which
+# many a machine has without this one.
+have_libclang() {
+    compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null ||
+        compgen -G '/usr/lib/llvm-*/lib/libclang-[0-9]*.so*' >/dev/null
 }
 
 want_postgres() {

@@ -1,8 +1,10 @@
 //! The PostgreSQL gate.
 //!
-//! `gate` listens and hands connections to threads, `greet` proves the lease, `relay` carries messages,
-//! `client` and `answers` deal with each side's, `judge` asks analysis and policy, `hold` waits for people,
-//! `execute` does what they approved. `upstream` speaks to the server, `roles` makes and ends leases' roles.
+//! `gate` listens and hands connections to threads, `greet` proves the lease, `relay` carries messages. `client`
+//! takes what a client says to its handler (`simple`, `extended`, `copy_in`, `function_call`), `answers` what the
+//! server says. `meaning` and `judge` find out what a statement does and what policy says, `intent` journals it,
+//! `hold` waits for people, `execute` does what they approved, `refuse` says no. `upstream` speaks to the server,
+//! `roles` makes and ends leases' roles.
 
 mod answers;
 mod cancel;
@@ -10,22 +12,30 @@ mod catalogue;
 mod client;
 mod config;
 mod copy;
+mod copy_in;
 mod credential;
 mod error;
 mod execute;
+mod extended;
 mod failures;
+mod follow;
+mod function_call;
 mod gate;
 mod greet;
 mod hold;
+mod intent;
 mod judge;
 mod learn;
+mod meaning;
 mod probe;
 mod question;
 mod refusal;
+mod refuse;
 mod relay;
 mod roles;
 mod sasl;
 mod settings;
+mod simple;
 mod stream;
 mod target;
 mod tls;

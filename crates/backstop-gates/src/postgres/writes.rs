@@ -10,10 +10,10 @@ use backstop_wire::postgres::session::{self, Sent, Show};
 use backstop_wire::sql::settings::Class;
 use backstop_wire::sql::{Setting, StatementKind, TransactionModes};
 
-use super::client::reserved;
 use super::error::report;
 use super::judge::Judged;
 use super::refusal;
+use super::refuse::reserved;
 use super::relay::{End, Meaning, Note, Relay};
 
 /// The gate's prepared statement that makes a transaction READ WRITE, and its text.

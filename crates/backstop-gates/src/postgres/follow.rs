@@ -1,0 +1,128 @@
+//! What a statement changes in the gate's own view of the session, once it is sent.
+
+use std::sync::Arc;
+
+use backstop_wire::postgres::session::Change;
+use backstop_wire::sql::{Discard, StatementKind};
+
+use super::judge::Judged;
+use super::relay::{Meaning, Relay};
+
+impl Relay<'_> {
+    /// What a statement changes in the gate's own view, once it is sent.
+    pub(super) fn note_effects(&mut self, judged: &Arc<Judged>) {
+        for statement in &judged.script.statements {
+            match &statement.kind {
+                StatementKind::Begin(_) => {
+                    self.in_block = true;
+                    self.earlier.clear();
+                    continue;
+                }
+                StatementKind::Commit { chain } | StatementKind::Rollback { chain } => {
+                    self.in_block = *chain;
+                    self.earlier.clear();
+                    self.state_unknown |= self.state_moved
+                        || matches!(statement.kind, StatementKind::Rollback { .. });
+                    self.state_moved = false;
+                    continue;
+                }
+                StatementKind::RollbackTo(_) => self.state_unknown = true,
+                StatementKind::Discard(Discard::All) | StatementKind::Deallocate(None) => {
+                    self.helpers_ready = false;
+                    self.state_unknown = true;
+                }
+                StatementKind::Set(setting)
+                    if setting.name.as_deref().is_none_or(|n| n == "search_path") =>
+                {
+                    self.state_unknown = true;
+                    self.state_moved = true;
+                }
+                StatementKind::Set(setting)
+                    if setting.name.as_deref() == Some("default_transaction_read_only") =>
+                {
+                    self.wants_read_only = setting.values.as_ref().is_some_and(|v| {
+                        v.iter().any(|v| {
+                            matches!(v.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")
+                        })
+                    });
+                }
+                StatementKind::SetCharacteristics(modes) => {
+                    if let Some(read_only) = modes.read_only {
+                        self.wants_read_only = read_only;
+                    }
+                }
+                _ => {}
+            }
+            self.context.add_created(&statement.creates);
+            if statement.forgets {
+                self.state_unknown = true;
+            }
+            if !statement.creates.is_empty() || statement.forgets {
+                self.state_moved = true;
+            }
+        }
+        let moves = judged
+            .text
+            .as_bytes()
+            .windows(10)
+            .any(|w| w.eq_ignore_ascii_case(b"set_config"));
+        if moves {
+            self.state_unknown = true;
+            self.state_moved = true;
+        }
+        if self.in_block {
+            self.earlier.push(Arc::clone(&judged.text));
+        }
+    }
+
+    /// A transaction ended, however it did.
+    pub(crate) fn transaction_over(&mut self) {
+        self.earlier.clear();
+        if std::mem::take(&mut self.state_moved) {
+            self.state_unknown = true;
+        }
+    }
+
+    /// The names that a statement makes or forgets, for the session's own table of them.
+    pub(super) fn changes(&mut self, judged: &Arc<Judged>) -> Vec<(u32, Change<Meaning>)> {
+        let mut out = vec![];
+        for (n, statement) in judged.script.statements.iter().enumerate() {
+            let means = || Meaning {
+                judged: Arc::clone(judged),
+                generation: self.context.generation(),
+                types: Arc::from([]),
+                parameters: None,
+                hold: None,
+            };
+            let change = match &statement.kind {
+                StatementKind::Prepare { name, .. } => {
+                    self.prepared.insert(name.clone());
+                    // A Bind of it is judged by the inner statement's own text.
+                    self.inner_meaning(judged, statement)
+                        .map(|m| Change::SetStatement(name.as_str().into(), m))
+                }
+                StatementKind::Deallocate(Some(name)) => {
+                    Some(Change::DropStatement(name.as_str().into()))
+                }
+                StatementKind::Deallocate(None) => Some(Change::DropAllStatements),
+                StatementKind::Declare { name, hold } => Some(Change::SetPortal {
+                    name: name.as_str().into(),
+                    means: means(),
+                    holdable: *hold,
+                }),
+                StatementKind::Close(Some(name)) => Some(Change::DropPortal(name.as_str().into())),
+                StatementKind::Close(None) => Some(Change::DropAllPortals),
+                StatementKind::Discard(Discard::All) => {
+                    out.push((
+                        u32::try_from(n).unwrap_or(u32::MAX),
+                        Change::DropAllStatements,
+                    ));
+                    Some(Change::DropAllPortals)
+                }
+                _ => None,
+            };
+            out.extend(change.map(|c| (u32::try_from(n).unwrap_or(u32::MAX), c)));
+        }
+        out
+    }
+}
