@@ -1,5 +1,6 @@
 //! Sealing: what lies on disk beside the journal and the index can be read only with the installation's key.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,17 +76,20 @@ impl SealKey {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let nonce = random::<NONCE_LEN>()?;
-        let mut out = plain.to_vec();
-        self.aead()?
-            .seal_in_place_append_tag(
+        let nonce = fresh_nonce()?;
+        let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + CHACHA20_POLY1305.tag_len());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(plain);
+        let text = sealed.get_mut(NONCE_LEN..).unwrap_or_default();
+        let tag = self
+            .aead()?
+            .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(context),
-                &mut out,
+                text,
             )
             .map_err(|_| StoreError::Seal)?;
-        let mut sealed = nonce.to_vec();
-        sealed.append(&mut out);
+        sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
     }
 
@@ -113,6 +117,25 @@ fn derive(key: &[u8; 32], purpose: &str) -> [u8; 32] {
         *to = *from;
     }
     out
+}
+
+/// A random nonce. The system is asked for many at a time: one call for each text would cost more than sealing it.
+fn fresh_nonce() -> Result<[u8; NONCE_LEN], StoreError> {
+    const MANY: usize = 128;
+    thread_local! {
+        static READY: RefCell<Vec<[u8; NONCE_LEN]>> = const { RefCell::new(Vec::new()) };
+    }
+    READY.with_borrow_mut(|ready| {
+        if ready.is_empty() {
+            let mut block = [0; MANY * NONCE_LEN];
+            SystemRandom::new()
+                .fill(&mut block)
+                .map_err(|_| StoreError::Random)?;
+            ready.extend_from_slice(block.as_chunks().0);
+        }
+        // INVARIANT: each is taken out, so that none is ever used twice.
+        ready.pop().ok_or(StoreError::Random)
+    })
 }
 
 /// `N` random bytes.
@@ -198,6 +221,20 @@ mod tests {
             assert!(key.open(b"a", &changed).is_err(), "byte {i}");
         }
         assert!(key.open(b"a", &[]).is_err());
+    }
+
+    #[test]
+    fn no_nonce_is_used_twice_on_any_thread() {
+        let seal = || {
+            let key = SealKey::new([7; 32]);
+            let one = |_| key.seal(b"a", b"secret").unwrap()[..NONCE_LEN].to_vec();
+            (0..1_000).map(one).collect::<Vec<_>>()
+        };
+        let other = std::thread::spawn(seal);
+        let mut nonces = [seal(), other.join().unwrap()].concat();
+        nonces.sort();
+        nonces.dedup();
+        assert_eq!(nonces.len(), 2_000);
     }
 
     #[test]

@@ -16,7 +16,6 @@ use bytes::BytesMut;
 use super::client::{Turn, write_backend, wrong};
 use super::error::report;
 use super::hold::Decided;
-use super::intent::ends_transaction;
 use super::refusal;
 use super::refuse::{reserved, reserved_name};
 use super::relay::{End, Meaning, Note, Relay};
@@ -59,9 +58,6 @@ impl Relay<'_> {
             hold: None,
             judged: Arc::clone(&judged),
         };
-        if !parse.statement.is_empty() && self.prepared.len() < 10_000 {
-            self.prepared.insert(parse.statement.to_owned());
-        }
         let sent = Sent::Parse {
             statement: parse.statement,
             means: meaning,
@@ -88,7 +84,7 @@ impl Relay<'_> {
             self.refuse(tag::BIND, reserved_name(), Note::Other)?;
             return Ok(Turn::Done);
         }
-        let Some(meaning) = self.statement_meaning(bind.statement, tag::BIND, tag::BIND)? else {
+        let Some(meaning) = self.statement_meaning(bind.statement, tag::BIND)? else {
             return Ok(Turn::Again);
         };
         let Ok(meaning) = meaning else {
@@ -131,7 +127,7 @@ impl Relay<'_> {
             return Ok(Turn::Again);
         };
         let (portal, statement) = (names.portal.to_owned(), names.statement.to_owned());
-        let Some(meaning) = self.statement_meaning(&statement, tag::BIND, header.tag)? else {
+        let Some(meaning) = self.statement_meaning(&statement, tag::BIND)? else {
             return Ok(Turn::Again);
         };
         let Ok(meaning) = meaning else {
@@ -197,7 +193,7 @@ impl Relay<'_> {
         let action = self.next_action();
         self.journal_intent(action, &judged, meaning.parameters, meaning.hold.as_deref())?;
         self.segment_ran = true;
-        if ends_transaction(&judged) || judged.analysis.worst() >= EffectKind::Destroy {
+        if judged.traits.ends_transaction || judged.analysis.worst() >= EffectKind::Destroy {
             self.await_durable_now().await?;
         }
         let copy_in = judged.copies_in();

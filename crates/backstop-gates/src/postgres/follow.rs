@@ -11,6 +11,12 @@ use super::relay::{Meaning, Relay};
 impl Relay<'_> {
     /// What a statement changes in the gate's own view, once it is sent.
     pub(super) fn note_effects(&mut self, judged: &Arc<Judged>) {
+        if judged.traits.quiet {
+            if self.in_block {
+                self.earlier.push(Arc::clone(&judged.text));
+            }
+            return;
+        }
         for statement in &judged.script.statements {
             match &statement.kind {
                 StatementKind::Begin(_) => {
@@ -61,12 +67,7 @@ impl Relay<'_> {
                 self.state_moved = true;
             }
         }
-        let moves = judged
-            .text
-            .as_bytes()
-            .windows(10)
-            .any(|w| w.eq_ignore_ascii_case(b"set_config"));
-        if moves {
+        if judged.traits.sets_inside {
             self.state_unknown = true;
             self.state_moved = true;
         }
@@ -86,8 +87,11 @@ impl Relay<'_> {
     /// The names that a statement makes or forgets, for the session's own table of them.
     pub(super) fn changes(&mut self, judged: &Arc<Judged>) -> Vec<(u32, Change<Meaning>)> {
         let mut out = vec![];
+        if judged.traits.quiet {
+            return out;
+        }
         for (n, statement) in judged.script.statements.iter().enumerate() {
-            let means = || Meaning {
+            let means = |judged: &Arc<Judged>| Meaning {
                 judged: Arc::clone(judged),
                 generation: self.context.generation(),
                 types: Arc::from([]),
@@ -95,19 +99,18 @@ impl Relay<'_> {
                 hold: None,
             };
             let change = match &statement.kind {
-                StatementKind::Prepare { name, .. } => {
-                    self.prepared.insert(name.clone());
-                    // A Bind of it is judged by the inner statement's own text.
-                    self.inner_meaning(judged, statement)
-                        .map(|m| Change::SetStatement(name.as_str().into(), m))
-                }
+                StatementKind::Prepare { name, .. } => judged
+                    .prepares
+                    .iter()
+                    .find(|(place, _)| *place == n)
+                    .map(|(_, inner)| Change::SetStatement(name.as_str().into(), means(inner))),
                 StatementKind::Deallocate(Some(name)) => {
                     Some(Change::DropStatement(name.as_str().into()))
                 }
                 StatementKind::Deallocate(None) => Some(Change::DropAllStatements),
                 StatementKind::Declare { name, hold } => Some(Change::SetPortal {
                     name: name.as_str().into(),
-                    means: means(),
+                    means: means(judged),
                     holdable: *hold,
                 }),
                 StatementKind::Close(Some(name)) => Some(Change::DropPortal(name.as_str().into())),

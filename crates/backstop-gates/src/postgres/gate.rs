@@ -12,11 +12,12 @@ use backstop_store::{Change, Store};
 use backstop_wire::postgres::frame::Limits;
 use backstop_wire::postgres::scram::Verifier;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::cancel::Cancels;
 use super::catalogue;
 use super::config::{GateConfig, TargetConfig};
+use super::eager;
 use super::error::GateError;
 use super::failures::Failures;
 use super::greet::{self, Greeting};
@@ -38,7 +39,10 @@ pub(crate) struct Shared {
     pub(crate) frontend_limits: Limits,
     pub(crate) backend_limits: Limits,
     pub(crate) nothing: Arc<Judged>,
+    /// Turns to read a costly text: half the processors may be busy with them.
+    pub(crate) costly: Semaphore,
     policy: RwLock<Arc<Policy>>,
+    policy_number: AtomicU64,
     targets: RwLock<HashMap<String, Arc<Target>>>,
     verifiers: Mutex<HashMap<String, Verifier>>,
     numbers: AtomicU64,
@@ -48,8 +52,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    /// The policy, and its number.
+    pub(crate) fn numbered_policy(&self) -> (u64, Arc<Policy>) {
+        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner);
+        (self.policy_number(), Arc::clone(&policy))
+    }
+
+    /// Changes with every reload: cheap to compare.
+    pub(crate) fn policy_number(&self) -> u64 {
+        self.policy_number.load(Ordering::Acquire)
     }
 
     pub(crate) fn target(&self, name: &str) -> Option<Arc<Target>> {
@@ -166,7 +177,11 @@ impl Gate {
             nothing: Arc::new(Judged::nothing()),
             cancels: Cancels::default(),
             failures: Failures::default(),
+            costly: Semaphore::new(
+                std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2)),
+            ),
             policy: RwLock::new(policy),
+            policy_number: AtomicU64::new(0),
             targets: RwLock::new(open),
             verifiers: Mutex::default(),
             numbers: AtomicU64::new(0),
@@ -242,11 +257,15 @@ impl Gate {
             .targets
             .write()
             .unwrap_or_else(PoisonError::into_inner) = fresh;
-        *self
+        let mut current = self
             .shared
             .policy
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = policy;
+            .unwrap_or_else(PoisonError::into_inner);
+        *current = policy;
+        // With the lock held, so that no session sees one without the other.
+        self.shared.policy_number.fetch_add(1, Ordering::Release);
+        drop(current);
         Ok(())
     }
 
@@ -420,8 +439,8 @@ fn work(
         tracing::error!("a worker could not start");
         return;
     };
-    let local = tokio::task::LocalSet::new();
-    runtime.block_on(local.run_until(async {
+    runtime.block_on(async {
+        tokio::spawn(eager::keep_looking());
         loop {
             let arrival = tokio::select! {
                 arrival = arrivals.recv() => arrival,
@@ -431,7 +450,7 @@ fn work(
                 break;
             };
             let Ok(plain) = here(plain) else { continue };
-            tokio::task::spawn_local(session(Arc::clone(shared), plain, source, stopped.clone()));
+            tokio::spawn(session(Arc::clone(shared), plain, source, stopped.clone()));
         }
         while shared.open.load(Ordering::Relaxed) > 0 && Arc::strong_count(shared) > 1 {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -441,7 +460,7 @@ fn work(
                 break;
             }
         }
-    }));
+    });
 }
 
 /// The socket, registered with this thread's runtime.

@@ -262,7 +262,7 @@ impl Relay<'_> {
         busy: bool,
     ) -> Result<Decided, End> {
         self.target.catalogue.refresh().await?;
-        self.context.follow(&self.target);
+        self.context.follow(self.shared, &self.target);
         let types = bound.map_or_else(Vec::new, |(_, m)| m.types.to_vec());
         let again = self.judged(&judged.text, &types).await?;
         let same = again.as_ref().is_ok_and(|now| {
@@ -351,7 +351,7 @@ impl Relay<'_> {
             &installation,
             Some(&self.lease.id),
             Some(&self.target.config.name),
-            self.shared.policy().version(),
+            self.context.policy.version(),
             &ask,
         )
     }
@@ -368,7 +368,7 @@ impl Relay<'_> {
             analysis: judged.analysis.clone(),
             verdict: judged.verdict.clone(),
             recoverable: RECOVERABLE.to_owned(),
-            policy: self.shared.policy().version(),
+            policy: self.context.policy.version(),
             text: HoldText {
                 statement: judged.text.to_string(),
                 destructive: judged
@@ -550,7 +550,7 @@ impl Relay<'_> {
     /// What it changed is known before the client's next statement is judged.
     async fn after_elsewhere(&mut self) -> Result<(), End> {
         self.target.catalogue.refresh().await?;
-        self.context.follow(&self.target);
+        self.context.follow(self.shared, &self.target);
         Ok(())
     }
 }

@@ -3,7 +3,6 @@
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectKind;
 use backstop_core::entry::Intent;
-use backstop_wire::sql::StatementKind;
 
 use super::judge::Judged;
 use super::relay::{End, Relay};
@@ -46,7 +45,7 @@ impl Relay<'_> {
 
     /// Waits for the disk where the act could take effect without a COMMIT that the gate sees first.
     pub(super) async fn await_durable(&mut self, judged: &Judged) -> Result<(), End> {
-        let stays_open = self.in_block && !ends_transaction(judged);
+        let stays_open = self.in_block && !judged.traits.ends_transaction;
         if stays_open && judged.analysis.worst() < EffectKind::Destroy {
             return Ok(());
         }
@@ -59,17 +58,4 @@ impl Relay<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether what was opened is committed or rolled back by it.
-pub(crate) fn ends_transaction(judged: &Judged) -> bool {
-    judged.any(|k| {
-        matches!(
-            k,
-            StatementKind::Commit { .. }
-                | StatementKind::Rollback { .. }
-                | StatementKind::PrepareTransaction(_)
-                | StatementKind::CommitPrepared(_)
-        )
-    })
 }

@@ -13,6 +13,7 @@ use backstop_wire::sql::{
 };
 
 use super::error::GateError;
+use super::gate::Shared;
 use super::target::Target;
 use super::traffic::TrafficLog;
 
@@ -21,10 +22,14 @@ const REMEMBERED: usize = 512;
 const REMEMBERED_BYTES: usize = 256 * 1024;
 
 /// What the meaning of a statement depends on besides its text.
+#[derive(Clone)]
 pub(crate) struct Context {
     /// The catalogue.
     pub(crate) catalog: Arc<Catalog>,
     catalog_version: u64,
+    /// The policy.
+    pub(crate) policy: Arc<Policy>,
+    policy_number: u64,
     /// `search_path`, `$user` resolved.
     pub(crate) path: Vec<String>,
     /// What the session made.
@@ -45,7 +50,26 @@ pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
     /// Whether it must run READ WRITE.
     pub(crate) writes: bool,
+    /// What it means for the session, looked at once and not for each message.
+    pub(crate) traits: Traits,
+    /// What it prepares: the place of each PREPARE in it, and the inner statement, judged by its own text.
+    pub(crate) prepares: Vec<(usize, Arc<Judged>)>,
     sealed: OnceLock<SealedText>,
+}
+
+/// What a text means for the session that sends it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traits {
+    /// Its meaning depends on names that the session's state resolves.
+    pub(crate) needs_names: bool,
+    /// A name in it is not known.
+    pub(crate) unresolved: bool,
+    /// What was opened is committed or rolled back by it.
+    pub(crate) ends_transaction: bool,
+    /// It may change settings from within a query.
+    pub(crate) sets_inside: bool,
+    /// It changes nothing that the gate keeps about the session.
+    pub(crate) quiet: bool,
 }
 
 /// The statements that a connection has judged under its current context.
@@ -58,11 +82,14 @@ pub(crate) struct Memory {
 
 impl Context {
     /// The context of a new session.
-    pub(crate) fn new(target: &Target, role: &str, path: Vec<String>) -> Self {
+    pub(crate) fn new(shared: &Shared, target: &Target, role: &str, path: Vec<String>) -> Self {
         let (catalog_version, catalog) = target.catalogue.current();
+        let (policy_number, policy) = shared.numbered_policy();
         Self {
             catalog,
             catalog_version,
+            policy,
+            policy_number,
             path,
             created: vec![],
             own: vec![role.to_owned()],
@@ -70,10 +97,14 @@ impl Context {
         }
     }
 
-    /// Takes up a newer catalogue, if there is one.
-    pub(crate) fn follow(&mut self, target: &Target) {
+    /// Takes up a newer catalogue and a newer policy, if there are.
+    pub(crate) fn follow(&mut self, shared: &Shared, target: &Target) {
         if target.catalogue.version() != self.catalog_version {
             (self.catalog_version, self.catalog) = target.catalogue.current();
+            self.generation += 1;
+        }
+        if shared.policy_number() != self.policy_number {
+            (self.policy_number, self.policy) = shared.numbered_policy();
             self.generation += 1;
         }
     }
@@ -103,7 +134,7 @@ impl Context {
         self.generation
     }
 
-    /// Everything must be judged anew: the lease or the policy changed.
+    /// Everything must be judged anew: the lease changed.
     pub(crate) const fn invalidate(&mut self) {
         self.generation += 1;
     }
@@ -116,50 +147,37 @@ pub(crate) struct Bench<'a> {
     pub(crate) lease: &'a Lease,
     /// The target.
     pub(crate) target: &'a Target,
-    /// The policy.
-    pub(crate) policy: &'a Policy,
     /// Rows that a COPY from the client may bring: the gate counts them as they pass.
     pub(crate) copy_rows: u64,
 }
 
 impl Memory {
-    /// The judgement of `text`, remembered or made.
+    /// The judgement of `text`, if it is remembered.
     ///
     /// INVARIANT: the key is the exact text, and the memory is forgotten whenever the context changes.
-    pub(crate) fn judge(
+    pub(crate) fn known(
         &mut self,
         text: &str,
         types: &[u32],
         context: &Context,
-        bench: Bench<'_>,
-        prepared: &(dyn Fn(&str) -> Option<String> + Sync),
-    ) -> Result<Arc<Judged>, SqlError> {
+    ) -> Option<Arc<Judged>> {
         if self.generation != context.generation() {
             self.known.clear();
             self.bytes = 0;
             self.generation = context.generation();
         }
         // With declared types the same text can mean something else; such judgements live with their statement.
-        if types.is_empty()
-            && let Some(known) = self.known.get(text)
-        {
-            return Ok(Arc::clone(known));
+        if !types.is_empty() {
+            return None;
         }
-        let judged = Arc::new(judge(text, types, context, bench, prepared)?);
-        let depends_on_names = judged
-            .script
-            .statements
-            .iter()
-            .any(|s| matches!(s.kind, StatementKind::Execute { .. }));
-        if types.is_empty() && !depends_on_names {
-            self.remember(&judged);
-        }
-        Ok(judged)
+        self.known.get(text).cloned()
     }
 
-    fn remember(&mut self, judged: &Arc<Judged>) {
+    /// Remembers a judgement that [`known`](Self::known) did not have.
+    pub(crate) fn remember(&mut self, judged: &Arc<Judged>, types: &[u32]) {
         let size = judged.text.len();
-        if size > REMEMBERED_BYTES / 4 {
+        let depends_on_names = judged.any(|k| matches!(k, StatementKind::Execute { .. }));
+        if !types.is_empty() || depends_on_names || size > REMEMBERED_BYTES / 4 {
             return;
         }
         if self.known.len() >= REMEMBERED || self.bytes + size > REMEMBERED_BYTES {
@@ -195,19 +213,99 @@ pub(crate) fn judge(
         target: &bench.target.config.name,
         environment: bench.target.config.environment,
     };
-    let mut verdict = bench.policy.judge(asker, &analysis);
+    let mut verdict = context.policy.judge(asker, &analysis);
     if carries_credential(&script, text) {
         verdict = foreign_credential();
     }
     let writes = analysis.worst() > EffectKind::Read;
+    let prepares = judge_prepared(&script, text, context, bench)?;
     Ok(Judged {
         text: Arc::from(text),
+        traits: Traits::of(&script, text),
         script,
         analysis,
         verdict,
         writes,
+        prepares,
         sealed: OnceLock::new(),
     })
+}
+
+/// A Bind of what SQL prepared is judged by the inner statement's own text.
+fn judge_prepared(
+    script: &Script,
+    text: &str,
+    context: &Context,
+    bench: Bench<'_>,
+) -> Result<Vec<(usize, Arc<Judged>)>, SqlError> {
+    script
+        .statements
+        .iter()
+        .enumerate()
+        .filter_map(|(n, statement)| match &statement.kind {
+            StatementKind::Prepare { inner, .. } => Some((n, text.get(inner.clone())?)),
+            _ => None,
+        })
+        .map(|(n, inner)| {
+            let judged = judge(inner, &[], context, bench, &|_| None)?;
+            Ok((n, Arc::new(judged)))
+        })
+        .collect()
+}
+
+impl Traits {
+    fn of(script: &Script, text: &str) -> Self {
+        let any =
+            |wanted: fn(&StatementKind) -> bool| script.statements.iter().any(|s| wanted(&s.kind));
+        let sets_inside = text
+            .as_bytes()
+            .windows(10)
+            .any(|w| w.eq_ignore_ascii_case(b"set_config"));
+        let plain = script
+            .statements
+            .iter()
+            .all(|s| matches!(s.kind, StatementKind::Query) && s.creates.is_empty() && !s.forgets);
+        Self {
+            needs_names: any(needs_names),
+            unresolved: script.statements.iter().any(|s| !s.unresolved.is_empty()),
+            ends_transaction: any(ends_transaction),
+            sets_inside,
+            quiet: plain && !sets_inside,
+        }
+    }
+}
+
+/// Whether its meaning depends on names that the session's state resolves.
+fn needs_names(kind: &StatementKind) -> bool {
+    !matches!(
+        kind,
+        StatementKind::Begin(_)
+            | StatementKind::Commit { .. }
+            | StatementKind::Rollback { .. }
+            | StatementKind::Savepoint(_)
+            | StatementKind::Release(_)
+            | StatementKind::RollbackTo(_)
+            | StatementKind::SetTransaction(_)
+            | StatementKind::SetCharacteristics(_)
+            | StatementKind::Set(_)
+            | StatementKind::Show(_)
+            | StatementKind::Deallocate(_)
+            | StatementKind::Discard(_)
+            | StatementKind::Close(_)
+            | StatementKind::Listen(_)
+            | StatementKind::Unlisten(_)
+    )
+}
+
+/// Whether what was opened is committed or rolled back by it.
+fn ends_transaction(kind: &StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Commit { .. }
+            | StatementKind::Rollback { .. }
+            | StatementKind::PrepareTransaction(_)
+            | StatementKind::CommitPrepared(_)
+    )
 }
 
 impl std::fmt::Debug for Judged {
@@ -234,6 +332,8 @@ impl Judged {
             analysis: Analysis::default(),
             verdict,
             writes: false,
+            traits: Traits::default(),
+            prepares: vec![],
             sealed: OnceLock::new(),
         }
     }

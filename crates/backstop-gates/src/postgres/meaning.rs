@@ -1,10 +1,11 @@
 //! What a text or a name means in this session: judged now, remembered, or judged again in a new context.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use backstop_wire::postgres::backend::TransactionStatus;
 use backstop_wire::postgres::session::Meaning as Known;
-use backstop_wire::sql::{SqlError, StatementKind};
+use backstop_wire::sql::{self, SqlError};
 
 use super::error::{GateError, report};
 use super::judge::{Bench, Judged, judge};
@@ -17,17 +18,17 @@ impl Relay<'_> {
         sql: &str,
         types: &[u32],
     ) -> Result<Result<Arc<Judged>, SqlError>, End> {
-        self.context.follow(&self.target);
-        let first = self.judge_now(sql, types);
+        self.context.follow(self.shared, &self.target);
+        let first = self.judge_now(sql, types).await;
         let Ok(judged) = &first else { return Ok(first) };
         if self.state_unknown
-            && needs_names(judged)
+            && judged.traits.needs_names
             && self.session.status() != TransactionStatus::Failed
         {
             self.learn_state().await?;
             return self.judged_again(sql, types).await;
         }
-        if unresolved(judged) {
+        if judged.traits.unresolved {
             return self.judged_again(sql, types).await;
         }
         Ok(first)
@@ -39,52 +40,73 @@ impl Relay<'_> {
         sql: &str,
         types: &[u32],
     ) -> Result<Result<Arc<Judged>, SqlError>, End> {
-        let judged = self.judge_now(sql, types);
+        let judged = self.judge_now(sql, types).await;
         let Ok(found) = &judged else {
             return Ok(judged);
         };
-        if unresolved(found) && self.target.catalogue.refresh().await? {
-            self.context.follow(&self.target);
-            return Ok(self.judge_now(sql, types));
+        if found.traits.unresolved && self.target.catalogue.refresh().await? {
+            self.context.follow(self.shared, &self.target);
+            return Ok(self.judge_now(sql, types).await);
         }
         Ok(judged)
     }
 
-    pub(super) fn judge_now(&mut self, sql: &str, types: &[u32]) -> Result<Arc<Judged>, SqlError> {
-        let policy = self.shared.policy();
+    async fn judge_now(&mut self, sql: &str, types: &[u32]) -> Result<Arc<Judged>, SqlError> {
+        if let Some(known) = self.memory.known(sql, types, &self.context) {
+            return Ok(known);
+        }
+        let judged = Arc::new(self.judge_afresh(sql, types).await?);
+        self.memory.remember(&judged, types);
+        Ok(judged)
+    }
+
+    async fn judge_afresh(&self, sql: &str, types: &[u32]) -> Result<Judged, SqlError> {
+        if sql::is_costly(sql) {
+            return self.judge_apart(sql, types).await;
+        }
         let bench = Bench {
             lease: &self.lease,
             target: &self.target,
-            policy: &policy,
             copy_rows: self.shared.config.limits.copy_rows,
         };
-        let texts = self.prepared_texts(sql);
-        self.memory
-            .judge(sql, types, &self.context, bench, &|name| {
-                texts
-                    .iter()
-                    .find(|(n, _)| n == name)
-                    .map(|(_, text)| text.clone())
-            })
+        judge(
+            sql,
+            types,
+            &self.context,
+            bench,
+            &|name| match self.session.statement(name) {
+                Known::Known(meaning) => Some(meaning.judged.text.to_string()),
+                Known::Unknown | Known::Unsettled => None,
+            },
+        )
     }
 
-    /// The texts behind prepared names, where a statement may EXECUTE one.
-    pub(super) fn prepared_texts(&self, sql: &str) -> Vec<(String, String)> {
-        if !sql
-            .as_bytes()
-            .windows(7)
-            .any(|w| w.eq_ignore_ascii_case(b"execute"))
-        {
-            return vec![];
-        }
-        self.prepared
-            .iter()
-            .filter(|name| matches!(self.session.statement(name), Known::Known(_)))
-            .filter_map(|name| match self.session.statement(name) {
-                Known::Known(meaning) => Some((name.clone(), inner_text(&meaning.judged))),
-                Known::Unknown | Known::Unsettled => None,
+    /// On a thread of its own and a few at a time, so that a text that is made to be costly delays nobody else
+    /// (invariant 11).
+    async fn judge_apart(&self, sql: &str, types: &[u32]) -> Result<Judged, SqlError> {
+        let failed = || SqlError::Internal("the reader failed");
+        let _turn = self.shared.costly.acquire().await.map_err(|_| failed())?;
+        let (sql, types) = (sql.to_owned(), types.to_owned());
+        let (context, lease) = (self.context.clone(), self.lease.clone());
+        let target = Arc::clone(&self.target);
+        let copy_rows = self.shared.config.limits.copy_rows;
+        let prepared: HashMap<String, Arc<Judged>> = self
+            .session
+            .statements()
+            .map(|(name, meaning)| (name.to_owned(), Arc::clone(&meaning.judged)))
+            .collect();
+        tokio::task::spawn_blocking(move || {
+            let bench = Bench {
+                lease: &lease,
+                target: &target,
+                copy_rows,
+            };
+            judge(&sql, &types, &context, bench, &|name| {
+                prepared.get(name).map(|judged| judged.text.to_string())
             })
-            .collect()
+        })
+        .await
+        .map_err(|_| failed())?
     }
 
     /// What a statement's name means: nothing when it must be waited for; an error when it was refused.
@@ -93,7 +115,6 @@ impl Relay<'_> {
         &mut self,
         name: &str,
         message: u8,
-        _tag: u8,
     ) -> Result<Option<Result<Meaning, ()>>, End> {
         match self.session.statement(name) {
             Known::Known(meaning) => Ok(Some(Ok(meaning.clone()))),
@@ -115,9 +136,9 @@ impl Relay<'_> {
 
     /// A statement prepared in another context is judged in this one before it is bound.
     pub(super) async fn rejudged(&mut self, meaning: Meaning) -> Result<Meaning, End> {
-        self.context.follow(&self.target);
+        self.context.follow(self.shared, &self.target);
         if self.state_unknown
-            && needs_names(&meaning.judged)
+            && meaning.judged.traits.needs_names
             && self.session.status() != TransactionStatus::Failed
         {
             self.learn_state().await?;
@@ -125,26 +146,9 @@ impl Relay<'_> {
         if meaning.generation == self.context.generation() {
             return Ok(meaning);
         }
-        let policy = self.shared.policy();
-        let bench = Bench {
-            lease: &self.lease,
-            target: &self.target,
-            policy: &policy,
-            copy_rows: self.shared.config.limits.copy_rows,
-        };
-        let texts = self.prepared_texts(&meaning.judged.text);
-        let again = judge(
-            &meaning.judged.text,
-            &meaning.types,
-            &self.context,
-            bench,
-            &|name| {
-                texts
-                    .iter()
-                    .find(|(n, _)| n == name)
-                    .map(|(_, text)| text.clone())
-            },
-        );
+        let again = self
+            .judge_afresh(&meaning.judged.text, &meaning.types)
+            .await;
         match again {
             Ok(judged) => Ok(Meaning {
                 judged: Arc::new(judged),
@@ -156,66 +160,4 @@ impl Relay<'_> {
             )))),
         }
     }
-
-    pub(super) fn inner_meaning(
-        &self,
-        judged: &Judged,
-        statement: &backstop_wire::sql::Statement,
-    ) -> Option<Meaning> {
-        let StatementKind::Prepare { inner, .. } = &statement.kind else {
-            return None;
-        };
-        let text = judged.text.get(inner.clone())?;
-        let policy = self.shared.policy();
-        let bench = Bench {
-            lease: &self.lease,
-            target: &self.target,
-            policy: &policy,
-            copy_rows: self.shared.config.limits.copy_rows,
-        };
-        let judged = judge(text, &[], &self.context, bench, &|_| None).ok()?;
-        Some(Meaning {
-            judged: Arc::new(judged),
-            generation: self.context.generation(),
-            types: Arc::from([]),
-            parameters: None,
-            hold: None,
-        })
-    }
-}
-
-/// Whether its meaning depends on names that the session's state resolves.
-pub(super) fn needs_names(judged: &Judged) -> bool {
-    judged.script.statements.iter().any(|s| {
-        !matches!(
-            s.kind,
-            StatementKind::Begin(_)
-                | StatementKind::Commit { .. }
-                | StatementKind::Rollback { .. }
-                | StatementKind::Savepoint(_)
-                | StatementKind::Release(_)
-                | StatementKind::RollbackTo(_)
-                | StatementKind::SetTransaction(_)
-                | StatementKind::SetCharacteristics(_)
-                | StatementKind::Set(_)
-                | StatementKind::Show(_)
-                | StatementKind::Deallocate(_)
-                | StatementKind::Discard(_)
-                | StatementKind::Close(_)
-                | StatementKind::Listen(_)
-                | StatementKind::Unlisten(_)
-        )
-    })
-}
-
-pub(super) fn unresolved(judged: &Judged) -> bool {
-    judged
-        .script
-        .statements
-        .iter()
-        .any(|s| !s.unresolved.is_empty())
-}
-
-pub(super) fn inner_text(judged: &Judged) -> String {
-    judged.text.to_string()
 }

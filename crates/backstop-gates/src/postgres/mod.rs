@@ -14,6 +14,7 @@ mod config;
 mod copy;
 mod copy_in;
 mod credential;
+mod eager;
 mod error;
 mod execute;
 mod extended;

@@ -3,7 +3,6 @@
 //! The loop alternates between doing all that can be done with what has arrived ([`Relay::work`]) and waiting
 //! for more ([`Relay::io`]). Handlers of client messages are in `client`, of server messages in `answers`.
 
-use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -95,7 +94,7 @@ pub(crate) struct ServerLink {
     pub(crate) streaming: Option<(Streamer, bool)>,
 }
 
-type Changed = Pin<Box<dyn Future<Output = bool>>>;
+type Changed = Pin<Box<dyn Future<Output = bool> + Send + Sync>>;
 
 /// One session.
 pub(crate) struct Relay<'g> {
@@ -151,8 +150,6 @@ pub(crate) struct Relay<'g> {
     pub(crate) state_moved: bool,
     /// Something has run since the last Sync.
     pub(crate) segment_ran: bool,
-    /// Names that were prepared in this session.
-    pub(crate) prepared: HashSet<String>,
     /// An approved action that waits for its Execute.
     pub(crate) approved: Option<Box<Approved>>,
     /// The completion of the gate's SET before a COPY is still to come.
@@ -186,6 +183,7 @@ impl<'g> Relay<'g> {
             ..Config::default()
         };
         let context = Context::new(
+            shared,
             &target,
             &lease.id,
             vec![lease.id.clone(), "public".to_owned()],
@@ -229,7 +227,6 @@ impl<'g> Relay<'g> {
             idle_since: Instant::now(),
             state_moved: false,
             segment_ran: false,
-            prepared: HashSet::new(),
             approved: None,
             hidden_set: false,
             welcomed: false,
@@ -408,7 +405,10 @@ impl<'g> Relay<'g> {
         })
         .await;
         match event {
-            Event::Io(Ok(())) => Ok(()),
+            Event::Io(Ok(())) => {
+                super::eager::stir();
+                Ok(())
+            }
             Event::Io(Err(_)) | Event::Lease(false) => Err(End::Client),
             Event::Lease(true) => {
                 self.changed = changed(&self.signal);

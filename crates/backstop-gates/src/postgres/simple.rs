@@ -12,7 +12,6 @@ use backstop_wire::sql::StatementKind;
 
 use super::client::Turn;
 use super::hold::Decided;
-use super::intent::ends_transaction;
 use super::judge::Judged;
 use super::relay::{End, Meaning, Note, Relay};
 
@@ -78,8 +77,8 @@ impl Relay<'_> {
             self.copy = Some(self.counter(judged));
         }
         if alone && self.may_write() {
-            let controls =
-                judged.any(|k| matches!(k, StatementKind::Begin(_))) || ends_transaction(judged);
+            let controls = judged.any(|k| matches!(k, StatementKind::Begin(_)))
+                || judged.traits.ends_transaction;
             if copy_in || controls {
                 return self.send_prefixed(judged, note, changes, copy_in);
             }
@@ -163,7 +162,7 @@ impl Relay<'_> {
         let failed =
             self.session.is_settled() && self.session.status() == TransactionStatus::Failed;
         failed
-            && !ends_transaction(judged)
+            && !judged.traits.ends_transaction
             && !judged.any(|k| matches!(k, StatementKind::RollbackTo(_)))
             && judged.script.statements.len() == 1
     }

@@ -14,5 +14,6 @@ mod clients;
 mod extended;
 mod halts;
 mod holds;
+mod judging;
 mod roles;
 mod world;

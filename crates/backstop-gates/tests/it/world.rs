@@ -147,11 +147,7 @@ impl World {
             limits: GateLimits::default(),
         };
         tune(&mut config);
-        let target = TargetConfig {
-            name: "prod".into(),
-            environment: Environment::Production,
-            upstream: upstream(&server.owner()),
-        };
+        let target = target(&server.owner());
         let log = Arc::new(TrafficLog::new(Arc::clone(&traffic), key));
         let gate = Gate::start(
             config,
@@ -362,6 +358,13 @@ impl World {
         Ok(record)
     }
 
+    /// Takes up the default policies with `more` after them, as a reload does.
+    pub async fn new_policy(&self, more: &str) -> Result<()> {
+        let target = target(&self.server.owner());
+        let policy = Arc::new(Policy::with(more)?);
+        Ok(self.gate.reload(vec![target], policy).await?)
+    }
+
     /// One value, asked of the server directly, as the owner.
     pub fn direct(&self, sql: &str) -> String {
         self.server
@@ -403,6 +406,14 @@ fn journal(folder: &Path, name: &str) -> Result<Arc<Journal>> {
         key,
         JournalOptions::default(),
     )?))
+}
+
+fn target(owner: &Connection) -> TargetConfig {
+    TargetConfig {
+        name: "prod".into(),
+        environment: Environment::Production,
+        upstream: upstream(owner),
+    }
 }
 
 fn upstream(owner: &Connection) -> Upstream {

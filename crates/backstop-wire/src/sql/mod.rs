@@ -40,3 +40,10 @@ pub fn analyse(sql: &str, catalog: &Catalog, session: &Session<'_>) -> Result<Sc
     limits::check(sql)?;
     parse::with_stack(sql, || statement::script(sql, catalog, session))?
 }
+
+/// Whether reading a text may take long enough that others should not have to wait for it: it is long, or may nest
+/// so deeply that it needs a stack of its own.
+#[must_use]
+pub fn is_costly(sql: &str) -> bool {
+    sql.len() > limits::QUICK_TEXT || limits::may_nest_deeply(sql)
+}

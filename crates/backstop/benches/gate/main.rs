@@ -2,6 +2,7 @@
 //!
 //! pgbench against a server directly, through PgBouncer and through the gate, interleaved in one run; then what
 //! an idle connection costs, and how fast a halt is. Parts: `reads`, `writes`, `idle`, `halt`; all without any.
+//! `open` measures nothing: it says how to reach the three ways, for a profiler, and waits for the input's end.
 //! `BACKSTOP_BENCH_SECONDS` and `BACKSTOP_BENCH_ROUNDS` set how long a cell runs, and how often.
 //!
 //! It must not compare unlike things: the same transport, server, table and client program on all three ways.
@@ -23,7 +24,7 @@ use machine::Machine;
 use table::Plan;
 use ways::Ways;
 
-const PARTS: [&str; 4] = ["reads", "writes", "idle", "halt"];
+const PARTS: [&str; 5] = ["reads", "writes", "idle", "halt", "open"];
 
 fn main() -> Result<()> {
     if std::env::var_os(child::MARK).is_some() {
@@ -36,6 +37,9 @@ fn main() -> Result<()> {
     let ways = Ways::open()?;
     println!("{machine}");
     println!("{ways}");
+    if parts.iter().any(|part| part == "open") {
+        return ways.wait();
+    }
     if wanted("reads") {
         table::reads(&ways, &plan)?;
     }

@@ -86,6 +86,16 @@ impl Ways {
         }
     }
 
+    /// Says how to reach them, and keeps them open until the input ends.
+    pub fn wait(&self) -> Result<()> {
+        println!("gate's process: {}", self.gate.pid());
+        for way in Way::ALL {
+            println!("{way:?}: {}", self.connection(way).dsn());
+        }
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+        Ok(())
+    }
+
     /// Ends what earlier cells left to vacuum, so that all begin alike.
     pub fn tidy(&self) -> Result<()> {
         let owner = self.server.owner();

@@ -283,6 +283,11 @@ impl<M, S> Session<M, S> {
         self.names.statement(name)
     }
 
+    /// Every statement whose name is certain to mean something now, with what it means.
+    pub fn statements(&self) -> impl Iterator<Item = (&str, &S)> {
+        self.names.statements()
+    }
+
     /// What a portal's name means to the server when it gets the next message.
     #[must_use]
     pub fn portal(&self, name: &str) -> Meaning<'_, S> {

@@ -156,6 +156,21 @@ impl<S> Names<S> {
         }
     }
 
+    /// Every statement whose meaning is certain.
+    pub(super) fn statements(&self) -> impl Iterator<Item = (&str, &S)> {
+        let settled = self.statements.named.keys().map(|name| &**name);
+        let pending = self.pending.iter().filter_map(|p| match &p.change {
+            Change::SetStatement(name, _) => Some(&**name),
+            _ => None,
+        });
+        settled
+            .chain(pending)
+            .filter_map(|name| match self.statement(name) {
+                Meaning::Known(means) => Some((name, means)),
+                Meaning::Unknown | Meaning::Unsettled => None,
+            })
+    }
+
     pub(super) fn portal(&self, name: &str) -> Meaning<'_, S> {
         for pending in self.pending.iter().rev() {
             let meaning = match &pending.change {
