@@ -68,7 +68,7 @@ static LEASE: LazyLock<Lease> = LazyLock::new(|| Lease {
 });
 
 fn analyse(sql: &str) -> Analysis {
-    let path = [LEASE.id.clone(), "public".to_owned()];
+    let path = ["public".to_owned()];
     let session = Session {
         search_path: &path,
         role: &LEASE.id,
