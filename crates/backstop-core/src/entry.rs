@@ -47,6 +47,13 @@ pub enum Event {
     },
     /// The gate stopped in order.
     Stopped,
+    /// Entries of the traffic log that retention no longer keeps are removed.
+    Pruned {
+        /// The oldest entry that is kept.
+        before: u64,
+        /// What is removed is older than this: Unix time in milliseconds.
+        older_than_ms: i64,
+    },
     /// A person was enrolled with a passkey.
     Enrolled {
         /// Who, with the passkeys they came with.
@@ -179,6 +186,7 @@ impl Event {
             Self::Installed { .. } => "installed",
             Self::Started { .. } => "started",
             Self::Stopped => "stopped",
+            Self::Pruned { .. } => "pruned",
             Self::Enrolled { .. } => "enrolled",
             Self::PasskeyAdded { .. } => "passkey-added",
             Self::RecoverySet { .. } => "recovery-set",

@@ -193,6 +193,11 @@ impl Journal {
         self.shared.progress.durable()
     }
 
+    /// The oldest entry that is kept: 0 until something was pruned.
+    pub fn oldest(&self) -> u64 {
+        self.shared.view().minimum
+    }
+
     /// The log's name.
     pub fn origin(&self) -> &str {
         self.shared.store.origin()
@@ -293,9 +298,15 @@ impl Journal {
             }
         }
         let name = Resource::full(Kind::Entries, index / WIDTH).path();
-        let bytes = self.shared.store.read(&name)?;
-        let bytes = bytes
-            .ok_or_else(|| JournalError::integrity(&name, Some(index), "the bundle is missing"))?;
+        let Some(bytes) = self.shared.store.read(&name)? else {
+            // It may have been pruned between the look above and now.
+            let minimum = self.oldest();
+            return Err(if index < minimum {
+                JournalError::Pruned { index, minimum }
+            } else {
+                JournalError::integrity(&name, Some(index), "the bundle is missing")
+            });
+        };
         let entries = bundle::parse(&bytes)
             .map_err(|what| JournalError::integrity(&name, Some(index), what))?;
         Ok((index / WIDTH * WIDTH, own(entries)))
@@ -341,24 +352,31 @@ impl Journal {
         self.shared.texts.erase(&self.shared.store, digest)
     }
 
-    /// Removes the bundles and texts that hold only entries before `before`, as far as whole bundles
-    /// go (tlog-tiles, "Pruning"); their hashes stay, so all proofs still hold. Gives the oldest index
-    /// that is kept. Blocks.
+    /// Which entry would be the oldest one kept if all before `before` were pruned now: bundles go
+    /// whole, and only once they are signed and no segment holds their entries. Never one pruned already.
+    pub fn prunable(&self, before: u64) -> u64 {
+        let signed = self.checkpoint().size();
+        let limit = before.min(signed).min(self.shared.oldest_segment());
+        (limit / WIDTH * WIDTH).max(self.oldest())
+    }
+
+    /// Removes the bundles and texts that hold only entries before `before`, as far as
+    /// [`Journal::prunable`] (tlog-tiles, "Pruning"); their hashes stay, so all proofs still hold. Gives
+    /// the oldest index that is kept. A crash in between leaves files that the next pruning removes.
+    /// Blocks, but nobody who appends or reads.
     ///
     /// # Errors
     /// [`JournalError::Failed`], writing errors; after those, prune again.
     pub fn prune_entries(&self, before: u64) -> Result<u64> {
-        let signed = self.checkpoint_now()?.size();
-        let limit = before.min(signed).min(self.shared.oldest_segment());
-        let minimum = limit / WIDTH * WIDTH;
+        self.checkpoint_now()?;
+        let minimum = self.prunable(before);
         let store = &self.shared.store;
-        if minimum > self.shared.view().minimum {
+        if minimum > self.oldest() {
             let note = checkpoint::sign_minimum(store.origin(), minimum, &self.shared.key)?;
             store.publish(layout::MINIMUM, &note, true)?;
             store.sync(&[store.path(layout::MINIMUM)])?;
             self.shared.view().minimum = minimum;
         }
-        let minimum = self.shared.view().minimum;
         for index in pruned_bundles(store, minimum)? {
             store.remove(&Resource::full(Kind::Entries, index).path())?;
         }

@@ -23,12 +23,9 @@ fn kills() -> u64 {
 /// Not a test by itself: writes to the journal and says what is durable, until it is killed.
 #[test]
 fn writer() {
-    let Ok(dir) = std::env::var(CHILD) else {
+    let Some(journal) = childs_journal() else {
         return;
     };
-    let dir = std::path::Path::new(&dir);
-    let key = backstop_journal::SigningKey::load(&dir.join("key")).unwrap();
-    let journal = Journal::open(&dir.join("log"), ORIGIN, key, small()).unwrap();
     let mut n = journal.size();
     loop {
         let batch = 1 + n % 97;
@@ -38,6 +35,65 @@ fn writer() {
         writeln!(out, "\ndurable {n}").unwrap();
         out.flush().unwrap();
     }
+}
+
+/// Not a test by itself: fills the journal and prunes it again and again, until it is killed.
+#[test]
+fn pruner() {
+    let Some(journal) = childs_journal() else {
+        return;
+    };
+    let mut n = journal.size();
+    loop {
+        fill(&journal, n, n + 1500);
+        n += 1500;
+        let oldest = journal.prune_entries(n - 300).unwrap();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "\ndurable {oldest}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+/// The journal that a child process works on; none when this is not such a process.
+fn childs_journal() -> Option<Journal> {
+    let dir = std::env::var(CHILD).ok()?;
+    let dir = std::path::Path::new(&dir);
+    let key = backstop_journal::SigningKey::load(&dir.join("key")).unwrap();
+    Some(Journal::open(&dir.join("log"), ORIGIN, key, small()).unwrap())
+}
+
+#[test]
+fn a_kill_in_the_middle_of_pruning_leaves_a_journal_that_verifies() {
+    let place = Place::new();
+    let mut random = 0x2545_f491_4f6c_dd1du64;
+    let mut pruned = 0;
+    for round in 0..kills() {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(round | 1);
+        pruned = pruned.max(kill_a(
+            "pruner",
+            &place,
+            Duration::from_micros(random >> 47),
+        ));
+
+        let report = place.verify();
+        assert!(report.is_sound(), "round {round}: {report:#?}");
+        assert!(report.minimum >= pruned, "round {round}: {report:#?}");
+        let journal = place.open(small());
+        let (oldest, size) = (journal.oldest(), journal.size());
+        for (n, found) in (oldest..).zip(journal.iter(oldest)) {
+            assert_eq!(found.unwrap(), (n, expected(n)), "round {round}");
+        }
+        // What the kill left over goes with the next pruning, and not more than that.
+        assert_eq!(journal.prune_entries(oldest).unwrap(), oldest);
+        let bundles = files(&place.log().join("tile/entries"));
+        let full = bundles.iter().filter(|f| f.components().count() == 1);
+        assert_eq!(full.count() as u64, size / 256 - oldest / 256);
+        drop(journal);
+        assert!(place.verify().is_sound(), "round {round}");
+    }
+    assert!(pruned > 0);
 }
 
 #[test]
@@ -50,7 +106,7 @@ fn no_acknowledged_entry_is_lost_when_the_writer_is_killed() {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(round | 1);
         let patience = Duration::from_micros(random >> 46);
-        acknowledged = acknowledged.max(kill_a_writer(&place, patience));
+        acknowledged = acknowledged.max(kill_a("writer", &place, patience));
 
         let report = place.verify();
         assert!(report.is_sound(), "round {round}: {report:#?}");
@@ -82,10 +138,10 @@ fn no_acknowledged_entry_is_lost_when_the_writer_is_killed() {
     );
 }
 
-/// Starts a writer, kills it a while after its first acknowledgement, and gives the last one.
-fn kill_a_writer(place: &Place, patience: Duration) -> u64 {
+/// Starts a child, kills it a while after its first acknowledgement, and gives the last one.
+fn kill_a(child: &str, place: &Place, patience: Duration) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["crash::writer", "--exact", "--nocapture"])
+        .args([&format!("crash::{child}"), "--exact", "--nocapture"])
         .env(CHILD, place.dir.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())

@@ -193,12 +193,41 @@ fn verification_beside_a_busy_writer_finds_nothing() {
 }
 
 #[test]
+fn verification_beside_a_writer_that_prunes_finds_nothing() {
+    let place = Place::new();
+    let journal = place.open(small());
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..20 {
+                fill(&journal, round * 400, (round + 1) * 400);
+                journal.prune_entries((round + 1) * 400 - 200).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            let report = place.verify();
+            assert!(report.is_sound(), "{report:#?}");
+            // Reading beside it meets whole entries, or is told that they were pruned.
+            for n in [journal.oldest(), journal.size() / 2] {
+                match journal.read(n) {
+                    Ok(found) => assert_eq!(found, expected(n)),
+                    Err(JournalError::Pruned { .. } | JournalError::NoEntry { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    });
+    assert!(journal.oldest() > 0);
+    assert_eq!(journal.prunable(u64::MAX) % 256, 0);
+}
+
+#[test]
 fn pruned_entries_are_gone_and_everything_else_still_verifies() {
     let place = Place::new();
     let journal = place.open(small());
     fill(&journal, 0, 3000);
     journal.close().unwrap();
     let journal = place.open(small());
+    assert_eq!((journal.oldest(), journal.prunable(1000)), (0, 768));
     let minimum = journal.prune_entries(1000).unwrap();
     assert_eq!(minimum, 768);
     assert!(matches!(

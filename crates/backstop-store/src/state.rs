@@ -64,7 +64,7 @@ impl State {
                 self.policy = Some(*policy);
                 vec![]
             }
-            Event::Stopped | Event::Mismatch { .. } => vec![],
+            Event::Stopped | Event::Pruned { .. } | Event::Mismatch { .. } => vec![],
             Event::Enrolled { person, .. } => {
                 self.people.insert(person.id.clone(), person.clone());
                 vec![Change::People]

@@ -98,6 +98,13 @@ fn sentence(event: &Event) -> String {
             policy.short()
         ),
         Event::Stopped => "it stopped in order".into(),
+        Event::Pruned {
+            before,
+            older_than_ms,
+        } => format!(
+            "entries of the traffic log before {before} were pruned, older than {}",
+            when::stamp(*older_than_ms)
+        ),
         Event::Enrolled { person, .. } => format!("{} was enrolled", person.name),
         Event::PasskeyAdded { person, passkey } => {
             format!("{person} got the passkey `{}`", passkey.label)

@@ -17,7 +17,7 @@ use crate::words::{self, Moment};
 const LIMIT: usize = 100;
 
 /// The words of entries, in the order of the menu.
-const KINDS: [&str; 22] = [
+const KINDS: [&str; 23] = [
     "intent",
     "outcome",
     "held",
@@ -40,6 +40,7 @@ const KINDS: [&str; 22] = [
     "installed",
     "started",
     "stopped",
+    "pruned",
 ];
 
 /// The filters as the form sends them.

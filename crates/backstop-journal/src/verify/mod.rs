@@ -55,19 +55,22 @@ pub fn verify(
     report.live = source.has_writer();
     // The order matters beside a live writer: whatever the checkpoint covers is published before it,
     // and the segments are read after it, so that they reach at least as far.
+    // What was pruned is looked up before the checkpoint, which then covers at least that.
+    let minimum = source.read(layout::MINIMUM)?;
     let Some(signed) = read_checkpoint(&source, key, &mut report)? else {
         walk::walk(&source, None, &mut report)?;
         return Ok(report);
     };
     report.size = signed.size();
     report.root = Some(signed.root());
-    report.minimum = read_minimum(&source, key, &signed, &mut report)?;
+    report.minimum = parse_minimum(minimum.as_deref(), &source, key, &signed, &mut report);
     let earlier = read_earlier(&signed, key, options, &mut report);
     let segments = Segments::read(&source, &signed, &mut report)?;
     let mut texts = TextCheck::new(options.text_of);
     texts.read(&source, &segments, &mut report)?;
     tree::check(
         &source,
+        key,
         &signed,
         &earlier,
         &segments,
@@ -102,17 +105,18 @@ fn read_checkpoint(
     }
 }
 
-fn read_minimum(
+fn parse_minimum(
+    note: Option<&[u8]>,
     source: &Source<'_>,
     key: &VerifierKey,
     signed: &Checkpoint,
     report: &mut Report,
-) -> Result<u64> {
-    let Some(note) = source.read(layout::MINIMUM)? else {
-        return Ok(0);
+) -> u64 {
+    let Some(note) = note else {
+        return 0;
     };
-    match checkpoint::parse_minimum(&note, source.origin, key) {
-        Ok(minimum) if minimum <= signed.size() => return Ok(minimum),
+    match checkpoint::parse_minimum(note, source.origin, key) {
+        Ok(minimum) if minimum <= signed.size() => return minimum,
         Ok(_) => report.find(
             FindingKind::Rollback,
             layout::CHECKPOINT,
@@ -121,7 +125,7 @@ fn read_minimum(
         ),
         Err(error) => report.find_error(FindingKind::Checkpoint, layout::MINIMUM, &error),
     }
-    Ok(0)
+    0
 }
 
 /// The earlier checkpoints that this journal's tree must contain.

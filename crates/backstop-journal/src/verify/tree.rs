@@ -6,9 +6,10 @@
 
 use crate::{
     bundle::{self, WIDTH},
-    checkpoint::Checkpoint,
+    checkpoint::{self, Checkpoint},
     error::Result,
     hash::{Hash, leaf_hash},
+    key::VerifierKey,
     layout::{self, Kind, Place, Resource},
     tree::{RightEdge, partial_width},
     view::decode,
@@ -19,6 +20,7 @@ use super::{FindingKind, Report, segments::Segments, source::Source, texts::Text
 /// Checks everything that follows from the entries.
 pub(super) fn check(
     source: &Source<'_>,
+    key: &VerifierKey,
     signed: &Checkpoint,
     earlier: &[Checkpoint],
     segments: &Segments,
@@ -29,6 +31,7 @@ pub(super) fn check(
     report.entries = known;
     let mut pass = Pass {
         source,
+        key,
         signed,
         earlier,
         segments,
@@ -101,6 +104,7 @@ impl Versions {
 
 struct Pass<'a, 'r> {
     source: &'a Source<'a>,
+    key: &'a VerifierKey,
     signed: &'a Checkpoint,
     earlier: &'a [Checkpoint],
     segments: &'a Segments,
@@ -124,6 +128,9 @@ impl Pass<'_, '_> {
             return Ok(false);
         };
         self.require(Kind::Hashes(0), index, tile.main.is_some());
+        if entries.main.is_none() {
+            self.look_for_pruning(first)?;
+        }
         if first >= self.report.minimum {
             self.require(Kind::Entries, index, entries.main.is_some());
         }
@@ -133,6 +140,19 @@ impl Pass<'_, '_> {
         self.check_texts(first, &stored, &truth, texts);
         self.grow(&truth)?;
         Ok(true)
+    }
+
+    /// A live writer may have pruned what was still there when the verification began.
+    fn look_for_pruning(&mut self, first: u64) -> Result<()> {
+        if !self.report.live || first < self.report.minimum {
+            return Ok(());
+        }
+        if let Some(note) = self.source.read(layout::MINIMUM)?
+            && let Ok(minimum) = checkpoint::parse_minimum(&note, self.source.origin, self.key)
+        {
+            self.report.minimum = self.report.minimum.max(minimum);
+        }
+        Ok(())
     }
 
     /// The leaf hashes that all files are held against.

@@ -15,7 +15,7 @@ use crate::entries::Row;
 use crate::failure::{Context, Failure, Outcome};
 use crate::home::{ControlLedger, Home, Keys, LOGS, log_origin, open_journal};
 use crate::output::{Output, Paint, safe};
-use crate::serve::{entry_of, rows_of};
+use crate::serve::{entry_of, pruned_before, rows_of};
 
 /// How often a follower looks for new entries.
 const LOOK: Duration = Duration::from_millis(250);
@@ -78,7 +78,14 @@ const fn word(log: Log) -> &'static str {
 
 fn tail(home: &Home, args: &JournalTail, output: Output) -> Outcome {
     let mut source = Source::open(home, args.log)?;
-    let mut rows = source.rows(args.log, None, args.lines.min(AT_A_TIME))?;
+    let wanted = args.lines.min(AT_A_TIME);
+    let mut rows = source.rows(args.log, None, wanted)?;
+    // The newest entries are whole; where there are fewer than asked for, the rest was pruned.
+    if let Some(first) = rows.first().filter(|r| r.index > 0)
+        && u64::try_from(rows.len()).is_ok_and(|n| n < wanted)
+    {
+        output.say(&pruned_before(word(args.log), first.index));
+    }
     if !args.follow {
         return print(&rows, output);
     }
@@ -207,6 +214,10 @@ fn told(log: &str, report: &Report, paint: Paint) -> String {
         lines.push(format!("{} {log}: {size}", paint.good("sound")));
     } else {
         lines.push(format!("{} {log}: {size}", paint.error("broken")));
+    }
+    if report.minimum > 0 {
+        let what = pruned_before(log, report.minimum);
+        lines.push(format!("  {} {what}", paint.dim("note:")));
     }
     for finding in &report.findings {
         let entry = finding

@@ -93,10 +93,15 @@ fn shown(s: &Standing, paint: Paint) -> String {
             .failure
             .as_ref()
             .map_or_else(String::new, |f| format!(" {}", paint.error(&safe(f))));
+        let pruned = if log.oldest > 0 {
+            format!(", those before {} pruned", log.oldest)
+        } else {
+            String::new()
+        };
         row(
             "journal",
             format!(
-                "{}: {} entries, {} signed{health}",
+                "{}: {} entries, {} signed{pruned}{health}",
                 log.log, log.entries, log.checkpoint
             ),
         );

@@ -11,7 +11,7 @@ use backstop_core::target::Environment;
 use toml::Spanned;
 use url::Url;
 
-use super::{Config, Console, Dsn, Gate, Host, Target, Tls, fault, file};
+use super::{Config, Console, Dsn, Gate, Host, Journal, Target, Tls, fault, file};
 use crate::duration::Span;
 use crate::failure::{Failure, Outcome};
 
@@ -21,6 +21,11 @@ pub(super) const GATE: &str = "127.0.0.1:7432";
 pub(super) const CONSOLE: &str = "127.0.0.1:7480";
 /// The longest that a call may be paused: clients give up soon after.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// How long the traffic log is usually kept.
+const KEEP_TRAFFIC: Duration = Duration::from_secs(90 * 86_400);
+/// The shortest that it can be kept.
+const SHORTEST_KEEP: Duration = Duration::from_secs(86_400);
 
 /// Where a mistake would be.
 struct Place<'a> {
@@ -66,6 +71,7 @@ pub(super) fn check(path: &Path, text: &str, raw: file::File) -> Outcome<Config>
             .map(|f| place.resolve(f.get_ref()))
             .collect(),
         limits: limits(&place, &raw.limits)?,
+        journal: journal(&place, &raw.journal)?,
         notify: raw.notify,
         console,
     })
@@ -357,6 +363,31 @@ fn limits(place: &Place<'_>, raw: &file::Limits) -> Outcome<backstop_store::Limi
     Ok(limits)
 }
 
+fn journal(place: &Place<'_>, raw: &file::Journal) -> Outcome<Journal> {
+    let keep_traffic = match &raw.keep_traffic {
+        None => Some(KEEP_TRAFFIC),
+        Some(k) if k.get_ref() == "forever" => None,
+        Some(k) => {
+            let span: Span = k.get_ref().parse().map_err(|_| {
+                place.fault(
+                    k.span(),
+                    format!("`{}` is not how long to keep something", k.get_ref()),
+                    "write a number of days, as in `90d`, or `forever`",
+                )
+            })?;
+            if span.0 < SHORTEST_KEEP {
+                return Err(place.fault(
+                    k.span(),
+                    format!("{span} is too short: what agents did could not be looked up any more"),
+                    "write 1d or more, or `forever`",
+                ));
+            }
+            Some(span.0)
+        }
+    };
+    Ok(Journal { keep_traffic })
+}
+
 fn bounded(
     place: &Place<'_>,
     value: Option<&Spanned<usize>>,
@@ -500,6 +531,21 @@ mod tests {
                 "line 3 column 14: 0 is out of range",
                 "from 1 to 1000",
             ),
+            (
+                "data_dir = \"d\"\n[journal]\nkeep_traffic = \"23h\"\n",
+                "line 3 column 16: 23h is too short",
+                "write 1d or more, or `forever`",
+            ),
+            (
+                "data_dir = \"d\"\n[journal]\nkeep_traffic = \"always\"\n",
+                "line 3 column 16: `always` is not how long",
+                "`forever`",
+            ),
+            (
+                "data_dir = \"d\"\n[journal]\nkeep_control = \"1d\"\n",
+                "line 3 column 1: there is no key `keep_control` here",
+                "keep_traffic",
+            ),
             ("data_dir = \"d\n", "line 1 column", "TOML"),
         ];
         for (text, what, right) in cases {
@@ -519,6 +565,18 @@ mod tests {
         assert_eq!(config.console.origin(), "http://localhost:7480");
         assert_eq!(config.targets[0].environment, Environment::Production);
         assert_eq!(config.targets[0].dsn.tls, Tls::Verify { ca: None });
+    }
+
+    #[test]
+    fn traffic_is_kept_for_ninety_days_or_as_long_as_it_says() {
+        let keep = |line: &str| {
+            let text = format!("data_dir = \"d\"\n[journal]\n{line}\n");
+            let config = Config::parse(Path::new("backstop.toml"), &text).unwrap();
+            config.journal.keep_traffic.map(|k| k.as_secs() / 86_400)
+        };
+        assert_eq!(keep(""), Some(90));
+        assert_eq!(keep("keep_traffic = \"1d\""), Some(1));
+        assert_eq!(keep("keep_traffic = \"forever\""), None);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
+    pub(super) journal: Journal,
+    #[serde(default)]
     pub(super) notify: crate::notify::NotifyConfig,
 }
 
@@ -77,4 +79,10 @@ pub(super) struct Limits {
     pub(super) decide_within: Option<Spanned<Span>>,
     pub(super) execute_within: Option<Spanned<Span>>,
     pub(super) alone_delay: Option<Spanned<Span>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Journal {
+    pub(super) keep_traffic: Option<Spanned<String>>,
 }

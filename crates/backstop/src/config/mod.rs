@@ -43,6 +43,8 @@ pub struct Config {
     pub policy_files: Vec<PathBuf>,
     /// Bounds on holds.
     pub limits: backstop_store::Limits,
+    /// The journal's retention.
+    pub journal: Journal,
     /// Where people are called.
     pub notify: crate::notify::NotifyConfig,
 }
@@ -101,6 +103,13 @@ impl Console {
     pub fn hold_link(&self, hold: &str) -> String {
         format!("{}/holds/{hold}", self.origin())
     }
+}
+
+/// The journal's settings. The control log is kept for ever.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    /// How long entries of the traffic log are kept; none is for ever.
+    pub keep_traffic: Option<Duration>,
 }
 
 /// A protected system.

@@ -61,6 +61,10 @@ decide_within = "24h"                # then a hold expires
 execute_within = "15m"               # then an approval expires
 alone_delay = "10m"                  # when fewer people are enrolled than must approve
 
+# The control log (leases, holds, decisions, halts) is kept for ever.
+[journal]
+keep_traffic = "90d"                 # what agents did; or "forever"
+
 # Where people are called. A notification carries the hold's id, one sentence and the link, no data.
 # [notify.command]
 # program = "/usr/local/bin/page-me"

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use backstop_core::action::Ask;
 use backstop_core::hold::{HoldRecord, HoldState};
 use backstop_core::lease::{LeaseRecord, LeaseState};
-use backstop_journal::TextDigest;
-use backstop_journal::TextState;
+use backstop_journal::{JournalError, TextDigest, TextState};
 use backstop_store::Opened;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
 
-use super::{HoldRow, LeaseRow, Service};
+use super::{HoldRow, LeaseRow, Service, retention};
 use crate::control::protocol::{EntryWithText, Held, Reply, Request};
 use crate::entries::Row;
 use crate::failure::{Context, Failure, Outcome};
@@ -252,7 +251,7 @@ impl Service {
     }
 }
 
-/// Entries of a log from `from`, or the newest.
+/// Entries of a log from `from`, or the newest, as far as they are kept.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -263,7 +262,9 @@ pub fn rows_of(
     count: u64,
 ) -> Outcome<Vec<Row>> {
     let size = journal.size();
-    let from = from.unwrap_or_else(|| size.saturating_sub(count));
+    let from = from
+        .unwrap_or_else(|| size.saturating_sub(count))
+        .max(journal.oldest());
     let wanted = journal
         .iter(from)
         .take(usize::try_from(count).unwrap_or(usize::MAX));
@@ -283,9 +284,12 @@ pub fn entry_of(
     index: u64,
     key: &backstop_store::SealKey,
 ) -> Outcome<(Row, Value)> {
-    let bytes = journal
-        .read(index)
-        .doing(format!("cannot read entry {index} of the {log} log"))?;
+    let bytes = match journal.read(index) {
+        Err(JournalError::Pruned { minimum, .. }) => {
+            return Err(retention::pruned(log, index, minimum));
+        }
+        read => read.doing(format!("cannot read entry {index} of the {log} log"))?,
+    };
     let row = Row::of(log, index, &bytes);
     let digest = row
         .text

@@ -7,6 +7,7 @@ mod notices;
 mod notifier;
 mod ready;
 mod reload;
+mod retention;
 mod run;
 mod standing;
 mod timeline;
@@ -27,6 +28,7 @@ pub use answer::{entry_of, rows_of};
 pub use assemble::{connect_with, two_environments, upstream};
 pub(crate) use notices::free_bytes;
 pub(crate) use notifier::channels;
+pub use retention::pruned_before;
 pub use run::{Run, console, console_listener, open, run};
 pub use standing::{RECOVERABLE, Standing};
 

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::reload::Watch;
-use super::{Service, assemble, notices, notifier, ready, timeline};
+use super::{Service, assemble, notices, notifier, ready, retention, timeline};
 use crate::config::Config;
 use crate::control;
 use crate::failure::{Context, Failure, Outcome};
@@ -207,7 +207,8 @@ pub async fn run(config: Config) -> Outcome<Run> {
     ));
     let tasks = vec![
         tokio::spawn(control::server::serve(control_socket, Arc::clone(&service))),
-        tokio::spawn(tick(Arc::clone(&service), stopped)),
+        tokio::spawn(tick(Arc::clone(&service), stopped.clone())),
+        tokio::spawn(retention::run(Arc::clone(&service), stopped)),
         tokio::spawn(notifier::run(Arc::clone(&service), origin)),
     ];
     Ok(Run {

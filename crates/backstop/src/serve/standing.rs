@@ -72,6 +72,9 @@ pub struct LogStanding {
     pub log: String,
     /// Durable entries.
     pub entries: u64,
+    /// The oldest entry that retention has kept.
+    #[serde(default)]
+    pub oldest: u64,
     /// Entries under the newest signed checkpoint.
     pub checkpoint: u64,
     /// The root of that checkpoint.
@@ -152,6 +155,7 @@ fn log(name: &str, journal: &Journal) -> LogStanding {
     LogStanding {
         log: name.to_owned(),
         entries: journal.size(),
+        oldest: journal.oldest(),
         checkpoint: checkpoint.size(),
         root: checkpoint.root().to_string(),
         failure: journal.failure().map(|e| e.to_string()),

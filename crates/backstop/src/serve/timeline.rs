@@ -106,13 +106,18 @@ impl<'a> Backwards<'a> {
     }
 
     fn peek(&mut self) -> Result<Option<&Row>, String> {
+        let oldest = self.journal.oldest();
+        if self.ready.is_empty() && self.unread <= oldest {
+            // What retention has removed is the end of the timeline.
+            self.unread = 0;
+        }
         if self.ready.is_empty() && self.unread > 0 {
-            let from = self.unread.saturating_sub(CHUNK);
+            let from = self.unread.saturating_sub(CHUNK).max(oldest);
             let count = usize::try_from(self.unread - from).unwrap_or(0);
             for entry in self.journal.iter(from).take(count) {
                 match entry {
                     Ok((index, bytes)) => self.ready.push(Row::of(self.log, index, &bytes)),
-                    // What retention has removed is the end of the timeline.
+                    // It was removed at this very moment.
                     Err(backstop_journal::JournalError::Pruned { .. }) => break,
                     Err(error) => return Err(error.to_string()),
                 }

@@ -1,8 +1,11 @@
 //! `journal tail|show|verify`, and `doctor`.
 
-use serde_json::Value;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::support::{Installation, files};
+use backstop_journal::{Journal, Options, SigningKey};
+use serde_json::{Value, json};
+
+use crate::support::{Installation, eventually, files};
 
 #[test]
 fn the_journal_is_read_while_it_serves_and_after() {
@@ -25,7 +28,7 @@ fn the_journal_is_read_while_it_serves_and_after() {
         assert!(running.contains(word), "{word}: {running}");
     }
     // What nobody waits for is written a moment later.
-    let (traffic, intent) = crate::support::eventually("an intent", || {
+    let (traffic, intent) = eventually("an intent", || {
         let traffic = installation
             .run(&["--json", "journal", "tail", "--log", "traffic", "-n", "100"])
             .fine()
@@ -104,6 +107,104 @@ fn a_flipped_byte_is_found_with_exit_code_four() {
         std::fs::write(&path, good).unwrap();
     }
     installation.run(&["journal", "verify"]).fine();
+}
+
+/// The traffic of the last hundred days, six entries an hour, as a gate that ran all the time would have left it.
+fn a_hundred_days(installation: &Installation) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now_ms = i64::try_from(now.as_millis()).unwrap();
+    let key = SigningKey::load(&installation.data().join("keys/journal-traffic.key")).unwrap();
+    let dir = installation.data().join("journal/traffic");
+    let log = Journal::open(&dir, "backstop.local/traffic", key, Options::default()).unwrap();
+    for hour in (0..2_400).rev() {
+        for action in 0..6 {
+            let at_ms = now_ms - hour * 3_600_000;
+            let entry = json!({ "entry": "outcome", "at_ms": at_ms, "connection": hour, "action": action, "result": "SELECT 1" });
+            let _ = log.append(entry.to_string().as_bytes(), None).unwrap();
+        }
+    }
+    log.close().unwrap();
+}
+
+#[test]
+fn old_traffic_is_pruned_while_it_serves_and_readers_are_told() {
+    let installation = Installation::new();
+    installation.edit(|text| text.replace("keep_traffic = \"90d\"", "keep_traffic = \"forever\""));
+    a_hundred_days(&installation);
+    let (serving, mut person) = installation.serve_with_person();
+    let (_, dsn) = installation.lease(&mut person, &["read"]);
+    let traffic = |words: &[&str]| {
+        let mut arguments = vec!["journal"];
+        arguments.extend(words);
+        arguments.extend(["--log", "traffic"]);
+        installation.run(&arguments)
+    };
+    traffic(&["show", "5"]).fine();
+
+    // Ten days of it are older than ninety: 1,440 entries, of which five bundles are whole.
+    installation.edit(|text| text.replace("keep_traffic = \"forever\"", "keep_traffic = \"90d\""));
+    serving.signal("HUP");
+    eventually("the pruning", || {
+        let status = installation.run(&["--json", "status"]).fine().json();
+        (status["journal"][1]["oldest"] == 1_280).then_some(())
+    });
+    let control = installation.run(&["journal", "tail"]).fine().out;
+    assert!(
+        control.contains("entries of the traffic log before 1280 were pruned, older than "),
+        "{control}"
+    );
+    installation.psql(&dsn, "select 1").fine();
+    let bundles = installation.data().join("journal/traffic/tile/entries");
+    assert!(!bundles.join("004").exists() && bundles.join("005").exists());
+
+    let told = |when: &str| {
+        let shown = traffic(&["show", "1279"]);
+        assert_eq!(shown.code, 1, "{when}");
+        assert!(
+            shown
+                .err
+                .contains("entry 1279 of the traffic log was pruned")
+                && shown.err.contains("the oldest entry kept is 1280")
+                && shown.err.contains("hint: `keep_traffic`"),
+            "{when}: {}",
+            shown.err
+        );
+        traffic(&["show", "1280"]).fine();
+        let verified = traffic(&["verify"]).fine();
+        assert!(
+            verified
+                .out
+                .contains("entries of the traffic log before 1280 were pruned"),
+            "{when}: {}",
+            verified.out
+        );
+    };
+    told("while it serves");
+    let page = person.page("/journal?kind=outcome").unwrap();
+    assert!(page.contains("SELECT 1"), "{page}");
+    assert_eq!(serving.stop(), 0);
+    told("after it has stopped");
+    installation.run(&["journal", "verify"]).fine();
+
+    // Less than is asked for is left.
+    let serving = installation.serve();
+    installation.edit(|text| text.replace("keep_traffic = \"90d\"", "keep_traffic = \"1d\""));
+    serving.signal("HUP");
+    let (out, err) = eventually("the next pruning", || {
+        let tail = traffic(&["tail", "-n", "500"]).fine();
+        tail.err
+            .contains("were pruned")
+            .then_some((tail.out, tail.err))
+    });
+    let first = out.split_whitespace().next().unwrap();
+    assert!(
+        err.contains(&format!(
+            "entries of the traffic log before {first} were pruned"
+        )),
+        "{err}"
+    );
+    assert!(out.lines().count() < 500);
+    assert_eq!(serving.stop(), 0);
 }
 
 #[test]
