@@ -38,7 +38,7 @@ pub struct GateLimits {
     pub statement_bytes: u32,
     /// Messages longer than this are passed through in pieces, in bytes.
     pub streamed_bytes: u32,
-    /// Connections that have not authenticated yet.
+    /// Connections that have not authenticated yet; beyond it the oldest silent one is shown out.
     pub greeting_connections: usize,
     /// How long a client may take to authenticate.
     pub greeting: Duration,

@@ -43,7 +43,7 @@ impl Failures {
 }
 
 /// The source without its port.
-fn host(source: &str) -> &str {
+pub(crate) fn host(source: &str) -> &str {
     if source.starts_with("unix:") {
         // The number after it is a user, not a port.
         return source;

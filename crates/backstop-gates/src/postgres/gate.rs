@@ -22,6 +22,7 @@ use super::error::GateError;
 use super::failures::Failures;
 use super::greet::{self, Greeting};
 use super::judge::Judged;
+use super::lobby::Lobby;
 use super::relay::Relay;
 use super::stream::Plain;
 use super::target::Target;
@@ -47,7 +48,7 @@ pub(crate) struct Shared {
     verifiers: Mutex<HashMap<String, Verifier>>,
     numbers: AtomicU64,
     open: AtomicUsize,
-    greeting: AtomicUsize,
+    lobby: Lobby,
     by_lease: Mutex<HashMap<String, u32>>,
 }
 
@@ -186,7 +187,7 @@ impl Gate {
             verifiers: Mutex::default(),
             numbers: AtomicU64::new(0),
             open: AtomicUsize::new(0),
-            greeting: AtomicUsize::new(0),
+            lobby: Lobby::new(limits.greeting_connections),
             by_lease: Mutex::default(),
             store,
             traffic,
@@ -454,9 +455,7 @@ fn work(
         }
         while shared.open.load(Ordering::Relaxed) > 0 && Arc::strong_count(shared) > 1 {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            if shared.greeting.load(Ordering::Relaxed) == 0
-                && shared.open.load(Ordering::Relaxed) == 0
-            {
+            if shared.lobby.is_empty() && shared.open.load(Ordering::Relaxed) == 0 {
                 break;
             }
         }
@@ -477,16 +476,17 @@ async fn session(
     source: String,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let greeting = Count::of(&shared.greeting);
-    if greeting.now > shared.config.limits.greeting_connections {
-        return;
-    }
-    let greeted = tokio::time::timeout(
+    let mut place = shared.lobby.enter(&source);
+    let voice = place.voice();
+    let greeting = tokio::time::timeout(
         shared.config.limits.greeting,
-        greet::greet(&shared, plain, &source),
-    )
-    .await;
-    drop(greeting);
+        greet::greet(&shared, plain, &source, voice),
+    );
+    let greeted = tokio::select! {
+        greeted = greeting => greeted,
+        () = place.lost() => return,
+    };
+    drop(place);
     let guest = match greeted {
         Ok(Ok(Greeting::Guest(guest))) => guest,
         Ok(Ok(Greeting::Over)) | Err(_) => return,
@@ -524,15 +524,12 @@ async fn stopping(stopped: &mut watch::Receiver<bool>) {
 
 struct Count<'a> {
     counter: &'a AtomicUsize,
-    now: usize,
 }
 
 impl<'a> Count<'a> {
     fn of(counter: &'a AtomicUsize) -> Self {
-        Self {
-            counter,
-            now: counter.fetch_add(1, Ordering::Relaxed) + 1,
-        }
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self { counter }
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::error::GateError;
 use super::gate::Shared;
+use super::lobby::Voice;
 use super::refusal;
 use super::stream::{Plain, Stream};
 use super::target::Target;
@@ -53,13 +54,14 @@ pub(crate) async fn greet(
     shared: &Shared,
     plain: Plain,
     source: &str,
+    voice: Voice<'_>,
 ) -> Result<Greeting, GateError> {
     let mut door = Door {
         stream: from_plain(plain),
         inbox: BytesMut::new(),
         tls_hash: None,
     };
-    let Some(startup) = door.startup(shared, source).await? else {
+    let Some(startup) = door.startup(shared, source, voice).await? else {
         return Ok(Greeting::Over);
     };
     let agreement = startup.agreement();
@@ -114,11 +116,13 @@ impl Door {
         &mut self,
         shared: &Shared,
         source: &str,
+        voice: Voice<'_>,
     ) -> Result<Option<Startup>, GateError> {
         loop {
             let Some(packet) = self.packet().await? else {
                 return Ok(None);
             };
+            voice.heard();
             match packet {
                 Packet::Cancel(key) => {
                     shared.cancels.cancel(&key).await;

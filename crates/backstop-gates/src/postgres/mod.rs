@@ -1,10 +1,10 @@
 //! The PostgreSQL gate.
 //!
-//! `gate` listens and hands connections to threads, `greet` proves the lease, `relay` carries messages. `client`
-//! takes what a client says to its handler (`simple`, `extended`, `copy_in`, `function_call`), `answers` what the
-//! server says. `meaning` and `judge` find out what a statement does and what policy says, `intent` journals it,
-//! `hold` waits for people, `execute` does what they approved, `refuse` says no. `upstream` speaks to the server,
-//! `roles` makes and ends leases' roles.
+//! `gate` listens and hands connections to threads, `lobby` has the places for those who are not proved yet, `greet`
+//! proves the lease, `relay` carries messages. `client` takes what a client says to its handler (`simple`,
+//! `extended`, `copy_in`, `function_call`), `answers` what the server says. `meaning` and `judge` find out what a
+//! statement does and what policy says, `intent` journals it, `hold` waits for people, `execute` does what they
+//! approved, `refuse` says no. `upstream` speaks to the server, `roles` makes and ends leases' roles.
 
 mod answers;
 mod cancel;
@@ -27,6 +27,7 @@ mod hold;
 mod intent;
 mod judge;
 mod learn;
+mod lobby;
 mod meaning;
 mod probe;
 mod question;

@@ -204,6 +204,61 @@ async fn slow_strangers_are_shown_the_door() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_say_nothing_keep_nobody_out() {
+    let siege = Siege::lay().await;
+    let port = siege.setup.login.port;
+    let connect = || TcpStream::connect(("127.0.0.1", port));
+    let mut silent = vec![];
+    for _ in 0..400 {
+        silent.push(connect().await.unwrap());
+    }
+    let login = siege.setup.login.clone();
+    let dsn = format!(
+        "postgresql://{}:{}@127.0.0.1:{port}/{}?sslmode=disable",
+        login.user, login.secret, login.database
+    );
+    let begun = Instant::now();
+    siege.setup.installation.psql(&dsn, "select 1").fine();
+    let mut fresh = Raw::ready(&login).await.unwrap();
+    assert_eq!(fresh.ask("select 1").await, Ok(vec![]));
+    eprintln!(
+        "with 400 silent ones, two logins took {:?}",
+        begun.elapsed()
+    );
+    assert!(begun.elapsed() < STARVED, "{:?}", begun.elapsed());
+
+    // The oldest went, no more than had to, and nobody waited for their time to be over.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let gone: Vec<bool> = silent
+        .iter()
+        .map(|s| matches!(s.try_read(&mut [0]), Ok(0)))
+        .collect();
+    assert!(gone[..144].iter().all(|g| *g) && gone.iter().filter(|g| **g).count() <= 148);
+
+    // New ones all the time do not help them either.
+    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&over);
+    let flood = tokio::spawn(async move {
+        while !stop.load(Ordering::Relaxed) {
+            for _ in 0..20 {
+                silent.push(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+            }
+            let surplus = silent.len().saturating_sub(400);
+            silent.drain(..surplus);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    for _ in 0..3 {
+        let begun = Instant::now();
+        Raw::ready(&login).await.unwrap();
+        assert!(begun.elapsed() < STARVED, "{:?}", begun.elapsed());
+    }
+    over.store(true, Ordering::Relaxed);
+    flood.await.unwrap();
+    siege.lift().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_messages_of_an_agent_cost_its_own_connection_only() {
     let siege = Siege::lay().await;
     let mut bad: Vec<Vec<u8>> = vec![];
