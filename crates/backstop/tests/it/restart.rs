@@ -1,5 +1,7 @@
 //! What survives: leases and holds over a kill, the store over its own loss.
 
+use serde_json::json;
+
 use crate::support::Installation;
 
 #[test]
@@ -41,6 +43,35 @@ fn a_kill_keeps_leases_holds_and_people() {
             .contains(&lease)
     );
     installation.run(&["journal", "verify"]).fine();
+}
+
+/// Three denials in a row halt a lease, also when the gate was killed between them.
+#[test]
+fn denials_count_towards_the_halt_across_a_restart() {
+    let installation = Installation::new();
+    let (mut serving, mut person) = installation.serve_with_person();
+    let (lease, dsn) = installation.lease(&mut person, &["read"]);
+    let state = || installation.run(&["--json", "lease", "list"]).fine().json()["state"].clone();
+    let deny = |person: &mut crate::person::Person| {
+        let child = installation
+            .psql_command(&dsn, "drop table items")
+            .spawn()
+            .unwrap();
+        person.deny(&installation.wait_for_hold(), "no").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(!output.status.success());
+    };
+    deny(&mut person);
+    deny(&mut person);
+    serving.child.kill().unwrap();
+    serving.child.wait().unwrap();
+
+    let _again = installation.serve();
+    person.sign_in().unwrap();
+    assert_eq!(state(), json!("active"));
+    deny(&mut person);
+    assert_eq!(state(), json!("halted"), "{lease}");
+    assert!(installation.psql(&dsn, "select 1").err.contains("halted"));
 }
 
 #[test]

@@ -227,9 +227,14 @@ pub fn parse(name: &str, sql: &str) -> Vec<u8> {
 
 /// The code in an error's fields.
 fn sqlstate(body: &[u8]) -> String {
+    field(body, b'C')
+}
+
+/// One of an error's fields; empty if it is not there.
+pub fn field(body: &[u8], kind: u8) -> String {
     body.split(|b| *b == 0)
-        .find_map(|field| field.strip_prefix(b"C"))
-        .map(|code| String::from_utf8_lossy(code).into_owned())
+        .find_map(|field| field.strip_prefix(&[kind]))
+        .map(|value| String::from_utf8_lossy(value).into_owned())
         .unwrap_or_default()
 }
 
