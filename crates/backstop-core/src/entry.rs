@@ -47,6 +47,17 @@ pub enum Event {
     },
     /// The gate stopped in order.
     Stopped,
+    /// A changed configuration was taken up while serving.
+    Reloaded {
+        /// The targets that came, went, or have other values now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        targets: Vec<TargetChange>,
+        /// The policy version until now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy_before: Option<Digest>,
+        /// The policy version from now on.
+        policy: Digest,
+    },
     /// Entries of the traffic log that retention no longer keeps are removed.
     Pruned {
         /// The oldest entry that is kept.
@@ -178,6 +189,30 @@ pub enum Event {
     },
 }
 
+/// What became of a target in the configuration; names of keys, and no values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetChange {
+    /// The target.
+    pub name: String,
+    /// What happened to it.
+    pub what: Changed,
+    /// The keys whose values changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+}
+
+/// What happened to a part of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Changed {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It has other values.
+    Changed,
+}
+
 impl Event {
     /// The event's word, as in the log.
     #[must_use]
@@ -186,6 +221,7 @@ impl Event {
             Self::Installed { .. } => "installed",
             Self::Started { .. } => "started",
             Self::Stopped => "stopped",
+            Self::Reloaded { .. } => "reloaded",
             Self::Pruned { .. } => "pruned",
             Self::Enrolled { .. } => "enrolled",
             Self::PasskeyAdded { .. } => "passkey-added",

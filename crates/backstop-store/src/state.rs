@@ -60,7 +60,7 @@ impl State {
                 self.origin.clone_from(origin);
                 vec![Change::Everything]
             }
-            Event::Started { policy, .. } => {
+            Event::Started { policy, .. } | Event::Reloaded { policy, .. } => {
                 self.policy = Some(*policy);
                 vec![]
             }

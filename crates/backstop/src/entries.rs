@@ -2,7 +2,8 @@
 //!
 //! Reads the bytes as they stand in the log; an entry that it does not know is shown, never left out.
 
-use backstop_core::entry::{Control, Event};
+use backstop_core::digest::Digest;
+use backstop_core::entry::{Changed, Control, Event, TargetChange};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -98,6 +99,11 @@ fn sentence(event: &Event) -> String {
             policy.short()
         ),
         Event::Stopped => "it stopped in order".into(),
+        Event::Reloaded {
+            targets,
+            policy_before,
+            policy,
+        } => reloaded(targets, *policy_before, *policy),
         Event::Pruned {
             before,
             older_than_ms,
@@ -165,6 +171,22 @@ fn sentence(event: &Event) -> String {
     }
 }
 
+fn reloaded(targets: &[TargetChange], before: Option<Digest>, policy: Digest) -> String {
+    let mut parts: Vec<String> = targets
+        .iter()
+        .map(|t| match t.what {
+            Changed::Added => format!("target {} is new", t.name),
+            Changed::Removed => format!("target {} is gone", t.name),
+            Changed::Changed => format!("{} of target {} changed", t.keys.join(", "), t.name),
+        })
+        .collect();
+    if before != Some(policy) {
+        let before = before.map_or_else(|| "none".to_owned(), |b| b.short());
+        parts.push(format!("the policy was {before} and is {}", policy.short()));
+    }
+    format!("a changed configuration was taken up: {}", parts.join("; "))
+}
+
 fn people(n: u8) -> String {
     if n == 1 {
         "one person".into()
@@ -224,6 +246,11 @@ mod tests {
         assert_eq!(row.summary, "lease_a ended: revoked");
         let row = Row::of("traffic", 1, br#"{"entry":"outcome","at_ms":5,"connection":1,"action":2,"result":"error","sqlstate":"42P01"}"#);
         assert_eq!(row.summary, "connection 1 action 2: error 42P01");
+        let row = Row::of("control", 4, br#"{"at_ms":5,"event":"reloaded","targets":[{"name":"prod","what":"changed","keys":["dsn","tls"]},{"name":"old","what":"removed"}],"policy_before":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","policy":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}"#);
+        assert_eq!(
+            row.summary,
+            "a changed configuration was taken up: dsn, tls of target prod changed; target old is gone; the policy was aaaaaaaaaaaa and is bbbbbbbbbbbb"
+        );
         assert_eq!(Row::of("control", 0, b"nonsense").kind, "unreadable");
     }
 }

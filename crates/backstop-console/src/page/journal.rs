@@ -17,7 +17,7 @@ use crate::words::{self, Moment};
 const LIMIT: usize = 100;
 
 /// The words of entries, in the order of the menu.
-const KINDS: [&str; 23] = [
+const KINDS: [&str; 24] = [
     "intent",
     "outcome",
     "held",
@@ -39,6 +39,7 @@ const KINDS: [&str; 23] = [
     "recovery-used",
     "installed",
     "started",
+    "reloaded",
     "stopped",
     "pruned",
 ];

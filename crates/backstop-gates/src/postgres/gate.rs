@@ -151,6 +151,15 @@ pub struct Stats {
     pub served: u64,
 }
 
+/// A target that was opened anew by a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reopened {
+    /// Its name.
+    pub name: String,
+    /// Whether the gate's password for it is another than before.
+    pub password: bool,
+}
+
 type Arrival = (Plain, String);
 
 impl Gate {
@@ -228,7 +237,8 @@ impl Gate {
         self.addresses.clone()
     }
 
-    /// Takes up new policies and targets. Open sessions go on; their next statement is judged by the new ones.
+    /// Takes up new policies and targets, and says which targets were opened anew. Open sessions go on; their
+    /// next statement is judged by the new policies.
     ///
     /// # Errors
     /// When a new target cannot be reached; then nothing has changed.
@@ -236,20 +246,26 @@ impl Gate {
         &self,
         targets: Vec<TargetConfig>,
         policy: Arc<Policy>,
-    ) -> Result<(), GateError> {
+    ) -> Result<Vec<Reopened>, GateError> {
         let mut fresh = HashMap::new();
+        let mut opened = vec![];
         for target in targets {
-            let same = self.shared.target(&target.name).filter(|t| {
-                t.config.environment == target.environment
-                    && t.config.upstream.host == target.upstream.host
-                    && t.config.upstream.database == target.upstream.database
-                    && t.config.upstream.user == target.upstream.user
-                    && t.config.upstream.password == target.upstream.password
+            let known = self.shared.target(&target.name);
+            let same = known.as_ref().filter(|t| {
+                t.config.environment == target.environment && t.config.upstream == target.upstream
             });
             let name = target.name.clone();
             let open = match same {
-                Some(open) => open,
-                None => Arc::new(Target::open(target).await?),
+                Some(open) => Arc::clone(open),
+                None => {
+                    opened.push(Reopened {
+                        name: name.clone(),
+                        password: known.is_some_and(|t| {
+                            t.config.upstream.password != target.upstream.password
+                        }),
+                    });
+                    Arc::new(Target::open(target).await?)
+                }
             };
             fresh.insert(name, open);
         }
@@ -267,7 +283,7 @@ impl Gate {
         // With the lock held, so that no session sees one without the other.
         self.shared.policy_number.fetch_add(1, Ordering::Release);
         drop(current);
-        Ok(())
+        Ok(opened)
     }
 
     /// Makes the lease's role at its target. Called once it is granted, before its secret is given out.

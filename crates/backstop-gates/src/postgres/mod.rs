@@ -47,7 +47,7 @@ mod writes;
 
 pub use config::{GateConfig, GateLimits, TargetConfig};
 pub use error::{GateError, ServerError};
-pub use gate::{Gate, Stats, lease_verifier};
+pub use gate::{Gate, Reopened, Stats, lease_verifier};
 pub use probe::{Probe, probe};
 pub use refusal::{DENIED, FORBIDDEN, HALTED, HELD};
 pub use roles::RoleLimits;

@@ -1,5 +1,6 @@
 //! The way to a target's server: address, TLS, and the startup up to the first ReadyForQuery.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,8 +54,22 @@ pub enum UpstreamTls {
     Pinned([u8; 32]),
 }
 
+impl PartialEq for UpstreamTls {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Disable, Self::Disable) => true,
+            // As sets: the system's may be read in any order.
+            (Self::Verify(one), Self::Verify(two)) => {
+                one.roots.iter().collect::<HashSet<_>>() == two.roots.iter().collect()
+            }
+            (Self::Pinned(one), Self::Pinned(two)) => one == two,
+            _ => false,
+        }
+    }
+}
+
 /// The gate's own way into a target.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
     /// Where.
     pub host: Host,

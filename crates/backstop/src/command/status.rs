@@ -107,5 +107,12 @@ fn shown(s: &Standing, paint: Paint) -> String {
         );
     }
     row("vault", paint.warn(&s.recoverable));
+    if !s.pending.is_empty() {
+        let what = format!(
+            "changed, takes effect at the next start: {}",
+            s.pending.join(", ")
+        );
+        row("configuration", paint.warn(&what));
+    }
     columns(&rows)
 }

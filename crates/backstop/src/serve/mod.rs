@@ -2,6 +2,7 @@
 
 mod answer;
 mod assemble;
+mod changes;
 mod grant;
 mod notices;
 mod notifier;
@@ -36,6 +37,8 @@ pub use standing::{RECOVERABLE, Standing};
 pub struct Service {
     home: Home,
     config: tokio::sync::watch::Sender<Arc<Config>>,
+    /// Keys that were changed and wait for the next start.
+    pending: tokio::sync::watch::Sender<Vec<String>>,
     store: Store,
     control: Arc<Journal>,
     traffic: Arc<Journal>,

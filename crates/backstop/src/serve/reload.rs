@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use backstop_core::entry::Event;
 use backstop_core::policy::Policy;
 
-use super::{Service, assemble};
+use super::{Service, assemble, changes};
 use crate::config::Config;
 use crate::failure::{Context, Failure, Outcome};
 
@@ -22,27 +22,35 @@ impl Service {
         let policy = Arc::new(Policy::with(&new.policy).doing("the policies cannot be used")?);
         super::channels(&new.notify)?;
         let targets = assemble::target_configs(&new, &self.home, &self.key)?;
-        for what in fixed(&old, &new) {
+        let pending = changes::at_the_next_start(&old, &new);
+        if !pending.is_empty() {
             tracing::warn!(
-                "`{what}` was changed in the configuration and takes effect at the next start"
+                "changed in the configuration, takes effect at the next start: {}",
+                pending.join(", ")
             );
         }
-        if let Some(gate) = self.gate.read().await.as_ref() {
-            gate.reload(targets, Arc::clone(&policy))
+        let opened = match self.gate.read().await.as_ref() {
+            None => vec![],
+            Some(gate) => gate
+                .reload(targets, Arc::clone(&policy))
                 .await
-                .doing("the gate keeps its old configuration")?;
-        }
-        if self.store.state().policy != Some(policy.version()) {
-            let event = Event::Started {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
+                .doing("the gate keeps its old configuration")?,
+        };
+        let targets = changes::of_targets(&old.targets, &new.targets, &opened);
+        let policy_before = self.store.state().policy;
+        if !targets.is_empty() || policy_before != Some(policy.version()) {
+            let event = Event::Reloaded {
+                targets,
+                policy_before,
                 policy: policy.version(),
             };
             self.store
                 .note(event)
                 .await
-                .doing("the new policy was not written down")?;
+                .doing("the changed configuration was not written down")?;
         }
         self.config.send_replace(Arc::new(kept(&old, new)));
+        self.pending.send_replace(pending);
         tracing::info!("the configuration was reloaded");
         Ok(())
     }
@@ -58,32 +66,6 @@ impl Service {
             failure.what
         );
     }
-}
-
-/// What cannot change while serving and did.
-fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
-    let pairs = [
-        ("data_dir", old.data_dir != new.data_dir),
-        ("[gate]", gate(old) != gate(new)),
-        ("[console]", console(old) != console(new)),
-        (
-            "[limits]",
-            format!("{:?}", old.limits) != format!("{:?}", new.limits),
-        ),
-    ];
-    pairs
-        .into_iter()
-        .filter(|(_, changed)| *changed)
-        .map(|(name, _)| name)
-        .collect()
-}
-
-fn gate(config: &Config) -> String {
-    format!("{:?}", config.gate)
-}
-
-fn console(config: &Config) -> String {
-    format!("{:?}", config.console)
 }
 
 /// The new configuration with the old one's fixed parts: links and DSNs must fit what runs.

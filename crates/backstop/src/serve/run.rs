@@ -197,6 +197,7 @@ pub async fn run(config: Config) -> Outcome<Run> {
         gate: tokio::sync::RwLock::new(Some(gate)),
         key: opened.key,
         since_ms: when::now_ms(),
+        pending: watch::Sender::new(vec![]),
         config: watch::Sender::new(Arc::new(config)),
     });
     let console = tokio::spawn(backstop_console::serve(

@@ -48,6 +48,9 @@ pub struct Standing {
     pub journal: Vec<LogStanding>,
     /// What could be brought back.
     pub recoverable: String,
+    /// Keys of the configuration that were changed and take effect at the next start.
+    #[serde(default)]
+    pub pending: Vec<String>,
 }
 
 /// A target.
@@ -108,6 +111,7 @@ impl Service {
             frozen: state.frozen.clone(),
             journal: vec![log("control", &self.control), log("traffic", &self.traffic)],
             recoverable: RECOVERABLE.to_owned(),
+            pending: self.pending.borrow().clone(),
         }
     }
 }

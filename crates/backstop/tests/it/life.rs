@@ -393,6 +393,87 @@ fn a_reload_keeps_connections() {
     );
 }
 
+/// What a reload changed stands in the control log; what it could not take up is said, not passed over.
+#[test]
+fn a_reload_says_what_it_changed_and_what_waits() {
+    let installation = Installation::new();
+    let (serving, mut person) = installation.serve_with_person();
+    let (_, dsn) = installation.lease(&mut person, &["read"]);
+    let status = || installation.run(&["--json", "status"]).fine().json();
+    let tail = || {
+        installation
+            .run(&["journal", "tail", "-n", "200"])
+            .fine()
+            .out
+    };
+    let before = status()["policy"].as_str().unwrap().to_owned();
+    assert_eq!(status()["pending"], json!([]));
+
+    // Touched and not changed: nothing to say.
+    installation.edit(|text| format!("{text}\n# a comment\n"));
+    serving.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!tail().contains("reloaded"), "{}", tail());
+
+    std::fs::write(
+        installation.folder.path().join("own.cedar"),
+        "@id(\"ours\") @reason(\"x\") forbid (principal, action, resource) when { context.object == \"public.nothing\" };",
+    )
+    .unwrap();
+    installation.edit(|text| {
+        text.replace("files = []", "files = [\"own.cedar\"]")
+            .replace("environment = \"production\"", "environment = \"staging\"")
+            .replace("pause = \"2s\"", "pause = \"3s\"")
+            .replace("open_holds = 5 ", "open_holds = 7 ")
+    });
+    serving.signal("HUP");
+    let line = eventually("the reload", || {
+        let tail = tail();
+        tail.lines()
+            .find(|l| l.contains("reloaded"))
+            .map(str::to_owned)
+    });
+    let after = status()["policy"].as_str().unwrap().to_owned();
+    assert!(
+        line.contains(&format!(
+            "a changed configuration was taken up: environment of target prod changed; the policy was {} and is {}",
+            &before[..12],
+            &after[..12]
+        )),
+        "{line}"
+    );
+    assert_eq!(
+        status()["pending"],
+        json!(["[gate] pause", "[limits] open_holds"])
+    );
+    let shown = installation.run(&["status"]).fine().out;
+    assert!(
+        shown
+            .contains("changed, takes effect at the next start: [gate] pause, [limits] open_holds"),
+        "{shown}"
+    );
+    let secret = dsn.split(':').nth(2).unwrap().split('@').next().unwrap();
+    let entry = installation
+        .run(&["--json", "journal", "tail", "-n", "200"])
+        .fine()
+        .out;
+    let entry = entry.lines().find(|l| l.contains("reloaded")).unwrap();
+    assert!(
+        !entry.contains("postgresql://") && !entry.contains(secret),
+        "{entry}"
+    );
+
+    // Taken back, nothing waits any more; taken up at a start, neither.
+    installation.edit(|text| text.replace("open_holds = 7 ", "open_holds = 5 "));
+    serving.signal("HUP");
+    eventually("the reload", || {
+        (status()["pending"] == json!(["[gate] pause"])).then_some(())
+    });
+    assert_eq!(serving.stop(), 0);
+    let _serving = installation.serve();
+    assert_eq!(status()["pending"], json!([]));
+}
+
 #[test]
 fn people_are_called_when_something_is_held() {
     let double = backstop_testing::doubles::HttpDouble::start().unwrap();
