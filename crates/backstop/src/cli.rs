@@ -147,7 +147,7 @@ pub struct Init {
 
 /// Run the gate and the console
 ///
-/// Runs the gate and the console until SIGTERM or Ctrl-C. SIGHUP, or a change of the configuration file, reloads policies, targets and notifications without dropping a connection.
+/// Runs the gate and the console until SIGTERM or Ctrl-C; what runs then may finish for a while, and a second SIGTERM or Ctrl-C ends it at once. SIGHUP, or a change of the configuration file, reloads policies, targets and notifications without dropping a connection.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  backstop serve\n  backstop serve --config /etc/backstop/backstop.toml --log-format json"
@@ -156,7 +156,7 @@ pub struct Serve {
     /// How log lines are written to standard error
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
-    /// How long running statements may take to finish when stopping
+    /// How long running statements and open transactions may take to finish when stopping
     #[arg(long, default_value = "10s", value_name = "TIME")]
     pub grace: Span,
 }

@@ -1,6 +1,7 @@
 //! Cancel requests by the gate's own keys: a paused call is withdrawn, a running one cancelled at the server.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use backstop_core::digest::Digest;
@@ -24,6 +25,8 @@ pub(crate) struct Cancellable {
     key: CancelKey,
     /// Woken when the client cancels.
     pub(crate) asked: Notify,
+    /// Whether a statement runs or a transaction is open.
+    busy: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -57,6 +60,7 @@ impl Cancels {
             let one = Arc::new(Cancellable {
                 key,
                 asked: Notify::new(),
+                busy: AtomicBool::new(false),
                 state: Mutex::default(),
             });
             known.insert(process, Arc::clone(&one));
@@ -101,6 +105,17 @@ impl Cancellable {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .paused = paused;
+    }
+
+    /// Notes whether a statement runs or a transaction is open.
+    pub(crate) fn set_busy(&self, busy: bool) {
+        self.busy.store(busy, Ordering::Relaxed);
+    }
+
+    /// Whether ending the connection now would cut something short; waiting for people is not that.
+    pub(crate) fn is_busy(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.busy.load(Ordering::Relaxed) && !state.paused
     }
 
     /// Notes where its statements run.

@@ -14,7 +14,7 @@ use backstop_wire::postgres::scram::Verifier;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::cancel::Cancels;
+use super::cancel::{Cancellable, Cancels};
 use super::catalogue;
 use super::config::{GateConfig, TargetConfig};
 use super::eager;
@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     numbers: AtomicU64,
     open: AtomicUsize,
     lobby: Lobby,
+    /// Set when sessions that are to stop may not go on with what they do.
+    enough: watch::Sender<bool>,
     by_lease: Mutex<HashMap<String, u32>>,
 }
 
@@ -197,6 +199,7 @@ impl Gate {
             numbers: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             lobby: Lobby::new(limits.greeting_connections),
+            enough: watch::Sender::new(false),
             by_lease: Mutex::default(),
             store,
             traffic,
@@ -341,14 +344,24 @@ impl Gate {
         out
     }
 
-    /// Stops accepting, lets running statements end for at most `grace`, and ends.
+    /// Stops accepting, lets running statements and open transactions end for at most `grace`, and ends.
     pub async fn shutdown(self, grace: Duration) {
+        self.shutdown_by(tokio::time::sleep(grace)).await;
+    }
+
+    /// The same, for no longer than until `enough`.
+    pub async fn shutdown_by(self, enough: impl Future<Output = ()>) {
         let _ = self.stop.send(true);
-        let deadline = tokio::time::Instant::now() + grace;
-        while self.shared.open.load(Ordering::Relaxed) > 0 && tokio::time::Instant::now() < deadline
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let all_ended = async {
+            while self.shared.open.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            () = all_ended => {}
+            () = enough => {}
         }
+        self.shared.enough.send_replace(true);
         let workers = self.workers;
         let shared = self.shared;
         let _ = tokio::task::spawn_blocking(move || {
@@ -521,15 +534,31 @@ async fn session(
         Ok(relay) => {
             // Boxed: a session's future is large, and most sessions are idle.
             let mut relay = Box::new(relay);
+            let at_work = Arc::clone(&relay.cancellable);
             tokio::select! {
                 () = relay.run() => {}
-                () = stopping(&mut stopped) => relay.stop().await,
+                () = may_go(&shared, &mut stopped, &at_work) => relay.stop().await,
             }
         }
         Err(error) => tracing::warn!(%error, "a session could not begin"),
     }
     drop(open);
     shared.leave(&lease);
+}
+
+/// Resolves when the gate stops and the session has ended what it did, or may not go on with it.
+async fn may_go(shared: &Shared, stopped: &mut watch::Receiver<bool>, at_work: &Cancellable) {
+    stopping(stopped).await;
+    let mut enough = shared.enough.subscribe();
+    let idle = async {
+        while at_work.is_busy() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        _ = enough.wait_for(|e| *e) => {}
+        () = idle => {}
+    }
 }
 
 async fn stopping(stopped: &mut watch::Receiver<bool>) {

@@ -249,9 +249,11 @@ impl<'g> Relay<'g> {
             if let Err(end) = self.work().await {
                 return end;
             }
+            self.cancellable.set_busy(self.is_looked_after());
             if let Err(end) = self.io().await {
                 return end;
             }
+            self.cancellable.set_busy(true);
         }
     }
 

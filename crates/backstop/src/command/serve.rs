@@ -27,7 +27,10 @@ pub fn run(path: &Path, args: &Serve, output: Output) -> Outcome {
         let mut run = serve::run(config).await?;
         output.say(&banner(&run, path, output.paint_err));
         let ended = run.until_told().await;
-        output.say("stopping: no new connections, what runs may finish");
+        output.say(&format!(
+            "stopping: no new connections; what runs may finish for {}, or until told again",
+            args.grace
+        ));
         run.stop(args.grace.0).await?;
         ended
     })

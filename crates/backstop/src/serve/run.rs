@@ -307,19 +307,29 @@ impl Run {
         }
     }
 
-    /// Stops in order: no new connections, running statements get `grace`, then the logs are closed.
+    /// Stops in order: no new connections, running statements and open transactions get `grace` or until a
+    /// further SIGTERM or SIGINT, then the logs are closed.
     ///
     /// # Errors
     /// When the stop could not be written down.
     pub async fn stop(self, grace: Duration) -> Outcome {
         ready::notify("STOPPING=1");
         let _ = self.stop.send(true);
+        let hurry = told_again()?;
         let gate = self.service.gate.write().await.take();
         if let Some(gate) = gate {
-            gate.shutdown(grace).await;
+            let mut hurry = hurry.clone();
+            gate.shutdown_by(async move {
+                let _ = tokio::time::timeout(grace, hurry.wait_for(|h| *h)).await;
+            })
+            .await;
         }
         if !self.console.is_finished() {
-            let _ = tokio::time::timeout(Duration::from_secs(6), self.console).await;
+            let mut hurry = hurry;
+            tokio::select! {
+                _ = tokio::time::timeout(Duration::from_secs(6), self.console) => {}
+                _ = hurry.wait_for(|h| *h) => {}
+            }
         }
         for task in &self.tasks {
             task.abort();
@@ -348,6 +358,27 @@ impl Run {
             .doing("the logs were not sealed")?;
         Ok(())
     }
+}
+
+/// Becomes true when a signal to stop comes once more.
+fn told_again() -> Outcome<watch::Receiver<bool>> {
+    let listen = |kind| signal(kind).doing("cannot listen for signals");
+    let (mut term, mut int) = (
+        listen(SignalKind::terminate())?,
+        listen(SignalKind::interrupt())?,
+    );
+    let (told, again) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        tracing::warn!("told to stop again: what still runs is cancelled");
+        told.send_replace(true);
+        // Kept, so that nobody takes the end of this task for the signal.
+        std::future::pending::<()>().await;
+    });
+    Ok(again)
 }
 
 fn remove(path: &Path) {

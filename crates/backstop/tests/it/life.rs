@@ -474,6 +474,179 @@ fn a_reload_says_what_it_changed_and_what_waits() {
     assert_eq!(status()["pending"], json!([]));
 }
 
+/// A reload in the middle of a transaction leaves it as it is.
+#[test]
+fn a_reload_keeps_an_open_transaction() {
+    let installation = Installation::new();
+    let (serving, mut person) = installation.serve_with_person();
+    let (_, dsn) = installation.lease(&mut person, &["read", "insert:public.items"]);
+    let mut command = installation.psql_command(&dsn, "begin");
+    command.args([
+        "--command",
+        "insert into items values (500, 'kept')",
+        "--command",
+        "select pg_sleep(3)",
+        "--command",
+        "insert into items values (501, 'kept')",
+        "--command",
+        "commit",
+    ]);
+    let child = command.spawn().unwrap();
+    running(&installation, "pg_sleep(3)");
+    installation
+        .edit(|text| text.replace("environment = \"production\"", "environment = \"staging\""));
+    serving.signal("HUP");
+    eventually("the reload", || {
+        let tail = installation.run(&["journal", "tail"]).fine().out;
+        tail.contains("reloaded").then_some(())
+    });
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{err}");
+    let kept = installation
+        .server
+        .psql_as(
+            &installation.server.owner(),
+            "select count(*) from items where id >= 500",
+        )
+        .unwrap();
+    assert_eq!(kept.trim(), "2");
+}
+
+/// Waits until a statement that has these words runs at the server.
+fn running(installation: &Installation, words: &str) {
+    eventually("the statement to run", || {
+        (at_the_server(installation, words) == 1).then_some(())
+    });
+}
+
+/// How many statements with these words run at the server.
+fn at_the_server(installation: &Installation, words: &str) -> u32 {
+    let sql = format!(
+        "select count(*) from pg_stat_activity where query like '%{words}%' and state = 'active' and pid <> pg_backend_pid()"
+    );
+    let found = installation.server.psql(&sql).unwrap();
+    found.trim().parse().unwrap()
+}
+
+/// The last words of both logs, which must be whole.
+fn closed(installation: &Installation) {
+    installation.run(&["journal", "verify"]).fine();
+    let control = installation.run(&["journal", "tail", "-n", "1"]).fine().out;
+    assert!(control.contains("stopped"), "{control}");
+    let traffic = installation
+        .run(&["--json", "journal", "tail", "--log", "traffic", "-n", "400"])
+        .fine()
+        .out;
+    let count = |word: &str| {
+        let word = format!("\"entry\":\"{word}\"");
+        traffic.lines().filter(|l| l.contains(&word)).count()
+    };
+    assert_eq!(count("intent"), count("outcome"), "{traffic}");
+}
+
+#[test]
+fn a_stop_lets_what_runs_end() {
+    let installation = Installation::new();
+    let (serving, mut person) = installation.serve_with_person();
+    let (_, dsn) = installation.lease(&mut person, &["read", "insert:public.items"]);
+    let reading = installation
+        .psql_command(&dsn, "select pg_sleep(2.5), 'read to its end'")
+        .spawn()
+        .unwrap();
+    let mut writing = installation.psql_command(&dsn, "begin");
+    writing.args([
+        "--command",
+        "insert into items values (600, 'in time')",
+        "--command",
+        "select pg_sleep(2.6)",
+        "--command",
+        "commit",
+    ]);
+    let writing = writing.spawn().unwrap();
+    running(&installation, "pg_sleep(2.5)");
+    running(&installation, "pg_sleep(2.6)");
+    serving.signal("TERM");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(
+        installation.psql(&dsn, "select 1").code != 0,
+        "nobody new comes in"
+    );
+    for child in [reading, writing] {
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{err}");
+    }
+    assert_eq!(serving.ended(), 0);
+    let kept = installation
+        .server
+        .psql_as(
+            &installation.server.owner(),
+            "select count(*) from items where id = 600",
+        )
+        .unwrap();
+    assert_eq!(kept.trim(), "1");
+    closed(&installation);
+}
+
+#[test]
+fn what_runs_longer_than_the_grace_is_cancelled() {
+    let installation = Installation::new();
+    let (serving, mut person) = installation.serve_with_person();
+    let (_, dsn) = installation.lease(&mut person, &["read"]);
+    assert_eq!(serving.stop(), 0);
+    let serving = Serving::start(installation.command(&["serve", "--grace", "1s"]));
+    let child = installation
+        .psql_command(&dsn, "select pg_sleep(60)")
+        .spawn()
+        .unwrap();
+    running(&installation, "pg_sleep(60)");
+    let begun = Instant::now();
+    assert_eq!(serving.stop(), 0);
+    let took = begun.elapsed();
+    assert!(
+        took > Duration::from_millis(900) && took < Duration::from_secs(6),
+        "{took:?}"
+    );
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && err.contains("the gate is being stopped"),
+        "{err}"
+    );
+    assert_eq!(at_the_server(&installation, "pg_sleep(60)"), 0);
+    closed(&installation);
+}
+
+#[test]
+fn a_second_signal_ends_what_runs_at_once() {
+    let installation = Installation::new();
+    let (serving, mut person) = installation.serve_with_person();
+    let (_, dsn) = installation.lease(&mut person, &["read"]);
+    let child = installation
+        .psql_command(&dsn, "select pg_sleep(60)")
+        .spawn()
+        .unwrap();
+    running(&installation, "pg_sleep(60)");
+    serving.signal("TERM");
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(
+        at_the_server(&installation, "pg_sleep(60)"),
+        1,
+        "it may finish"
+    );
+    let begun = Instant::now();
+    assert_eq!(serving.stop(), 0);
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(!child.wait_with_output().unwrap().status.success());
+    assert_eq!(at_the_server(&installation, "pg_sleep(60)"), 0);
+    closed(&installation);
+}
+
 #[test]
 fn people_are_called_when_something_is_held() {
     let double = backstop_testing::doubles::HttpDouble::start().unwrap();

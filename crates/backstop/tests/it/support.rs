@@ -271,8 +271,13 @@ impl Serving {
     }
 
     /// Asks it to stop and waits for that.
-    pub fn stop(mut self) -> i32 {
+    pub fn stop(self) -> i32 {
         self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits until it has stopped.
+    pub fn ended(mut self) -> i32 {
         eventually("serve to stop", || self.child.try_wait().unwrap())
             .code()
             .unwrap_or(-1)
