@@ -17,6 +17,15 @@ psql --no-psqlrc --quiet "$DSN" \
     -c "\\copy (SELECT id, name, city FROM customers WHERE id < 6 ORDER BY id) TO '$work/out.csv' WITH (FORMAT csv, HEADER)"
 cat "$work/out.csv"
 
+echo '== rights, schemas, databases, roles'
+# Rights name the role, which is another one through the gate; unaligned, its length makes no difference.
+role=$(psql --no-psqlrc --no-align --tuples-only "$DSN" -c 'SELECT current_user')
+psql --no-psqlrc --no-align "$DSN" -c '\dp [cnpv]*' -c '\z customers' -c '\dn+' -c '\l [pt]*' -c '\l+ template1' \
+    -c '\db' -c '\du postgres' -c '\dg+ postgres' -c '\ddp' -c '\dL' -c '\dO' -c '\dX' -c '\dRp' -c '\dFt' -c '\dl' \
+    -c '\dt *.vehicle*' -c '\di+ vehicles_*' -c '\d+ vehicles' -c '\d+ monthly_revenue' -c '\dT+ vehicle_*' \
+    -c '\dfp' -c '\dft' -c '\dAc btree int4' -c '\sv open_reservations' -c '\dtS pg_auth*' -c '\conninfo' 2>&1 |
+    sed -e "s#$role#ROLE#g" -e '/^You are connected/d' -e '/^SSL connection/d'
+
 echo '== COPY through standard input and output'
 psql --no-psqlrc --quiet "$DSN" -c 'DELETE FROM notes WHERE id = 1120'
 printf '1120,piped,1\n' | psql --no-psqlrc "$DSN" -c 'COPY notes FROM STDIN WITH (FORMAT csv)'

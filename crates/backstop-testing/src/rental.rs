@@ -99,6 +99,7 @@ pub fn make_client(server: &Server, name: &str, password: &str) -> Result<Connec
         &server.owner(),
         &[("name", name), ("password", password)],
         "CREATE ROLE :\"name\" LOGIN PASSWORD :'password';
+         GRANT USAGE ON SCHEMA public TO :\"name\";
          GRANT SELECT ON ALL TABLES IN SCHEMA public TO :\"name\";
          GRANT INSERT, UPDATE, DELETE ON public.notes TO :\"name\";",
     )?;

@@ -1,16 +1,22 @@
 //! Unmodified clients cannot tell the gate from the server: the same program, run against both, prints the same.
 
+mod program;
+mod sqlx_migrations;
+mod with_sqlx;
+mod with_tokio_postgres;
+
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use backstop_gates::postgres::GateConfig;
-use backstop_testing::postgres::{Major, PostgresServer};
+use backstop_testing::postgres::{Connection, Major, PostgresServer, Server};
 use backstop_testing::tls::Authority;
 use backstop_testing::{clients, rental};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::world::World;
+use program::Login;
 
 const SCOPES: &[&str] = &["read:*.*", "insert,update,delete:public.notes", "temp"];
 
@@ -33,30 +39,66 @@ fn with_tls(config: &mut GateConfig, authority: &Authority) -> Result<()> {
 }
 
 /// Runs the program against the server and through the gate, and compares.
-async fn compare(name: &'static str, major: Major) -> Result<()> {
+async fn compare<R>(
+    major: Major,
+    prepare: impl Fn(&Server, &Connection) -> Result<()>,
+    scopes: &[&str],
+    program: impl Fn(Login) -> R,
+) -> Result<()>
+where
+    R: Future<Output = Result<String>>,
+{
     let server = PostgresServer::start(major)?;
     rental::load(&server)?;
     let direct = rental::make_client(&server, "conformance", "conformance-password")?;
-    let expected = clients::transcript(name, &format!("{} sslmode=disable", direct.dsn()))?;
+    let owner = server.owner();
+    prepare(&server, &direct)?;
+    let expected = program(Login {
+        connection: direct.clone(),
+        authority: None,
+        owner: owner.clone(),
+    })
+    .await
+    .context("straight at the server")?;
+    forget(&server, &direct)?;
     let authority = Authority::new("backstop test authority")?;
     let world = World::before(server, |config| with_tls(config, &authority).expect("TLS")).await?;
     let file = world.folder.path().join("ca.pem");
     std::fs::write(&file, authority.certificate_pem())?;
-    let agent = world.lease(SCOPES).await?;
-    let dsn = format!(
-        "{} sslmode=verify-full sslrootcert={}",
-        world.through(&agent).dsn(),
-        file.display()
-    );
-    let through = tokio::task::spawn_blocking(move || clients::transcript(name, &dsn)).await??;
+    let agent = world.lease(scopes).await?;
+    let through = program(Login {
+        connection: world.through(&agent),
+        authority: Some(file),
+        owner,
+    })
+    .await
+    .context("through the gate")?;
     if expected != through {
         let differences: Vec<String> = diff(&expected, &through);
         panic!(
-            "{name} on {major:?} can tell the gate from the server:\n{}",
+            "on {major:?} it can tell the gate from the server:\n{}",
             differences.join("\n")
         );
     }
     Ok(())
+}
+
+/// What the first run left, and its role: the second finds what the first found.
+fn forget(server: &Server, direct: &Connection) -> Result<()> {
+    let superuser = server.superuser().in_database(&direct.database);
+    server.psql_as(
+        &superuser,
+        &format!("DROP OWNED BY {0}; DROP ROLE {0}", direct.user),
+    )?;
+    Ok(())
+}
+
+/// A program of `scripts/clients`.
+async fn script(name: &'static str, major: Major) -> Result<()> {
+    let run = |login: Login| async move {
+        tokio::task::spawn_blocking(move || clients::transcript(name, &login.dsn())).await?
+    };
+    compare(major, |_, _| Ok(()), SCOPES, run).await
 }
 
 fn diff(expected: &str, through: &str) -> Vec<String> {
@@ -74,21 +116,50 @@ fn diff(expected: &str, through: &str) -> Vec<String> {
 }
 
 macro_rules! client {
-    ($test:ident, $name:literal) => {
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $test() -> Result<()> {
-            compare($name, Major::any()?).await
+    ($client:ident, $run:expr) => {
+        mod $client {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_the_oldest_server() -> Result<()> {
+                let run = $run;
+                run(Major::any()?).await
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_the_newest_server() -> Result<()> {
+                let run = $run;
+                match Major::available()?.last() {
+                    Some(newest) if *newest != Major::any()? => run(*newest).await,
+                    // Which are missing was said.
+                    _ => Ok(()),
+                }
+            }
         }
     };
 }
 
-client!(psql, "psql");
-client!(psycopg, "psycopg");
-client!(asyncpg, "asyncpg");
-client!(sqlalchemy, "sqlalchemy");
-client!(django, "django");
-client!(node_postgres, "node-postgres");
-client!(sequelize, "sequelize");
+client!(psql, |major| script("psql", major));
+client!(psycopg, |major| script("psycopg", major));
+client!(asyncpg, |major| script("asyncpg", major));
+client!(sqlalchemy, |major| script("sqlalchemy", major));
+client!(django, |major| script("django", major));
+client!(node_postgres, |major| script("node-postgres", major));
+client!(sequelize, |major| script("sequelize", major));
+client!(tokio_postgres, |major| {
+    compare(major, |_, _| Ok(()), SCOPES, with_tokio_postgres::run)
+});
+client!(sqlx, |major| {
+    compare(major, |_, _| Ok(()), SCOPES, with_sqlx::run)
+});
+client!(sqlx_migrator, |major| {
+    compare(
+        major,
+        sqlx_migrations::prepare,
+        &["read:*.*", "create:lab"],
+        sqlx_migrations::run,
+    )
+});
 
 /// pgbench in all its modes: reads, and writes that the lease names.
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use backstop_core::approval::Answer;
 use backstop_core::hold::HoldState;
 use backstop_testing::postgres::Major;
@@ -120,6 +120,45 @@ async fn cancelling_withdraws_the_hold() -> Result<()> {
             .await?
             .get::<_, i64>(0),
         100
+    );
+    Ok(())
+}
+
+/// Ctrl-C in psql: the hold is withdrawn, and psql says what it always says.
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_in_psql_withdraws_the_hold() -> Result<()> {
+    let world = World::on(Major::any()?, SCHEMA, |c| c.pause = Duration::from_secs(30)).await?;
+    let agent = world.lease(&["read:public.notes"]).await?;
+    let psql = tokio::process::Command::new(world.server.installation().client("psql")?)
+        .args(["-X", "-A", "-t", "-c", "truncate notes"])
+        .arg(world.through(&agent).dsn() + " sslmode=disable")
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let hold = world.waiting().await?.hold;
+    let process = psql.id().context("it runs")?.to_string();
+    let interrupted = tokio::process::Command::new("kill")
+        .args(["-INT", &process])
+        .status()
+        .await?;
+    assert!(interrupted.success());
+    let output = psql.wait_with_output().await?;
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(err.contains(&hold.id), "it was told of the hold: {err}");
+    assert!(
+        err.contains("canceling statement due to user request"),
+        "{err}"
+    );
+    assert!(out.is_empty() && !output.status.success(), "{out}");
+    let state = world.store.hold(&hold.id).map(|r| r.state);
+    assert!(
+        matches!(state, Some(HoldState::Withdrawn { .. })),
+        "{state:?}"
     );
     Ok(())
 }
