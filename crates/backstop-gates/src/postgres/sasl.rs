@@ -3,19 +3,21 @@
 use backstop_core::secret::Secret;
 use backstop_wire::postgres::backend::{Authentication, BackendMessage, Mechanisms};
 use backstop_wire::postgres::frontend::{SaslInitialResponse, write_sasl_response};
-use backstop_wire::postgres::scram::{Binding, Client, ScramError};
+use backstop_wire::postgres::scram::{Binding, Client, PLUS, ScramError};
 use backstop_wire::postgres::tag::backend as tag;
 use bytes::{Bytes, BytesMut};
 
 use super::error::{GateError, ServerError};
 use super::upstream::ServerConnection;
 
-/// Goes through the exchange up to the server's own proof, which is checked.
+/// Goes through the exchange up to the server's own proof, which is checked. With `must_bind` it does so only
+/// where the exchange is bound to the server's certificate.
 pub(crate) async fn prove(
     server: &mut ServerConnection,
     offered: &Mechanisms<'_>,
     password: &Secret<String>,
     binding: Option<&Vec<u8>>,
+    must_bind: bool,
 ) -> Result<(), GateError> {
     let plain_only = binding.is_none();
     // Over TLS whose certificate has no binding hash (Ed25519), PLUS is offered and cannot be used, as in libpq.
@@ -25,6 +27,9 @@ pub(crate) async fn prove(
     let binding = binding.map_or(Binding::None, |hash| Binding::Certificate(hash));
     let client = Client::choose(usable, binding).map_err(|e| failed(&e))?;
     let mechanism = client.mechanism();
+    if must_bind && mechanism != PLUS {
+        return Err(unbound());
+    }
     let (first, waiting) = client.first().map_err(|e| failed(&e))?;
     let mut out = BytesMut::new();
     SaslInitialResponse {
@@ -44,6 +49,13 @@ pub(crate) async fn prove(
     server.send(&out).await?;
     let end = step(server).await?;
     proving.finish(&end).map_err(|e| failed(&e))
+}
+
+/// A login that is not bound to the server's certificate, where nothing else will do.
+pub(crate) fn unbound() -> GateError {
+    GateError::Authentication(
+        "a login without channel binding, where the dsn says `channel_binding=require`".into(),
+    )
 }
 
 /// The server's next word in the exchange.

@@ -81,6 +81,8 @@ pub struct Upstream {
     pub password: Secret<String>,
     /// How the server proves itself.
     pub tls: UpstreamTls,
+    /// Whether nothing but SCRAM bound to the server's certificate will do, and not only where it is offered.
+    pub require_binding: bool,
 }
 
 /// An authenticated connection to the server, idle.
@@ -264,15 +266,18 @@ impl Upstream {
         server: &mut ServerConnection,
         binding: Option<&Vec<u8>>,
     ) -> Result<(), GateError> {
+        let mut unbound = self.require_binding;
         loop {
             let (tag, body) = server.message().await?;
             match BackendMessage::parse(tag, &body)
                 .map_err(|e| GateError::Protocol(e.to_string()))?
             {
-                BackendMessage::Authentication(Authentication::Ok) => return Ok(()),
                 BackendMessage::Authentication(Authentication::Sasl(offered)) => {
-                    sasl::prove(server, &offered, &self.password, binding).await?;
+                    sasl::prove(server, &offered, &self.password, binding, unbound).await?;
+                    unbound = false;
                 }
+                BackendMessage::Authentication(_) if unbound => return Err(sasl::unbound()),
+                BackendMessage::Authentication(Authentication::Ok) => return Ok(()),
                 BackendMessage::Authentication(Authentication::Cleartext)
                     if server.stream.is_tls() =>
                 {
@@ -393,4 +398,33 @@ fn method_name(method: &Authentication<'_>) -> String {
 
 fn socket_path(directory: &std::path::Path, port: u16) -> PathBuf {
     directory.join(format!(".s.PGSQL.{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reload goes on with what is open only where nothing of this changed.
+    #[test]
+    fn another_certificate_is_another_way_in() {
+        let way = |tls| Upstream {
+            host: Host::Tcp("::1".into(), 5432),
+            database: "app".into(),
+            user: "gate".into(),
+            password: Secret::new("secret".into()),
+            tls,
+            require_binding: false,
+        };
+        let nobody = || UpstreamTls::Verify(Arc::new(rustls::RootCertStore::empty()));
+        assert!(way(nobody()) == way(nobody()));
+        assert!(way(UpstreamTls::Pinned([1; 32])) == way(UpstreamTls::Pinned([1; 32])));
+        for other in [nobody(), UpstreamTls::Disable, UpstreamTls::Pinned([2; 32])] {
+            assert!(way(UpstreamTls::Pinned([1; 32])) != way(other));
+        }
+        let bound = Upstream {
+            require_binding: true,
+            ..way(nobody())
+        };
+        assert!(way(nobody()) != bound);
+    }
 }

@@ -423,5 +423,6 @@ fn upstream(owner: &Connection) -> Upstream {
         user: owner.user.clone(),
         password: Secret::new(owner.password.clone()),
         tls: UpstreamTls::Disable,
+        require_binding: false,
     }
 }

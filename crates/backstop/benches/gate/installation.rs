@@ -260,6 +260,7 @@ fn target(owner: &Connection) -> TargetConfig {
             user: owner.user.clone(),
             password: Secret::new(owner.password.clone()),
             tls: UpstreamTls::Disable,
+            require_binding: false,
         },
     }
 }

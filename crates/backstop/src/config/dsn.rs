@@ -23,6 +23,8 @@ pub struct Dsn {
     pub password: Option<Secret<String>>,
     /// How the server is known to be the right one.
     pub tls: Tls,
+    /// Whether the login must be bound to the server's certificate; it is in any case where the server offers it.
+    pub require_binding: bool,
 }
 
 /// The machine, or the socket's directory.
@@ -58,6 +60,7 @@ struct Parts {
     password: Option<String>,
     sslmode: Option<String>,
     sslrootcert: Option<String>,
+    channel_binding: Option<String>,
 }
 
 impl Dsn {
@@ -83,6 +86,7 @@ impl Dsn {
             Host::Unix(_) => String::new(),
         };
         let query = match &self.host {
+            Host::Tcp(_) if self.require_binding => "?channel_binding=require".to_owned(),
             Host::Tcp(_) => String::new(),
             Host::Unix(dir) => format!("?host={}", encode(&dir.display().to_string())),
         };
@@ -161,7 +165,8 @@ impl Parts {
             "password" => &mut self.password,
             "sslmode" => &mut self.sslmode,
             "sslrootcert" => &mut self.sslrootcert,
-            "application_name" | "connect_timeout" | "channel_binding" => return Ok(()),
+            "channel_binding" => &mut self.channel_binding,
+            "application_name" | "connect_timeout" => return Ok(()),
             other => {
                 return Err(format!(
                     "the connection parameter `{other}` is not supported; hint: use host, port, dbname, user, sslmode, sslrootcert"
@@ -189,8 +194,10 @@ impl Parts {
         } else {
             Host::Tcp(host)
         };
+        let tls = tls(self.sslmode.as_deref(), self.sslrootcert, &host)?;
         Ok(Dsn {
-            tls: tls(self.sslmode.as_deref(), self.sslrootcert, &host)?,
+            require_binding: must_bind(self.channel_binding.as_deref(), &tls)?,
+            tls,
             database: self.database.unwrap_or_else(|| user.clone()),
             host,
             port,
@@ -212,6 +219,21 @@ fn tls(mode: Option<&str>, root: Option<String>, host: &Host) -> Result<Tls, Str
         }
         Some(other) => Err(format!(
             "`{other}` is not an sslmode; hint: use verify-full, or disable for a network that you trust"
+        )),
+    }
+}
+
+/// Weaker wishes are fulfilled too: the login is bound wherever the server offers it.
+fn must_bind(mode: Option<&str>, tls: &Tls) -> Result<bool, String> {
+    match mode {
+        None | Some("prefer" | "disable") => Ok(false),
+        Some("require") if *tls == Tls::Disable => Err(
+            "`channel_binding=require` needs TLS; hint: take `sslmode=disable` or the unix socket away, or that"
+                .into(),
+        ),
+        Some("require") => Ok(true),
+        Some(other) => Err(format!(
+            "`{other}` is not a channel_binding; hint: use require or prefer"
         )),
     }
 }
@@ -326,6 +348,22 @@ mod tests {
         assert_eq!(dsn(&six.to_url()).host, six.host);
     }
 
+    /// A safeguard that somebody asked for is never dropped on the way into the configuration.
+    #[test]
+    fn required_channel_binding_is_kept() {
+        for text in [
+            "postgresql://u@h/d?sslmode=require&channel_binding=require",
+            "host=h user=u dbname=d channel_binding=require",
+        ] {
+            let d = dsn(text);
+            assert!(
+                d.require_binding && dsn(&d.to_url()).require_binding,
+                "{text}"
+            );
+        }
+        assert!(!dsn("host=h user=u channel_binding=prefer").require_binding);
+    }
+
     #[test]
     fn what_is_wrong_is_said_with_a_hint_and_without_the_password() {
         for text in [
@@ -337,6 +375,9 @@ mod tests {
             "host=h user=u password='hunter2",
             "host=h user=u sslmode=maybe",
             "host=h user=u target_session_attrs=any",
+            "host=h user=u channel_binding=maybe",
+            "host=h user=u channel_binding=require sslmode=disable",
+            "host=/run/pg user=u channel_binding=require",
         ] {
             let error = Dsn::parse(text).unwrap_err();
             assert!(

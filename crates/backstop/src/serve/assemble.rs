@@ -58,6 +58,7 @@ pub fn connect_with(dsn: &crate::config::Dsn, password: Secret<String>) -> Outco
         user: dsn.user.clone(),
         password,
         tls,
+        require_binding: dsn.require_binding,
     })
 }
 

@@ -14,9 +14,11 @@ mod demo;
 mod journal;
 mod judge;
 mod life;
+mod middle;
 mod restart;
 mod setup;
 mod support;
+mod targets;
 
 #[allow(dead_code)] // the demo uses more of it
 #[path = "../../src/demo/person.rs"]

@@ -67,6 +67,11 @@ pub fn free_port() -> u16 {
         .port()
 }
 
+/// The owner's way to a server as it comes.
+fn plain(server: &Server) -> String {
+    format!("{}?sslmode=disable", server.owner().url())
+}
+
 /// A set-up installation.
 pub struct Installation {
     pub server: Server,
@@ -76,9 +81,15 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// A server with a small table, and `init` done for it.
+    /// A server, and `init` done for it.
     pub fn new() -> Self {
         let server = PostgresServer::start_any().unwrap();
+        let dsn = plain(&server);
+        Self::before(server, &dsn, &[])
+    }
+
+    /// A small table in this server, and `init` done for it as `dsn` says, with these arguments besides.
+    pub fn before(server: Server, dsn: &str, more: &[&str]) -> Self {
         server
             .psql_as(&server.owner(), "create table items (id int primary key, name text); insert into items select g, 'item ' || g from generate_series(1, 100) g")
             .unwrap();
@@ -88,15 +99,17 @@ impl Installation {
             gate: free_port(),
             console: free_port(),
         };
-        installation.init(&[]).fine();
+        installation.init_at(dsn, more).fine();
         installation.shorten_pause();
         installation
     }
 
     /// `init` with the test's addresses and these arguments besides.
     pub fn init(&self, more: &[&str]) -> Ran {
-        let owner = self.server.owner();
-        let dsn = format!("{}?sslmode=disable", owner.url());
+        self.init_at(&plain(&self.server), more)
+    }
+
+    fn init_at(&self, dsn: &str, more: &[&str]) -> Ran {
         let (gate, console) = (
             format!("127.0.0.1:{}", self.gate),
             format!("127.0.0.1:{}", self.console),
@@ -107,7 +120,7 @@ impl Installation {
             "--target",
             "prod",
             "--dsn",
-            &dsn,
+            dsn,
             "--gate",
             &gate,
             "--console",

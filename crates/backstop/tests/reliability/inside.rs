@@ -192,6 +192,7 @@ impl Site {
             user: owner.user.clone(),
             password: Secret::new(owner.password),
             tls: UpstreamTls::Disable,
+            require_binding: false,
         }
     }
 

@@ -134,7 +134,7 @@ async fn look(
     let unknown =
         Failure::new(format!("the certificate of {dsn} is not trusted here")).because(&refused);
     if !ask::somebody() || args.yes {
-        return Err(unknown.hint(format!("name its CA with sslrootcert=FILE in the DSN, or pin it with --pin {} after comparing that with the server's own", hash.to_hex())));
+        return Err(unknown.hint(format!("connect by a name that it is for, name its CA with sslrootcert=FILE in the DSN, or pin it with --pin {} after comparing that with the server's own", hash.to_hex())));
     }
     output.err(&format!("no CA here vouches for the certificate of {dsn}; its SHA-256 is\n  {}\ncompare it on the server:\n  openssl x509 -noout -fingerprint -sha256 -in server.crt", output.paint_err.strong(&shown)));
     if !ask::confirm(
