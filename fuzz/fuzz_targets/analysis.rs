@@ -1,4 +1,7 @@
 //! Any bytes as SQL: the analysis ends without a panic, and stays within the text.
+//!
+//! Run with `scripts/fuzz.sh 60 analysis`.
+
 #![no_main]
 
 use backstop_wire::sql::{self, Catalog, Session};

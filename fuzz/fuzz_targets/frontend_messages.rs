@@ -1,7 +1,7 @@
 //! Whatever a client sends: startup packets, messages, and their way through a session. Nothing may
 //! panic, hang or change on the way.
 //!
-//! Run with `cargo +nightly fuzz run frontend_messages`.
+//! Run with `scripts/fuzz.sh 60 frontend_messages`.
 
 #![no_main]
 
