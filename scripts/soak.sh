@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The long tests: those marked #[ignore = "soak…"], one after the other, so that
-# their timings mean something.
+# their timings mean something. BACKSTOP_SOAK_PERCENT=10 does a tenth of the work.
 
 . "$(dirname "$0")/lib/common.sh"
 cd "$ROOT"
 
 scripts/setup.sh rust build postgres servers
 export BACKSTOP_REQUIRE_ALL=1
-exec cargo test --workspace --locked --lib --bins --tests --no-fail-fast -- --ignored --test-threads=1 "$@"
+exec cargo test --workspace --features backstop-testing/browser --locked --lib --bins --tests --no-fail-fast -- --ignored --test-threads=1 "$@"

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::raw::{Login, Raw, message, message_saying, parse, query, startup};
-use crate::setup::Setup;
+use crate::setup::{Setup, soak};
 use crate::support::Serving;
 
 /// How much the gate may grow under any of these, in KiB. A debug build's own needs are in it.
@@ -353,7 +353,7 @@ async fn parses_without_end_are_bounded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "soak: a million Parses"]
 async fn a_million_parses_are_bounded() {
-    parses(1_000_000).await;
+    parses(soak(1_000_000)).await;
 }
 
 /// Sends so many statements to be prepared, each with a name of its own, and as many without one.

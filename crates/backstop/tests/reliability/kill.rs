@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 use crate::audit::Audit;
 use crate::load::{self, Plea, Record};
 use crate::person::Person;
-use crate::setup::Setup;
+use crate::setup::{Setup, soak};
 use crate::support::Serving;
 
 /// How long a restart may take at the median. A debug build under a full machine is slow; the real bound, 300 ms,
@@ -48,7 +48,7 @@ async fn fifty_last_kills_lose_nothing_and_repeat_nothing() {
 #[ignore = "soak: a thousand kills"]
 async fn a_thousand_kills_lose_nothing_and_repeat_nothing() {
     for _ in 0..5 {
-        kills(200).await;
+        kills(soak(200)).await;
     }
 }
 

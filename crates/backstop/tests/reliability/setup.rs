@@ -111,3 +111,12 @@ fn schema() -> String {
          create table tally (marker bigint);"
     )
 }
+
+/// How much of a long test's work to do: all of it, or BACKSTOP_SOAK_PERCENT.
+pub fn soak(whole: usize) -> usize {
+    let percent = std::env::var("BACKSTOP_SOAK_PERCENT").map_or(100, |text| {
+        text.parse::<usize>()
+            .unwrap_or_else(|_| panic!("BACKSTOP_SOAK_PERCENT={text} is no number"))
+    });
+    (whole * percent).div_ceil(100).max(1)
+}
