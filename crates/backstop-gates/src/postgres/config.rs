@@ -31,6 +31,14 @@ pub struct GateConfig {
     pub limits: GateLimits,
 }
 
+impl GateConfig {
+    /// Where its Unix socket is, named as libpq looks for it.
+    pub(crate) fn socket_path(&self) -> Option<PathBuf> {
+        let (directory, port) = self.unix_socket.as_ref()?;
+        Some(directory.join(format!(".s.PGSQL.{port}")))
+    }
+}
+
 /// What one client or lease can make the gate do (invariant 11).
 #[derive(Debug, Clone)]
 pub struct GateLimits {

@@ -217,8 +217,7 @@ impl Gate {
             addresses.push(listener.local_addr().map_err(GateError::io("listening"))?);
             tokio::spawn(accept_tcp(listener, Arc::clone(&doors), stopped.clone()));
         }
-        if let Some((directory, port)) = &shared.config.unix_socket {
-            let path = directory.join(format!(".s.PGSQL.{port}"));
+        if let Some(path) = shared.config.socket_path() {
             let _ = std::fs::remove_file(&path);
             let listener = UnixListener::bind(&path)
                 .map_err(GateError::io(format!("listening on {}", path.display())))?;
@@ -352,6 +351,10 @@ impl Gate {
     /// The same, for no longer than until `enough`.
     pub async fn shutdown_by(self, enough: impl Future<Output = ()>) {
         let _ = self.stop.send(true);
+        // What stays behind would look like a gate that does not answer.
+        if let Some(path) = self.shared.config.socket_path() {
+            let _ = std::fs::remove_file(path);
+        }
         let all_ended = async {
             while self.shared.open.load(Ordering::Relaxed) > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;

@@ -90,7 +90,10 @@ async fn start(login: &Login) -> Result<Session> {
                     format!("notified on {}: {}", n.channel(), n.payload())
                 }
                 Ok(_) => continue,
-                Err(error) => format!("lost: {error}"),
+                Err(error) => {
+                    let _ = told.send(format!("lost: {error}"));
+                    return;
+                }
             };
             let _ = told.send(said);
         }
