@@ -217,7 +217,7 @@ pub(crate) fn judge(
     if carries_credential(&script, text) {
         verdict = foreign_credential();
     }
-    let writes = analysis.worst() > EffectKind::Read;
+    let writes = analysis.worst() > EffectKind::Read || asks_whether_it_may_write(&script);
     let prepares = judge_prepared(&script, text, context, bench)?;
     Ok(Judged {
         text: Arc::from(text),
@@ -229,6 +229,13 @@ pub(crate) fn judge(
         prepares,
         sealed: OnceLock::new(),
     })
+}
+
+/// `SHOW transaction_read_only`, by which drivers tell a server that takes writes from one that does not: answered
+/// in a transaction like those that a writing lease's writes get.
+fn asks_whether_it_may_write(script: &Script) -> bool {
+    matches!(script.statements.as_slice(),
+        [one] if matches!(&one.kind, StatementKind::Show(name) if name == "transaction_read_only"))
 }
 
 /// A Bind of what SQL prepared is judged by the inner statement's own text.

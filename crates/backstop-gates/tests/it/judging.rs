@@ -80,3 +80,24 @@ async fn a_costly_text_delays_no_other_session_of_its_thread() -> Result<()> {
     running.await??;
     Ok(())
 }
+
+/// As drivers ask before they settle on a server (`target_session_attrs=read-write`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_says_whether_its_lease_may_write() -> Result<()> {
+    let world = World::new(SCHEMA).await?;
+    for (scope, expected) in [
+        ("read,update:public.notes", "off"),
+        ("read:public.notes", "on"),
+    ] {
+        let agent = world.lease(&[scope]).await?;
+        let said = world.psql(&agent, "show transaction_read_only").await;
+        assert_eq!(said.trim(), expected, "{scope}");
+        let client = world.client(&agent).await?;
+        let row = client.query_one("show transaction_read_only", &[]).await?;
+        assert_eq!(row.get::<_, String>(0), expected, "{scope}");
+        let dsn = world.through(&agent).dsn() + " target_session_attrs=read-write";
+        let connected = tokio_postgres::connect(&dsn, tokio_postgres::NoTls).await;
+        assert_eq!(connected.is_ok(), expected == "off", "{scope}");
+    }
+    Ok(())
+}

@@ -362,7 +362,7 @@ impl World {
     pub async fn new_policy(&self, more: &str) -> Result<()> {
         let target = target(&self.server.owner());
         let policy = Arc::new(Policy::with(more)?);
-        Ok(self.gate.reload(vec![target], policy).await?)
+        Ok(self.gate.reload(vec![target], policy).await.map(drop)?)
     }
 
     /// One value, asked of the server directly, as the owner.
