@@ -189,6 +189,20 @@ fn a_person_is_shown_the_fragment_that_destroys() {
     assert_eq!(shown, ["delete from users"]);
 }
 
+/// Also where PostgreSQL's tree does not say at which byte the name stands.
+#[test]
+fn a_drop_is_shown_whole() {
+    let sql = "select 1; drop table users cascade ; select 2";
+    let shown: Vec<&str> = analyse(sql)
+        .unwrap()
+        .statements
+        .iter()
+        .flat_map(|s| &s.fragments)
+        .map(|f| sql[f.clone()].trim())
+        .collect();
+    assert_eq!(shown, ["drop table users cascade"]);
+}
+
 #[test]
 fn statements_are_cut_where_the_server_cuts() {
     let sql = "select 1; -- a;b\n select ';' ;; select $$;$$";

@@ -177,8 +177,13 @@ impl<'a> Judge<'a> {
     }
 
     fn finish(self) -> Statement {
-        let fragments = fragments(self.sql, &self.range, &self.walk.marks);
+        let mut fragments = fragments(self.sql, &self.range, &self.walk.marks);
         let found = self.walk.found;
+        // PostgreSQL's tree says of DROP and its like not where a name stands: then it is the whole statement.
+        let destroys = |effect: &Effect| effect.kind == EffectKind::Destroy;
+        if fragments.is_empty() && found.effects.iter().any(destroys) {
+            fragments.push(self.range.clone());
+        }
         Statement {
             range: self.range,
             kind: self.kind,
