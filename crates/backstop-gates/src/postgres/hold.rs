@@ -378,7 +378,9 @@ impl Relay<'_> {
                     .flat_map(|s| &s.fragments)
                     .map(|r| (r.start, r.end))
                     .collect(),
-                parameters: bound.map_or_else(Vec::new, |(bind, _)| shown_parameters(bind)),
+                parameters: bound.map_or_else(Vec::new, |(bind, meaning)| {
+                    super::shown::parameters(bind, &meaning.types)
+                }),
                 earlier: self.earlier.iter().map(ToString::to_string).collect(),
                 agent_words: self
                     .startup
@@ -565,32 +567,4 @@ fn too_many(error: &StoreError) -> Report {
     report("53400", what)
         .hint(hint)
         .detail("{\"backstop\":\"too-many-holds\"}")
-}
-
-/// Parameters as a person reads them: text as it is, binary in hex, long ones cut.
-fn shown_parameters(bind: &Bind<'_>) -> Vec<Option<String>> {
-    const LONG: usize = 2_000;
-    bind.parameters
-        .iter()
-        .enumerate()
-        .map(|(n, value)| {
-            value.map(
-                |bytes| match (bind.parameter_formats.of(n), std::str::from_utf8(bytes)) {
-                    (Some(0) | None, Ok(text)) => {
-                        let left = text.chars().count().saturating_sub(LONG);
-                        let shown: String = text.chars().take(LONG).collect();
-                        if left == 0 {
-                            shown
-                        } else {
-                            format!("{shown} [cut: {left} more characters are not shown]")
-                        }
-                    }
-                    _ => format!(
-                        "\\x{}",
-                        hex::encode(bytes.get(..bytes.len().min(LONG / 2)).unwrap_or_default())
-                    ),
-                },
-            )
-        })
-        .collect()
 }

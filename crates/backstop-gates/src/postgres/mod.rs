@@ -37,6 +37,7 @@ mod relay;
 mod roles;
 mod sasl;
 mod settings;
+mod shown;
 mod simple;
 mod stream;
 mod target;
