@@ -5,9 +5,12 @@ use backstop_core::action::Ask;
 use backstop_core::digest::Digest;
 use backstop_core::effect::{Analysis, Effect, EffectKind, Verb};
 use backstop_core::hold::HoldText;
+use backstop_core::lease::LeaseState;
 use backstop_core::target::Environment;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_store::{NewHold, State};
+
+use crate::words;
 
 /// The hold to open for an ask that comes from a person rather than from an agent's statement.
 ///
@@ -54,6 +57,90 @@ pub fn own_ask(ask: Ask, state: &State) -> Result<NewHold, serde_json::Error> {
         },
         ask,
     })
+}
+
+/// One thing that a person should know before they answer an ask, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Particular {
+    /// What it is, such as `May do`.
+    pub label: &'static str,
+    /// As it was asked for.
+    pub text: String,
+    /// Whether it is the words of whoever asks, and not a fact.
+    pub words: bool,
+}
+
+impl Particular {
+    fn fact(label: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            label,
+            text: text.into(),
+            words: false,
+        }
+    }
+
+    fn words(label: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            words: true,
+            ..Self::fact(label, text)
+        }
+    }
+}
+
+/// Everything that an ask is about, what widens power first. None for a statement: its own page says more.
+#[must_use]
+pub fn particulars(ask: &Ask, state: &State) -> Vec<Particular> {
+    let lease = |id: &str| state.leases.get(id);
+    match ask {
+        Ask::Sql { .. } => vec![],
+        Ask::GrantLease { spec } => {
+            let scopes = spec.scopes.iter().map(ToString::to_string);
+            let mut all: Vec<Particular> = scopes.map(|s| Particular::fact("May do", s)).collect();
+            let life = i64::try_from(spec.ttl_seconds).unwrap_or(i64::MAX);
+            all.push(Particular::fact(
+                "For",
+                words::span(life.saturating_mul(1_000)),
+            ));
+            all.push(Particular::words("Task", &spec.task));
+            all
+        }
+        Ask::Resume { lease: Some(id) } => {
+            let mut all = vec![Particular::fact("Lease", id)];
+            if let Some(record) = lease(id) {
+                if let LeaseState::Halted { why, .. } = &record.state {
+                    all.push(Particular::fact("Halted because", why));
+                }
+                let scopes = record.lease.spec.scopes.iter();
+                all.extend(scopes.map(|s| Particular::fact("May do", s.to_string())));
+                all.push(Particular::words("Task", &record.lease.spec.task));
+            }
+            all
+        }
+        Ask::Resume { lease: None } => stopped("Halted because", state.halted.as_ref()),
+        Ask::Unfreeze => stopped("Frozen because", state.frozen.as_ref()),
+        Ask::AddPerson { name } => vec![Particular::words("Name", name)],
+        Ask::AddPasskey { person } => {
+            let name = state.people.get(person).map(|known| known.name.clone());
+            vec![Particular::fact(
+                "Person",
+                name.unwrap_or_else(|| person.clone()),
+            )]
+        }
+    }
+}
+
+fn stopped(label: &'static str, why: Option<&String>) -> Vec<Particular> {
+    why.map(|why| Particular::fact(label, why))
+        .into_iter()
+        .collect()
+}
+
+/// The same on one line, for lists: what tells this ask from the next one. Carries data, unlike [`summary`].
+#[must_use]
+pub fn particulars_line(ask: &Ask, state: &State) -> String {
+    let all = particulars(ask, state);
+    let texts: Vec<&str> = all.iter().map(|one| one.text.as_str()).collect();
+    texts.join(" · ")
 }
 
 /// What an ask does, in a few words without data.

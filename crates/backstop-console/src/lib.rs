@@ -26,7 +26,7 @@ mod visitor;
 mod webauthn;
 mod words;
 
-pub use ask::{own_ask, summary as ask_summary};
+pub use ask::{Particular, own_ask, particulars, particulars_line, summary as ask_summary};
 pub use origin::{Origin, OriginError};
 pub use presented::Presented;
 pub use routes::router;

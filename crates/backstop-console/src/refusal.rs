@@ -18,6 +18,7 @@ pub(crate) struct Refusal {
 #[derive(Template)]
 #[template(path = "refusal.html")]
 struct Page<'a> {
+    missing: bool,
     what: &'a str,
     hint: &'a str,
 }
@@ -81,6 +82,7 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let page = Page {
+            missing: self.status == StatusCode::NOT_FOUND,
             what: &self.what,
             hint: &self.hint,
         };

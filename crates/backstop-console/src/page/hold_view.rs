@@ -2,10 +2,11 @@
 //! agent's own words apart.
 
 use backstop_core::action::Ask;
-use backstop_core::effect::{Effect, EffectKind};
+use backstop_core::effect::{Bound, Effect, EffectKind, Verb};
 use backstop_core::hold::{Hold, HoldRecord, HoldState, HoldText};
 use backstop_store::{State, StoreError};
 
+use crate::ask::{Particular, particulars};
 use crate::show::{self, Piece};
 use crate::state::Console;
 use crate::words::{self, Moment};
@@ -25,6 +26,8 @@ pub(crate) struct View {
     pub(crate) target: String,
     pub(crate) lease: Option<LeaseView>,
     pub(crate) worst: &'static str,
+    /// What is asked for, in words; empty for a statement.
+    pub(crate) asked: Vec<AskedView>,
     pub(crate) text: TextView,
     pub(crate) effects: Vec<EffectView>,
     pub(crate) incomplete: Vec<Vec<Piece>>,
@@ -37,6 +40,8 @@ pub(crate) struct View {
     pub(crate) already: bool,
     /// Approved by fewer people than required: it can be stopped until it counts.
     pub(crate) announced: bool,
+    /// A lease that was approved and that nobody has been handed yet.
+    pub(crate) to_fetch: bool,
     pub(crate) requested: Moment,
     pub(crate) decide_by: Moment,
     pub(crate) decide_by_ms: i64,
@@ -52,6 +57,14 @@ pub(crate) struct LeaseView {
     pub(crate) task: Vec<Piece>,
     pub(crate) scopes: Vec<String>,
     pub(crate) denials: u32,
+}
+
+/// One line of what is asked for.
+pub(crate) struct AskedView {
+    /// Empty where it is the one of the line before.
+    pub(crate) label: &'static str,
+    pub(crate) text: Vec<Piece>,
+    pub(crate) words: bool,
 }
 
 /// The sealed text, opened; each list is empty when there is nothing of the kind.
@@ -127,6 +140,7 @@ pub(crate) fn view(console: &Console, record: &HoldRecord, person: &str) -> View
         target: hold.target.clone().unwrap_or_default(),
         lease: lease_view(hold, &state),
         worst: worst.word(),
+        asked: asked(&hold.ask, &state),
         text: text_view(text, matches!(hold.ask, Ask::Sql { .. })),
         effects: effects(hold),
         incomplete: hold.incomplete.iter().map(|why| show::names(why)).collect(),
@@ -138,6 +152,10 @@ pub(crate) fn view(console: &Console, record: &HoldRecord, person: &str) -> View
         yes: yes.iter().map(|y| name(&y.person)).collect(),
         already: yes.iter().any(|y| y.person == person),
         announced: matches!(record.state, HoldState::Approved { from_ms, .. } if now_ms < from_ms),
+        to_fetch: matches!(
+            (&hold.ask, &record.state),
+            (Ask::GrantLease { .. }, HoldState::Approved { .. })
+        ),
         requested: words::moment(hold.requested_ms, now_ms),
         decide_by: words::moment(hold.decide_by_ms, now_ms),
         decide_by_ms: hold.decide_by_ms,
@@ -157,6 +175,24 @@ const fn question(ask: &Ask) -> &'static str {
         Ask::AddPerson { .. } => "Let this person decide, too?",
         Ask::AddPasskey { .. } => "Let this person enrol another passkey?",
     }
+}
+
+fn asked(ask: &Ask, state: &State) -> Vec<AskedView> {
+    let mut before = "";
+    let line = |one: Particular| {
+        let label = if one.label == before { "" } else { one.label };
+        before = one.label;
+        AskedView {
+            label,
+            text: if one.words {
+                show::plain(&one.text)
+            } else {
+                show::names(&one.text)
+            },
+            words: one.words,
+        }
+    };
+    particulars(ask, state).into_iter().map(line).collect()
 }
 
 fn lease_view(hold: &Hold, state: &State) -> Option<LeaseView> {
@@ -236,10 +272,10 @@ fn effect_view(effect: &Effect) -> EffectView {
             .as_deref()
             .map(show::names)
             .unwrap_or_default(),
-        rows: if reads {
-            "–".to_owned()
-        } else {
-            words::rows(effect.bound)
+        rows: match (effect.bound, effect.verb) {
+            _ if reads => "–".to_owned(),
+            (Bound::Structure, Verb::Drop | Verb::Truncate) => "all of it".to_owned(),
+            (bound, _) => words::rows(bound),
         },
         back: match effect.reversible {
             _ if reads => "nothing to undo",

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use backstop_core::effect::EffectKind;
 use backstop_core::hold::HoldRecord;
 
+use crate::ask::particulars_line;
 use crate::refusal::Refusal;
 use crate::show::{self, Piece};
 use crate::state::Console;
@@ -33,6 +34,7 @@ pub(crate) struct Row {
     pub(crate) outcome: String,
     pub(crate) environment: &'static str,
     pub(crate) target: String,
+    /// The lease's task, or what else tells this hold from the next one.
     pub(crate) task: Vec<Piece>,
     pub(crate) requested: Moment,
     pub(crate) decide_by_ms: i64,
@@ -100,9 +102,10 @@ pub(crate) fn row(console: &Console, record: &HoldRecord) -> Row {
         outcome: words::outcome(&record.state, name, now_ms),
         environment: hold.environment.word(),
         target: hold.target.clone().unwrap_or_default(),
-        task: lease
-            .map(|lease| show::plain(&lease.lease.spec.task))
-            .unwrap_or_default(),
+        task: match lease {
+            Some(lease) => show::plain(&lease.lease.spec.task),
+            None => show::plain(&particulars_line(&hold.ask, &state)),
+        },
         requested: words::moment(hold.requested_ms, now_ms),
         decide_by_ms: hold.decide_by_ms,
         left: words::span(hold.decide_by_ms.saturating_sub(now_ms)),

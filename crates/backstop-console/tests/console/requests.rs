@@ -620,6 +620,36 @@ async fn what_agents_write_stays_text() {
     site.stop().await;
 }
 
+/// A person who grants a lease reads what it may do, for how long and what for, and not a form of the machine's.
+#[tokio::test]
+async fn what_a_person_asks_for_is_laid_out_in_words() {
+    let site = Site::start().await;
+    let mut kim = first(&site).await;
+    let id = site
+        .ask(Site::lease_ask("fix <b>invoices</b> of J\u{fc}rgen"))
+        .await;
+    let list = kim.client.get("/holds").await.body;
+    assert!(list.contains("1 h 30 min"), "{list}");
+    let page = kim.client.get(&format!("/holds/{id}")).await.body;
+    let (asked, rest) = page.split_once("Exactly what is signed").unwrap();
+    for part in [
+        "May do",
+        "read:*.*",
+        "U+0430",
+        "1 h 30 min",
+        "fix &#60;b&#62;invoices&#60;/b&#62; of J\u{fc}rgen",
+        "in the words of whoever asks",
+    ] {
+        assert!(asked.contains(part), "{part} in {asked}");
+    }
+    assert!(rest.contains("ttl_seconds") && !page.contains("cannot be undone"));
+    assert!(
+        page.contains(">Approve</button>") && !page.contains("Approve once"),
+        "a lease is not for once"
+    );
+    site.stop().await;
+}
+
 #[tokio::test]
 async fn live_pages_hear_of_changes_and_end_with_the_console() {
     let site = Site::start().await;

@@ -294,6 +294,31 @@ impl Site {
         id
     }
 
+    /// A hold for what a person asks, as the command line and the console open it.
+    pub async fn ask(&self, ask: Ask) -> String {
+        let new = backstop_console::own_ask(ask, &self.store.state()).unwrap();
+        let (Opened::Waiting(record) | Opened::Approved(record)) =
+            self.store.open_hold(new).await.unwrap();
+        record.hold.id
+    }
+
+    /// A lease that somebody asks for, with a name in it that deceives the eye.
+    pub fn lease_ask(task: &str) -> Ask {
+        Ask::GrantLease {
+            spec: LeaseSpec {
+                target: "prod".into(),
+                environment: Environment::Production,
+                task: task.into(),
+                ttl_seconds: 5_400,
+                scopes: vec![
+                    "read:*.*".parse().unwrap(),
+                    "update:public.p\u{430}yments".parse().unwrap(),
+                ],
+                parent: None,
+            },
+        }
+    }
+
     /// A held statement.
     pub async fn hold(&self, lease: &str, new: Held<'_>) -> String {
         let binding = SqlBinding {
