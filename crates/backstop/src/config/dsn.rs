@@ -111,6 +111,9 @@ impl Dsn {
 impl fmt::Display for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
+            Host::Tcp(host) if host.contains(':') => {
+                write!(f, "{}@[{host}]:{}/{}", self.user, self.port, self.database)
+            }
             Host::Tcp(host) => write!(f, "{}@{host}:{}/{}", self.user, self.port, self.database),
             Host::Unix(dir) => write!(
                 f,
@@ -126,12 +129,13 @@ impl fmt::Display for Dsn {
 
 impl Parts {
     fn of_url(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|e| {
+        let named = with_host(text);
+        let url = Url::parse(named.as_deref().unwrap_or(text)).map_err(|e| {
             format!("the connection string is not a URL: {e}; hint: percent-encode special characters in the password")
         })?;
         let mut parts = Self::default();
         let some = |s: &str| (!s.is_empty()).then(|| decode(s)).transpose();
-        if let Some(host) = url.host_str() {
+        if let Some(host) = url.host_str().filter(|_| named.is_none()) {
             parts.host = some(host.trim_start_matches('[').trim_end_matches(']'))?;
         }
         parts.port = url.port().map(|p| p.to_string());
@@ -238,6 +242,18 @@ fn must_bind(mode: Option<&str>, tls: &Tls) -> Result<bool, String> {
     }
 }
 
+/// libpq's URLs may leave the host out, as in `postgresql://user@/db?host=/run/postgresql`; others may not.
+/// Gives such a URL a host that does not count.
+fn with_host(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at_checked(end)?;
+    let at = authority.rfind('@').map_or(0, |at| at + 1);
+    let (user, place) = authority.split_at_checked(at)?;
+    (place.is_empty() || place.starts_with(':'))
+        .then(|| format!("{scheme}://{user}localhost{place}{tail}"))
+}
+
 fn take_value(text: &str) -> Result<(String, &str), String> {
     let quoted = text.strip_prefix('\'');
     let body = quoted.unwrap_or(text);
@@ -334,6 +350,9 @@ mod tests {
             "host=/run/pg user=u",
             "postgresql://u@localhost/u?host=/run/pg",
             "postgresql://u@%2Frun%2Fpg/u",
+            "postgresql://u@/u?host=/run/pg",
+            "postgresql://u@:5432/u?host=/run/pg",
+            "postgresql:///u?host=/run/pg&user=u",
         ] {
             let d = dsn(text);
             assert_eq!(d.host, Host::Unix("/run/pg".into()), "{text}");
@@ -346,6 +365,7 @@ mod tests {
             (Host::Tcp("::1".into()), 5433)
         );
         assert_eq!(dsn(&six.to_url()).host, six.host);
+        assert_eq!(six.to_string(), "u@[::1]:5433/d");
     }
 
     /// A safeguard that somebody asked for is never dropped on the way into the configuration.

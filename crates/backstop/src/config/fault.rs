@@ -38,13 +38,23 @@ fn explain(message: &str) -> (String, String) {
     if let Some((what, expected)) = message.split_once(", expected ") {
         return (
             what.to_owned(),
-            format!("write {expected}; the file is TOML"),
+            format!("write {}; the file is TOML", kind(expected)),
         );
     }
     (
         message.replace('\n', ", "),
         "the file is TOML; docs/configuration.md has a commented example".to_owned(),
     )
+}
+
+/// What the reader expected, without the names of Rust's types.
+fn kind(expected: &str) -> &str {
+    match expected {
+        "usize" | "u8" | "u16" | "u32" | "u64" | "i32" | "i64" => "a number without quotes",
+        "a boolean" => "true or false",
+        "a sequence" => "a list, as in [\"a\", \"b\"]",
+        other => other,
+    }
 }
 
 /// `rest` is "`pasue`, expected one of `listen`, `pause`" or "…, expected `x`", or "…, there are no fields".

@@ -35,7 +35,7 @@ pub fn file(first: &First<'_>) -> String {
 # Keys, journal, store and control socket; only Backstop's own user may read it. Needs a restart.
 data_dir = {data_dir}
 
-# Where agents connect. Needs a restart, except for `pause`.
+# Where agents connect. Needs a restart.
 [gate]
 listen = ["{gate}"]
 # unix_socket = "/run/backstop"      # a directory; agents connect with host=/run/backstop
@@ -43,7 +43,7 @@ listen = ["{gate}"]
 require_tls = true                   # verify-full against backstop-ca.pem beside this file
 pause = "45s"                        # how long a held call waits before it is answered "held"
 
-# Where people decide. The origin is fixed once the first person is enrolled.
+# Where people decide. Needs a restart; the origin is fixed for good.
 [console]
 listen = "{console}"
 origin = "{origin}"

@@ -16,6 +16,11 @@ fn mistakes_are_told_with_their_place() {
             "hint: use production, staging or development",
         ),
         ("data_dir = \"d\n", "line 1 column", "hint: "),
+        (
+            "data_dir = \"d\"\n[limits]\nopen_holds = \"five\"\n",
+            "line 3 column 14: invalid type: string \"five\"",
+            "hint: write a number without quotes",
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("backstop.toml");

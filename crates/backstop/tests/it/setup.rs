@@ -134,6 +134,69 @@ fn a_wrong_password_writes_nothing() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// What is approved runs as the gate's role, so a superuser's is no role for it.
+#[test]
+fn a_superuser_is_refused() {
+    let server = PostgresServer::start_any().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("backstop.toml");
+    let dsn = format!("{}?sslmode=disable", server.superuser().url());
+    let ran = run(&[
+        "init",
+        "--no-enrol",
+        "--config",
+        config.to_str().unwrap(),
+        "--target",
+        "prod",
+        "--dsn",
+        &dsn,
+    ]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(
+        ran.err.contains("is a superuser's") && ran.err.contains("hint: `create role"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// What cannot be reached or does not let the gate in is told with what to look at.
+#[test]
+fn what_cannot_be_used_says_what_to_try() {
+    let server = PostgresServer::start_any().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("backstop.toml");
+    let owner = server.owner();
+    let closed = format!(
+        "postgresql://u:p@127.0.0.1:{}/app",
+        crate::support::free_port()
+    );
+    for (dsn, hint) in [
+        (closed, "hint: is the server up"),
+        (
+            owner.clone().as_role("owner", "wrong").url(),
+            "hint: the password comes from",
+        ),
+        (
+            owner.in_database("nowhere").url(),
+            "hint: try the same DSN with psql",
+        ),
+    ] {
+        let ran = run(&[
+            "init",
+            "--no-enrol",
+            "--config",
+            config.to_str().unwrap(),
+            "--target",
+            "prod",
+            "--dsn",
+            &format!("{dsn}?sslmode=disable"),
+        ]);
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        assert!(ran.err.contains(hint), "{}", ran.err);
+    }
+}
+
 #[test]
 fn a_self_made_certificate_is_pinned_only_when_its_fingerprint_is_given() {
     let server = PostgresServer::of(Major::any().unwrap())
@@ -162,6 +225,12 @@ fn a_self_made_certificate_is_pinned_only_when_its_fingerprint_is_given() {
     let pin: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
     let wrong = run(&[&arguments[..], &["--pin", &"0".repeat(64)]].concat());
     assert_eq!(wrong.code, 1, "{}", wrong.err);
+    assert!(
+        ran.err.contains("it is self-made") && wrong.err.contains("does not show the pinned"),
+        "{}\n{}",
+        ran.err,
+        wrong.err
+    );
     assert!(!config.exists());
     run(&[&arguments[..], &["--pin", &pin]].concat()).fine();
     assert!(std::fs::read_to_string(&config).unwrap().contains(&pin));
@@ -230,6 +299,24 @@ fn an_origin_for_phones_needs_a_name_and_a_certificate() {
         key.to_str().unwrap(),
     ];
     init(&[&["--origin", "https://backstop.example.com"][..], &files].concat()).fine();
+    // Phones come by the origin's port, and not to a loopback address.
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert!(text.contains("listen = \"0.0.0.0:443\""), "{text}");
+    let ran = init(&["--console", "127.0.0.1:9000"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("another address of the console already"),
+        "{}",
+        ran.err
+    );
+    let ran = init(
+        &[
+            &["--origin", "https://backstop.example.com"][..],
+            &files[..2],
+        ]
+        .concat(),
+    );
+    assert_eq!(ran.code, 2, "a certificate without its key: {}", ran.err);
     let ran = init(&["--origin", "https://other.example.com"]);
     assert_eq!(ran.code, 2);
     assert!(

@@ -6,9 +6,11 @@ mod ask;
 mod enrol;
 mod target;
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use url::Url;
 
 use super::runtime;
 use crate::cli::Init;
@@ -16,6 +18,10 @@ use crate::config::{Config, template};
 use crate::failure::{Failure, Outcome};
 use crate::home::{Authority, Home, Keys, write_public};
 use crate::output::Output;
+
+/// Where agents connect, and where the console listens, unless somebody says otherwise.
+const USUAL_GATE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7432));
+const USUAL_CONSOLE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7480));
 
 /// Sets Backstop up, or completes it.
 ///
@@ -66,12 +72,16 @@ fn new_text(path: &Path, args: &Init) -> Outcome<String> {
             .clone()
             .unwrap_or_else(|| usual_data_dir(path)),
     );
-    let origin = match &args.origin {
-        None => format!("http://localhost:{}", args.console.port()),
-        Some(text) => {
-            let url = crate::config::origin(text).map_err(Failure::usage)?;
-            url.origin().ascii_serialization()
-        }
+    let named = match &args.origin {
+        None => None,
+        Some(text) => Some(crate::config::origin(text).map_err(Failure::usage)?),
+    };
+    let console = args
+        .console
+        .unwrap_or_else(|| usual_console(named.as_ref(), args.certificate.is_some()));
+    let origin = match &named {
+        None => format!("http://localhost:{}", console.port()),
+        Some(url) => url.origin().ascii_serialization(),
     };
     let identity = match (&args.certificate, &args.key) {
         (Some(certificate), Some(key)) => Some((absolute(certificate), absolute(key))),
@@ -83,11 +93,22 @@ fn new_text(path: &Path, args: &Init) -> Outcome<String> {
     }
     Ok(template::file(&template::First {
         data_dir: &data_dir,
-        gate: args.gate,
-        console: args.console,
+        gate: args.gate.unwrap_or(USUAL_GATE),
+        console,
         origin: &origin,
         identity: identity.as_ref().map(|(c, k)| (c.as_path(), k.as_path())),
     }))
+}
+
+/// Where the origin's name leads: with a certificate of its own the console is what other machines reach,
+/// otherwise a proxy on this machine or nobody but this machine is.
+fn usual_console(origin: Option<&Url>, certificate: bool) -> SocketAddr {
+    let port = origin.and_then(Url::port_or_known_default);
+    match (origin.map(Url::scheme), port) {
+        (Some("https"), Some(port)) if certificate => (Ipv4Addr::UNSPECIFIED, port).into(),
+        (Some("http"), Some(port)) => (Ipv4Addr::LOCALHOST, port).into(),
+        _ => USUAL_CONSOLE,
+    }
 }
 
 fn usual_data_dir(path: &Path) -> PathBuf {
@@ -129,6 +150,28 @@ fn same_as_asked(config: &Config, args: &Init) -> Outcome {
         let wanted = url.origin().ascii_serialization();
         if wanted != config.console.origin() {
             return differs("origin", config.console.origin(), wanted);
+        }
+    }
+    if let Some(gate) = args.gate.filter(|gate| !config.gate.listen.contains(gate)) {
+        let have: Vec<String> = config.gate.listen.iter().map(ToString::to_string).collect();
+        return differs("address of the gate", have.join(" "), gate.to_string());
+    }
+    if let Some(console) = args.console.filter(|c| *c != config.console.listen) {
+        return differs(
+            "address of the console",
+            config.console.listen.to_string(),
+            console.to_string(),
+        );
+    }
+    if let (Some(certificate), Some(key)) = (&args.certificate, &args.key) {
+        let wanted = (absolute(certificate), absolute(key));
+        if config.console.identity.as_ref() != Some(&wanted) {
+            let have = config.console.identity.as_ref();
+            return differs(
+                "certificate",
+                have.map_or_else(|| "none".to_owned(), |(c, _)| c.display().to_string()),
+                wanted.0.display().to_string(),
+            );
         }
     }
     Ok(())
@@ -187,6 +230,23 @@ fn summary(config: &Config, made: bool, output: Output) -> Outcome {
     }
     if config.console.origin.scheme() == "http" {
         output.say("the console is for this machine only (localhost); `--origin https://…` at the first init makes one for phones");
+    } else {
+        output.say(&for_phones(&config.console));
     }
     Ok(())
+}
+
+/// What must be so for the console's name to lead to where it listens.
+fn for_phones(console: &crate::config::Console) -> String {
+    let (origin, listen) = (console.origin(), console.listen);
+    if console.identity.is_none() {
+        return format!(
+            "the console speaks plain HTTP at {listen}: let the proxy on this machine that has the certificate of {origin} pass on to it"
+        );
+    }
+    let port = console.origin.port_or_known_default();
+    if port != Some(listen.port()) || listen.ip().is_loopback() {
+        return format!("the console listens at {listen}: make {origin} lead there");
+    }
+    format!("the console listens at {listen}, for whoever reaches this machine by {origin}")
 }

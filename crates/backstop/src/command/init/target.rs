@@ -122,7 +122,7 @@ async fn look(
     let upstream = connect_with(dsn, password.clone())?;
     let refused = match probe(&upstream).await {
         Ok(probe) => return Ok(probe),
-        Err(error @ GateError::Tls(_)) if matches!(dsn.tls, Tls::Verify { .. }) => error,
+        Err(error @ GateError::Tls(_)) => error,
         Err(error) => return Err(unreachable(dsn, &error)),
     };
     let certificate = upstream
@@ -131,8 +131,15 @@ async fn look(
         .map_err(|e| unreachable(dsn, &e))?;
     let hash = Digest::of(&certificate);
     let shown = colons(hash);
-    let unknown =
-        Failure::new(format!("the certificate of {dsn} is not trusted here")).because(&refused);
+    if matches!(dsn.tls, Tls::Pinned(_)) {
+        return Err(
+            Failure::new(format!("{dsn} does not show the pinned certificate"))
+                .because(format!("the SHA-256 of the one it shows is {shown}"))
+                .hint("compare that with the server's own: if it was renewed, pin the new one; if it differs, somebody stands between"),
+        );
+    }
+    let unknown = Failure::new(format!("the certificate of {dsn} is not trusted here"))
+        .because(untrusted(&refused));
     if !ask::somebody() || args.yes {
         return Err(unknown.hint(format!("connect by a name that it is for, name its CA with sslrootcert=FILE in the DSN, or pin it with --pin {} after comparing that with the server's own", hash.to_hex())));
     }
@@ -148,8 +155,33 @@ async fn look(
     probe(&upstream).await.map_err(|e| unreachable(dsn, &e))
 }
 
+/// Why a certificate is not trusted, without the words of the library that looked.
+fn untrusted(error: &GateError) -> String {
+    let text = error.to_string();
+    let why = text.split("; hint:").next().unwrap_or_default();
+    match why {
+        _ if why.contains("CaUsedAsEndEntity") => {
+            "it is self-made: it vouches for itself, and no CA does".to_owned()
+        }
+        _ if why.contains("UnknownIssuer") => "no CA that is known here vouches for it".to_owned(),
+        _ => why.to_owned(),
+    }
+}
+
 fn unreachable(dsn: &Dsn, error: &GateError) -> Failure {
-    Failure::new(format!("cannot use {dsn}")).because(error)
+    let mut failure = Failure::new(format!("cannot use {dsn}")).because(error);
+    let hint = match error {
+        GateError::Io { .. } | GateError::Timeout(_) => {
+            "is the server up, and are host and port in the DSN right?"
+        }
+        GateError::Refused(_) => {
+            "the password comes from the DSN, else PGPASSWORD, else ~/.pgpass; try it with psql"
+        }
+        GateError::Server(_) => "try the same DSN with psql",
+        _ => return failure,
+    };
+    failure.hint.get_or_insert_with(|| hint.to_owned());
+    failure
 }
 
 fn colons(hash: Digest) -> String {
@@ -160,9 +192,15 @@ fn colons(hash: Digest) -> String {
 /// What cannot be guarded is refused.
 fn guardable(dsn: &Dsn, probe: &Probe) -> Outcome {
     if let Some(pooler) = &probe.pooler {
-        return Err(Failure::new(format!("{dsn} is a transaction pooler"))
-            .because(pooler)
+        return Err(Failure::new(format!("{dsn} is {pooler}"))
+            .because("each transaction of an agent could run in another session there")
             .hint("give the direct address of the database, or the pooler's session mode; managed services list it beside the pooled one"));
+    }
+    // What is approved runs as this role: it must not be able to do what no agent could be given.
+    if probe.superuser {
+        return Err(Failure::new(format!("{dsn} is a superuser's"))
+            .because("approved actions run as the gate's role, and nothing bounds a superuser")
+            .hint("`create role backstop login createrole password '…'` makes one that is enough; let it own what agents may touch"));
     }
     Ok(())
 }
