@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use backstop_core::scope::Scope;
 use backstop_core::target::Environment;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::duration::Span;
 
@@ -103,7 +103,7 @@ pub enum Verb {
 /// Run again it completes what is missing and replaces nothing; with another --target it adds one.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  backstop init --target prod --dsn postgresql://backstop@db.example.com/app\n  backstop init --target prod --dsn 'host=/run/postgresql dbname=app user=backstop' --environment staging\n  backstop init --origin https://backstop.example.com --certificate fullchain.pem --key privkey.pem"
+    after_help = "Examples:\n  backstop init --target prod --dsn postgresql://backstop@db.example.com/app\n  backstop init --target prod --dsn 'host=/run/postgresql dbname=app user=backstop' --environment staging\n  backstop init --origin https://backstop.example.com:8443 --certificate fullchain.pem --key privkey.pem"
 )]
 pub struct Init {
     /// The target's name
@@ -120,7 +120,7 @@ pub struct Init {
     #[arg(long, value_name = "URL")]
     pub origin: Option<String>,
     /// The console's certificate (PEM, with its chain), with an https --origin
-    #[arg(long, value_name = "FILE", requires = "origin")]
+    #[arg(long, value_name = "FILE", requires_all = ["origin", "key"])]
     pub certificate: Option<PathBuf>,
     /// The certificate's key (PEM)
     #[arg(long, value_name = "FILE", requires = "certificate")]
@@ -128,12 +128,13 @@ pub struct Init {
     /// Where keys, journal and store go
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Where agents connect
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7432")]
-    pub gate: std::net::SocketAddr,
-    /// Where the console listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7480")]
-    pub console: std::net::SocketAddr,
+    /// Where agents connect; 127.0.0.1:7432 if not given
+    #[arg(long, value_name = "ADDRESS")]
+    pub gate: Option<std::net::SocketAddr>,
+    /// Where the console listens; 127.0.0.1:7480 if not given, and with --certificate every address of this
+    /// machine, with the origin's port
+    #[arg(long, value_name = "ADDRESS")]
+    pub console: Option<std::net::SocketAddr>,
     /// The SHA-256 of the server's certificate, to pin one that no CA here knows
     #[arg(long, value_name = "SHA256")]
     pub pin: Option<String>,
@@ -194,7 +195,7 @@ pub enum LeaseVerb {
 /// A child lease (--parent) can only be narrower than its parent and needs no approval.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Scopes are VERBS:SCHEMA.NAME, with `*` for any; verbs are read, insert, update, delete, write (those three),\ncreate, temp.\n\nExamples:\n  backstop lease create --target prod --task \"fix the rounding of invoices\" --ttl 1h --scope read --scope update:public.invoices\n  backstop lease create --parent lease_8f… --task \"only look\" --ttl 10m --scope read:public.invoices"
+    after_help = "Scopes are VERBS:SCHEMA.NAME, with `*` for any; a NAME alone is in the schema public, and VERBS alone are for\neverything. Verbs are read, insert, update, delete, write (those three), create, temp.\n\nExamples:\n  backstop lease create --target prod --task \"fix the rounding of invoices\" --ttl 1h --scope read --scope update:public.invoices\n  backstop lease create --parent lease_8f… --task \"only look\" --ttl 10m --scope read:public.invoices"
 )]
 pub struct LeaseCreate {
     /// The target
@@ -236,6 +237,7 @@ pub struct LeaseId {
 /// Take scopes or time from a lease
 #[derive(Debug, Args)]
 #[command(
+    group(ArgGroup::new("less").required(true).multiple(true).args(["scopes", "ttl"])),
     after_help = "Example:\n  backstop lease narrow lease_8f… --scope read:public.invoices --ttl 10m"
 )]
 pub struct LeaseNarrow {
@@ -243,7 +245,7 @@ pub struct LeaseNarrow {
     #[arg(value_name = "LEASE")]
     pub lease: String,
     /// The scopes that are left; can be repeated
-    #[arg(long = "scope", value_name = "SCOPE", required_unless_present = "ttl")]
+    #[arg(long = "scope", value_name = "SCOPE")]
     pub scopes: Vec<Scope>,
     /// How long it still lives
     #[arg(long, value_name = "TIME")]
@@ -270,14 +272,15 @@ pub struct Decide {
 /// The red button: stop one lease, or everything
 #[derive(Debug, Args)]
 #[command(
+    group(ArgGroup::new("what").required(true).args(["lease", "all"])),
     after_help = "Examples:\n  backstop halt lease_8f… --why \"it is looping\"\n  backstop halt --all"
 )]
 pub struct Halt {
     /// The lease
-    #[arg(value_name = "LEASE", required_unless_present = "all")]
+    #[arg(value_name = "LEASE")]
     pub lease: Option<String>,
     /// Everything
-    #[arg(long, conflicts_with = "lease")]
+    #[arg(long)]
     pub all: bool,
     /// Why, for the journal and for whoever resumes
     #[arg(
@@ -290,13 +293,16 @@ pub struct Halt {
 
 /// Ask for a halt to be lifted, which takes a passkey
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  backstop resume lease_8f…")]
+#[command(
+    group(ArgGroup::new("what").required(true).args(["lease", "all"])),
+    after_help = "Example:\n  backstop resume lease_8f…"
+)]
 pub struct Resume {
     /// The lease
-    #[arg(value_name = "LEASE", required_unless_present = "all")]
+    #[arg(value_name = "LEASE")]
     pub lease: Option<String>,
     /// The halt of everything
-    #[arg(long, conflicts_with = "lease")]
+    #[arg(long)]
     pub all: bool,
     /// Print the hold and do not wait for a person
     #[arg(long)]

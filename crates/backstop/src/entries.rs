@@ -2,8 +2,10 @@
 //!
 //! Reads the bytes as they stand in the log; an entry that it does not know is shown, never left out.
 
+use backstop_core::action::Ask;
 use backstop_core::digest::Digest;
 use backstop_core::entry::{Changed, Control, Event, TargetChange};
+use backstop_store::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -79,6 +81,15 @@ impl Row {
         self.summary = sentence(&event);
     }
 
+    /// Puts people's names where the entry has what they are known by.
+    pub fn name_people(&mut self, state: &State) {
+        for (id, person) in &state.people {
+            if self.summary.contains(id) {
+                self.summary = self.summary.replace(id, &person.name);
+            }
+        }
+    }
+
     /// One line for a terminal.
     pub fn line(&self) -> String {
         format!(
@@ -118,8 +129,9 @@ fn sentence(event: &Event) -> String {
         Event::RecoverySet { person, .. } => format!("{person} got a recovery code"),
         Event::RecoveryUsed { person } => format!("{person} used their recovery code"),
         Event::Held { hold, .. } => format!(
-            "{} waits for {}: {}",
+            "{}{} waits for {}: {}",
             hold.summary,
+            asked(&hold.ask),
             people(hold.people),
             hold.reason
         ),
@@ -185,6 +197,19 @@ fn reloaded(targets: &[TargetChange], before: Option<Digest>, policy: Digest) ->
         parts.push(format!("the policy was {before} and is {}", policy.short()));
     }
     format!("a changed configuration was taken up: {}", parts.join("; "))
+}
+
+/// What tells one ask from another of its kind.
+fn asked(ask: &Ask) -> String {
+    match ask {
+        Ask::GrantLease { spec } => {
+            let scopes: Vec<String> = spec.scopes.iter().map(ToString::to_string).collect();
+            format!(" for \"{}\": {};", spec.task, scopes.join(" "))
+        }
+        Ask::AddPerson { name } => format!(", {name},"),
+        Ask::AddPasskey { person } => format!(", {person},"),
+        _ => String::new(),
+    }
 }
 
 fn people(n: u8) -> String {

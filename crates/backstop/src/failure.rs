@@ -4,10 +4,12 @@
 
 use std::fmt::Display;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// The exit codes that scripts rely on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// What was asked for failed.
     Failed = 1,
@@ -55,6 +57,16 @@ impl Failure {
     /// The journal is not what was written.
     pub fn integrity(what: impl Into<String>) -> Self {
         Self::new(what).code(Code::Integrity)
+    }
+
+    /// Nobody reads the output any more, as after `| head`: there is nothing left to say.
+    pub fn unheard() -> Self {
+        Self::new("")
+    }
+
+    /// Whether it is [`Self::unheard`].
+    pub fn is_unheard(&self) -> bool {
+        self.what.is_empty()
     }
 
     fn titled(mut self, what: impl Into<String>) -> Self {

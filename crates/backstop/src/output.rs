@@ -2,12 +2,13 @@
 //!
 //! The one place that writes to either, and that knows about colour.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::cli::{Color, Common};
-use crate::failure::{Context, Outcome};
+use crate::failure::{Context, Failure, Outcome};
 
 /// Colours, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,8 @@ impl Paint {
 pub struct Output {
     /// Whether programs read it.
     pub json: bool,
-    quiet: bool,
+    /// Whether only what was asked for, and errors, are wanted.
+    pub quiet: bool,
     /// Colours on standard output.
     pub paint: Paint,
     /// Colours on standard error.
@@ -99,9 +101,10 @@ impl Output {
     /// When standard output is closed.
     pub fn data(&self, text: &str) -> Outcome {
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{text}")
-            .and_then(|()| out.flush())
-            .doing("cannot write to standard output")
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => Err(Failure::unheard()),
+            written => written.doing("cannot write to standard output"),
+        }
     }
 
     /// What was asked for, as JSON on one line.
@@ -125,15 +128,19 @@ impl Output {
         }
     }
 
-    /// A word beside the data, for people.
+    /// A word beside the data, for people. A program reads JSON on standard error, too, and nothing else.
     pub fn say(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.json {
             self.err(text);
         }
     }
 
     /// A warning.
     pub fn warn(&self, text: &str) {
+        if self.json {
+            self.err(&json!({ "warning": text }).to_string());
+            return;
+        }
         self.err(&format!("{} {text}", self.paint_err.warn("warning:")));
     }
 

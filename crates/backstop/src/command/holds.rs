@@ -34,17 +34,21 @@ fn shown(row: &HoldRow, now_ms: i64, paint: Paint) -> String {
         .lease
         .as_deref()
         .map_or_else(String::new, |l| format!(" by {l}"));
-    let on = row
-        .target
+    let on = match (&row.target, &row.asked) {
+        (Some(target), None) => format!(" on {target}"),
+        _ => String::new(),
+    };
+    let asked = row
+        .asked
         .as_deref()
-        .map_or_else(String::new, |t| format!(" on {t}"));
+        .map_or_else(String::new, |text| format!("\n  {}", safe(text)));
     let left = if row.state == "waiting" {
         format!(", expires {}", when::from_now(row.decide_by_ms, now_ms))
     } else {
         String::new()
     };
     format!(
-        "{} {}{left}\n  {}{on}{who}\n  {} ({}); {}\n  {}",
+        "{} {}{left}\n  {}{on}{who}{asked}\n  {} ({}); {}\n  {}",
         paint.strong(&row.hold),
         paint.warn(&row.state),
         safe(&row.summary),

@@ -87,6 +87,9 @@ fn tail(home: &Home, args: &JournalTail, output: Output) -> Outcome {
         output.say(&pruned_before(word(args.log), first.index));
     }
     if !args.follow {
+        if rows.is_empty() {
+            output.say(&format!("the {} log is empty", word(args.log)));
+        }
         return print(&rows, output);
     }
     if let Source::Files(_) = source {
@@ -137,12 +140,31 @@ fn whole(row: &Row, text: &Value, paint: Paint) -> String {
             let lines: Vec<String> = statement.lines().map(safe).collect();
             out.push_str(&format!("\n{}\n{}", paint.strong("text"), lines.join("\n")));
         }
+        Value::Object(parts) if parts.contains_key("statement") => {
+            for (name, part) in parts {
+                out.push_str(&said(name, part, paint));
+            }
+        }
         other => {
             let shown = serde_json::to_string_pretty(other).unwrap_or_default();
             out.push_str(&format!("\n{}\n{shown}", paint.strong("text")));
         }
     }
     out
+}
+
+/// One part of a hold's text, as it was written; what is empty is left out.
+fn said(name: &str, part: &Value, paint: Paint) -> String {
+    let name = paint.strong(&name.replace('_', " "));
+    match part {
+        Value::String(text) if text.is_empty() => String::new(),
+        Value::String(text) => {
+            let lines: Vec<String> = text.lines().map(safe).collect();
+            format!("\n{name}\n{}", lines.join("\n"))
+        }
+        Value::Array(all) if all.is_empty() => String::new(),
+        other => format!("\n{name} {other}"),
+    }
 }
 
 fn verify(home: &Home, args: &JournalVerify, output: Output) -> Outcome {

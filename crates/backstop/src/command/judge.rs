@@ -141,9 +141,10 @@ fn stream(judge: &Judge) -> Outcome {
     let mut out = std::io::stdout().lock();
     while let Some(line) = next_line(&mut input)? {
         let answer = answer_line(judge, &line);
-        writeln!(out, "{answer}")
-            .and_then(|()| out.flush())
-            .doing("cannot write to standard output")?;
+        match writeln!(out, "{answer}").and_then(|()| out.flush()) {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Err(Failure::unheard()),
+            written => written.doing("cannot write to standard output")?,
+        }
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::runtime;
 use crate::cli::Serve;
 use crate::config::Config;
@@ -25,7 +27,7 @@ pub fn run(path: &Path, args: &Serve, output: Output) -> Outcome {
     telemetry::begin(args.log_format, &output, "info");
     runtime(config.gate.worker_threads.max(2))?.block_on(async {
         let mut run = serve::run(config).await?;
-        output.say(&banner(&run, path, output.paint_err));
+        ready(&run, path, output);
         let ended = run.until_told().await;
         output.say(&format!(
             "stopping: no new connections; what runs may finish for {}, or until told again",
@@ -36,8 +38,29 @@ pub fn run(path: &Path, args: &Serve, output: Output) -> Outcome {
     })
 }
 
+/// Says that it serves. The first person's link is told even to the quiet: it is nowhere else.
+fn ready(run: &Run, path: &Path, output: Output) {
+    let invitation = run.service.invitation();
+    if output.json {
+        // It serves, whether or not somebody reads that.
+        let _ = output.value(&json!({
+            "serving": true,
+            "gate": run.service.gate_addresses(),
+            "console": run.service.config().console.origin(),
+            "invitation": invitation,
+        }));
+        return;
+    }
+    output.say(&banner(run, path, invitation.as_deref(), output.paint_err));
+    if let Some(link) = invitation.filter(|_| output.quiet) {
+        output.err(&format!(
+            "nobody is enrolled yet; the link for the first person: {link}"
+        ));
+    }
+}
+
 /// One screen: where everything is, and what to do next.
-fn banner(run: &Run, path: &Path, paint: Paint) -> String {
+fn banner(run: &Run, path: &Path, invitation: Option<&str>, paint: Paint) -> String {
     let config = run.service.config();
     let mut rows = vec![];
     let mut row = |name: &str, text: String| rows.push(vec![format!("  {name}"), text]);
@@ -53,11 +76,11 @@ fn banner(run: &Run, path: &Path, paint: Paint) -> String {
     }
     row("data", config.data_dir.display().to_string());
     row("vault", serve::RECOVERABLE.to_owned());
-    let next = match run.service.invitation() {
+    let next = match invitation {
         Some(link) => format!(
             "{} nobody is enrolled yet, so nothing can be approved. Open this, once, with your passkey at hand:\n  {}",
             paint.warn("next:"),
-            paint.strong(&link)
+            paint.strong(link)
         ),
         None => {
             let first = config.targets.first().map_or("NAME", |t| t.name.as_str());

@@ -44,16 +44,17 @@ fn shown(s: &Standing, paint: Paint) -> String {
         ),
     );
     row("console", s.console.clone());
-    match (&s.halted, &s.frozen) {
-        (Some(why), _) => row(
+    if let Some(why) = &s.halted {
+        row(
             "halted",
             format!("{}: {}", paint.error("everything"), safe(why)),
-        ),
-        (None, Some(why)) => row(
+        );
+    }
+    if let Some(why) = &s.frozen {
+        row(
             "frozen",
             format!("{}: {}", paint.warn("only reads pass"), safe(why)),
-        ),
-        (None, None) => {}
+        );
     }
     for t in &s.targets {
         let up = match &t.error {

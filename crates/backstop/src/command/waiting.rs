@@ -20,6 +20,9 @@ pub fn ask(
 ) -> Outcome<Option<Value>> {
     client.ask_held(request, |held| {
         let paint = output.paint_err;
+        if held.enrolled == 0 {
+            output.warn("nobody is enrolled, so nobody can decide it yet; `backstop serve` printed the link for the first person when it started");
+        }
         if !wait {
             output.either(held, |_| held.hold.clone())?;
             output.say(&format!("{} decide at {}", paint.hint("hint:"), held.link));

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::protocol::{Held, Reply, Request};
-use crate::failure::{Code, Context, Failure, Outcome};
+use crate::failure::{Context, Failure, Outcome};
 use crate::home::Home;
 
 /// A connection to a running `serve`.
@@ -64,9 +64,14 @@ impl Client {
                     }
                 }
                 Reply::Done { value } => return Ok(Some(value)),
-                Reply::Failed { what, causes, hint } => {
+                Reply::Failed {
+                    what,
+                    causes,
+                    hint,
+                    exit,
+                } => {
                     return Err(Failure {
-                        code: Code::Failed,
+                        code: exit,
                         what,
                         causes,
                         hint,

@@ -4,6 +4,8 @@ use backstop_core::scope::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::failure::Code;
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
@@ -128,6 +130,8 @@ pub enum Reply {
         causes: Vec<String>,
         /// What to do next.
         hint: Option<String>,
+        /// The exit code.
+        exit: Code,
     },
 }
 
@@ -142,6 +146,8 @@ pub struct Held {
     pub link: String,
     /// When it expires: Unix time in milliseconds.
     pub decide_by_ms: i64,
+    /// How many people are enrolled, and could decide it.
+    pub enrolled: usize,
 }
 
 /// An entry whole.
@@ -183,6 +189,7 @@ impl Reply {
             what: failure.what.clone(),
             causes: failure.causes.clone(),
             hint: failure.hint.clone(),
+            exit: failure.code,
         }
     }
 }

@@ -97,13 +97,16 @@ impl Scene {
     ) -> Outcome {
         let link = person.invite("You").map_err(broken("cannot invite you"))?;
         story.act("staying: have a look around, Ctrl-C ends it");
-        story.fact(&format!(
-            "enrol your own passkey, in a browser on this machine: {}",
-            link
-        ));
+        // On a line of its own: a terminal of 80 columns must not break it.
+        story.fact("enrol your own passkey, in a browser on this machine:");
+        story.fact(&link);
         story.fact(&format!("the console: {}", self.config.console.origin()));
         story.fact(&format!(
             "the configuration, for other commands: --config {}",
+            self.config.path.display()
+        ));
+        story.fact(&format!(
+            "something to decide: backstop --config {} lease create --target prod --task \"look around\" --scope read",
             self.config.path.display()
         ));
         while !interrupted.load(Ordering::Relaxed) {

@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
+use backstop_console::particulars_line;
 use backstop_core::action::Ask;
 use backstop_core::hold::{HoldRecord, HoldState};
 use backstop_core::lease::{LeaseRecord, LeaseState};
 use backstop_journal::{JournalError, TextDigest, TextState};
-use backstop_store::Opened;
+use backstop_store::{Opened, State};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
 
@@ -49,6 +50,7 @@ impl Service {
                 .await
             }
             Request::LeaseRevoke { lease } => {
+                self.require_lease(&lease)?;
                 let store = self.store.clone();
                 finish(async move {
                     store
@@ -64,12 +66,19 @@ impl Service {
                 scopes,
                 ttl_seconds,
             } => {
+                self.require_lease(&lease)?;
                 let service = Arc::clone(self);
                 finish(async move { service.narrow_lease(&lease, scopes, ttl_seconds).await }).await
             }
             Request::Holds { all } => done(&self.hold_rows(all)),
-            Request::Hold { hold } => done(&self.hold_row(&self.require_hold(&hold)?)),
+            Request::Hold { hold } => {
+                let record = self.require_hold(&hold)?;
+                done(&self.hold_row(&record, &self.store.state()))
+            }
             Request::Halt { lease, why } => {
+                if let Some(id) = &lease {
+                    self.require_lease(id)?;
+                }
                 let store = self.store.clone();
                 finish(async move {
                     store
@@ -125,6 +134,7 @@ impl Service {
             summary: record.hold.summary.clone(),
             link: self.config().console.hold_link(&record.hold.id),
             decide_by_ms: record.hold.decide_by_ms,
+            enrolled: self.store.state().people.len(),
         };
         told.send(Reply::Held(held))
             .await
@@ -165,20 +175,19 @@ impl Service {
     }
 
     fn resumable(&self, lease: Option<String>) -> Outcome<Ask> {
+        if let Some(id) = &lease {
+            self.require_lease(id)?;
+        }
         let state = self.store.state();
         let halted = match &lease {
             None => state.halted.is_some(),
             Some(id) => match state.leases.get(id).map(|r| &r.state) {
-                None => {
-                    return Err(Failure::new(format!("there is no lease `{id}`"))
-                        .hint("`backstop lease list --all` lists them"));
-                }
                 Some(LeaseState::Halted { .. }) => true,
                 Some(LeaseState::Ended { .. }) => {
                     return Err(Failure::new(format!("the lease `{id}` has ended"))
                         .hint("ask for a new one with `backstop lease create`"));
                 }
-                Some(LeaseState::Active) => false,
+                Some(LeaseState::Active) | None => false,
             },
         };
         if halted {
@@ -186,6 +195,14 @@ impl Service {
         }
         let what = lease.map_or_else(|| "everything".to_owned(), |l| format!("the lease `{l}`"));
         Err(Failure::new(format!("{what} is not halted")).hint("`backstop status` says what is"))
+    }
+
+    pub(super) fn require_lease(&self, id: &str) -> Outcome {
+        if self.store.lease(id).is_some() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("there is no lease `{id}`"))
+            .hint("`backstop lease list --all` lists them"))
     }
 
     fn require_hold(&self, id: &str) -> Outcome<HoldRecord> {
@@ -215,18 +232,19 @@ impl Service {
             .holds
             .values()
             .filter(|r| all || r.state.is_open())
-            .map(|r| self.hold_row(r))
+            .map(|r| self.hold_row(r, &state))
             .collect();
         rows.sort_by_key(|r| std::cmp::Reverse(r.requested_ms));
         rows
     }
 
-    fn hold_row(&self, record: &HoldRecord) -> HoldRow {
+    fn hold_row(&self, record: &HoldRecord, state: &State) -> HoldRow {
         let hold = &record.hold;
         HoldRow {
             hold: hold.id.clone(),
             state: record.state.word().to_owned(),
             summary: hold.summary.clone(),
+            asked: Some(particulars_line(&hold.ask, state)).filter(|text| !text.is_empty()),
             lease: hold.lease.clone(),
             target: hold.target.clone(),
             rule: hold.rule.clone(),
@@ -241,7 +259,10 @@ impl Service {
 
     fn entries(&self, log: &str, from: Option<u64>, count: u64) -> Outcome<Reply> {
         let journal = self.log(log)?;
-        done(&rows_of(journal, log, from, count.min(MOST_ENTRIES))?)
+        let mut rows = rows_of(journal, log, from, count.min(MOST_ENTRIES))?;
+        let state = self.store.state();
+        rows.iter_mut().for_each(|row| row.name_people(&state));
+        done(&rows)
     }
 
     fn entry(&self, log: &str, index: u64) -> Outcome<Reply> {

@@ -62,6 +62,7 @@ impl Service {
         scopes: Vec<Scope>,
     ) -> Outcome<Reply> {
         check(&task, ttl_seconds, &scopes)?;
+        self.require_lease(parent)?;
         let granted = self
             .store
             .child_lease(parent, task, scopes, ttl_seconds, self.verifier())

@@ -101,6 +101,8 @@ pub struct HoldRow {
     pub state: String,
     /// One sentence without data.
     pub summary: String,
+    /// What a person asked for, on one line: a lease's scopes, life and task, for instance. None for a statement.
+    pub asked: Option<String>,
     /// The lease that asks.
     pub lease: Option<String>,
     /// The target.

@@ -121,6 +121,7 @@ pub fn console(
         timeline: Arc::new(timeline::Logs {
             control: Arc::clone(&opened.control),
             traffic: Arc::clone(&opened.traffic),
+            store: opened.store.clone(),
         }),
         alarm: Arc::new(notices::Knock {
             store: opened.store.clone(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use backstop_console::{Timeline, TimelineFuture, TimelinePage, TimelineQuery, TimelineRow};
 use backstop_journal::Journal;
+use backstop_store::Store;
 
 use crate::entries::Row;
 
@@ -16,6 +17,8 @@ const CHUNK: u64 = 256;
 pub(super) struct Logs {
     pub(super) control: Arc<Journal>,
     pub(super) traffic: Arc<Journal>,
+    /// Who is behind the names that entries know people by.
+    pub(super) store: Store,
 }
 
 impl Timeline for Logs {
@@ -25,8 +28,9 @@ impl Timeline for Logs {
             Arc::clone(&self.traffic),
             query.clone(),
         );
+        let store = self.store.clone();
         Box::pin(async move {
-            tokio::task::spawn_blocking(move || page(&control, &traffic, &query))
+            tokio::task::spawn_blocking(move || page(&store, &control, &traffic, &query))
                 .await
                 .map_err(|_| "the journal could not be read".to_owned())?
         })
@@ -59,6 +63,7 @@ impl Cursor {
 }
 
 fn page(
+    store: &Store,
     control: &Journal,
     traffic: &Journal,
     query: &TimelineQuery,
@@ -75,8 +80,9 @@ fn page(
             (Some(_), None) => &mut controls,
             _ => &mut traffics,
         };
-        if let Some(row) = newer.take() {
+        if let Some(mut row) = newer.take() {
             looked += 1;
+            row.name_people(&store.state());
             rows.extend(Some(row).filter(|r| fits(r, query)).map(shown));
         }
     }

@@ -139,3 +139,36 @@ fn colour_is_used_only_when_wanted() {
     let coloured = run(&["--color", "always", "status", "--config", "/nonexistent/x"]);
     assert!(coloured.err.contains("\x1b[1;31merror:"));
 }
+
+/// What a program that asked for JSON gets wrong on the command line is told to it in JSON.
+#[test]
+fn usage_errors_are_json_for_programs() {
+    for (arguments, part) in [
+        (&["--json", "halt"][..], "<LEASE|--all>"),
+        (&["lease", "narrow", "lease_a", "--json"], "--scope <SCOPE>"),
+        (&["--json", "init", "--target", "x"], "--dsn <DSN>"),
+        (&["--json", "nonsense"], "nonsense"),
+    ] {
+        let ran = run(arguments);
+        let told: serde_json::Value =
+            serde_json::from_str(&ran.err).unwrap_or_else(|e| panic!("{e}: {}", ran.err));
+        assert_eq!((ran.code, &told["exit"]), (2, &serde_json::json!(2)));
+        let error = told["error"].as_str().unwrap();
+        assert!(error.contains(part) && !error.contains('\n'), "{error}");
+        assert!(told["hint"].as_str().unwrap().contains("--help"));
+    }
+}
+
+/// `backstop … | head` has seen enough: nobody is told that the pipe is closed.
+#[test]
+fn a_closed_pipe_is_no_news() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = crate::support::backstop()
+        .args(["completions", "bash"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&ran.stderr), "");
+}

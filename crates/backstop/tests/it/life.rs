@@ -207,6 +207,15 @@ fn a_lease_can_be_picked_up_later_and_a_denied_one_never() {
         "--no-wait",
     ];
     let first = installation.run(&ask).fine().json();
+    assert_eq!(first["enrolled"], 1);
+    // Two leases that wait are told apart by what they are for.
+    let waiting = installation.run(&["--json", "holds"]).fine().json();
+    assert_eq!(waiting["asked"], "read:*.* · 1 h · later");
+    let shown = installation.run(&["holds"]).fine().out;
+    assert!(
+        shown.contains("\n  grant a lease on prod\n  read:*.* · 1 h · later\n"),
+        "{shown}"
+    );
     let hold = first["hold"].as_str().unwrap().to_owned();
     assert_eq!(
         installation.run(&ask).fine().json()["hold"],
@@ -218,6 +227,12 @@ fn a_lease_can_be_picked_up_later_and_a_denied_one_never() {
     installation
         .psql(granted["dsn"].as_str().unwrap(), "select 1")
         .fine();
+    let told = installation.run(&["journal", "tail"]).fine().out;
+    assert!(
+        told.contains("grant a lease on prod for \"later\": read:*.*; waits for one person")
+            && told.contains(&format!("Kim approved {hold}")),
+        "{told}"
+    );
     // The approval was spent: the same again asks anew.
     let anew = installation.run(&ask).fine().json();
     assert_ne!(anew["hold"], json!(hold));
@@ -335,15 +350,23 @@ fn an_unknown_target_or_a_bad_request_is_refused() {
             &["lease", "revoke", "lease_x"],
             "there is no lease `lease_x`",
         ),
+        (
+            &["lease", "narrow", "lease_x", "--ttl", "5m"],
+            "there is no lease `lease_x`",
+        ),
         (&["halt", "lease_x"], "there is no lease `lease_x`"),
         (&["approve", "hold_x"], "there is no hold `hold_x`"),
     ] {
         let ran = installation.run(arguments);
+        // What is asked for wrongly is 2, what is not there is 1, also over the control socket.
+        let usage = what.starts_with("a ") || what.contains("target");
         assert!(
-            ran.code != 0 && ran.err.contains(what),
-            "{arguments:?}: {}",
+            ran.code == if usage { 2 } else { 1 } && ran.err.contains(what),
+            "{arguments:?}: {} {}",
+            ran.code,
             ran.err
         );
+        assert!(ran.err.contains("hint:"), "{arguments:?}: {}", ran.err);
     }
 }
 

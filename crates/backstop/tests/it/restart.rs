@@ -97,3 +97,38 @@ fn the_store_is_built_anew_from_the_journal() {
             .contains(&lease)
     );
 }
+
+/// The first person's link is nowhere else, so it is told to the quiet and to programs as well.
+#[test]
+fn the_invitation_is_told_in_every_way_of_talking() {
+    use std::io::BufRead as _;
+    let installation = Installation::new();
+    let told = |arguments: &[&str], out: bool| {
+        let mut child = installation
+            .command(arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        if out {
+            let mut lines = std::io::BufReader::new(child.stdout.take().unwrap());
+            lines.read_line(&mut line).unwrap();
+        } else {
+            let mut lines = std::io::BufReader::new(child.stderr.take().unwrap());
+            lines.read_line(&mut line).unwrap();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        line
+    };
+    let quiet = told(&["--quiet", "serve"], false);
+    assert!(quiet.contains("/enrol/"), "{quiet}");
+    let line = told(&["--json", "serve"], true);
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(value["serving"], true);
+    assert!(
+        value["invitation"].as_str().unwrap().contains("/enrol/"),
+        "{line}"
+    );
+}

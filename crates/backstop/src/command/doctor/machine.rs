@@ -1,5 +1,6 @@
 //! What can be checked on this machine: files and who can read them, keys, room, time, the console's name.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -18,11 +19,16 @@ const FIRST_PERSON: u32 = 1000;
 /// Looks at everything on this machine.
 pub(super) fn look(config: &Config) -> Vec<Finding> {
     let home = Home::at(&config.data_dir);
-    let Ok(meta) = std::fs::metadata(home.root()) else {
-        return vec![Finding::bad(
-            format!("there is no data directory `{}`", home.root().display()),
-            "`backstop init` makes it",
-        )];
+    let meta = match std::fs::metadata(home.root()) {
+        Ok(meta) => meta,
+        // A directory above it is closed already.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => return vec![from_outside(&home)],
+        Err(_) => {
+            return vec![Finding::bad(
+                format!("there is no data directory `{}`", home.root().display()),
+                "`backstop init` makes it",
+            )];
+        }
     };
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return vec![from_outside(&home)];
@@ -122,6 +128,10 @@ fn ca(config: &Config, home: &Home) -> Finding {
         (Ok(ca), Ok(text)) if text == ca.pem() => {
             Finding::good(format!("agents can trust `{}`", file.display()))
         }
+        (Ok(_), Err(error)) => Finding::bad(
+            format!("agents cannot read `{}`: {error}", file.display()),
+            "`backstop init` or `serve` writes it anew",
+        ),
         _ => Finding::bad(
             format!("`{}` is not the local CA's certificate", file.display()),
             "`backstop init` or `serve` writes it anew",
