@@ -226,7 +226,7 @@ fn a_self_made_certificate_is_pinned_only_when_its_fingerprint_is_given() {
     let wrong = run(&[&arguments[..], &["--pin", &"0".repeat(64)]].concat());
     assert_eq!(wrong.code, 1, "{}", wrong.err);
     assert!(
-        ran.err.contains("it is self-made") && wrong.err.contains("does not show the pinned"),
+        ran.err.contains("vouches for it") && wrong.err.contains("does not show the pinned"),
         "{}\n{}",
         ran.err,
         wrong.err

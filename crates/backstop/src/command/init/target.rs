@@ -161,9 +161,15 @@ fn untrusted(error: &GateError) -> String {
     let why = text.split("; hint:").next().unwrap_or_default();
     match why {
         _ if why.contains("CaUsedAsEndEntity") => {
-            "it is self-made: it vouches for itself, and no CA does".to_owned()
+            "it is self-made: no CA vouches for it".to_owned()
         }
-        _ if why.contains("UnknownIssuer") => "no CA that is known here vouches for it".to_owned(),
+        _ if why.contains("Expired") => "it has expired".to_owned(),
+        _ if why.contains("not valid for name") || why.contains("NotValidForName") => {
+            why.to_owned()
+        }
+        _ if why.contains("invalid peer certificate") => {
+            "no CA that is known here vouches for it".to_owned()
+        }
         _ => why.to_owned(),
     }
 }
