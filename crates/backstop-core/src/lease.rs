@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Effect, Verb};
+use crate::effect::{Effect, EffectKind, Verb};
 use crate::scope::{self, Scope};
 use crate::target::Environment;
 
@@ -45,7 +45,8 @@ impl Lease {
     /// Whether a scope of this lease grants what `effect` does.
     #[must_use]
     pub fn covers(&self, effect: &Effect) -> bool {
-        if effect.own || (effect.system && effect.verb == Verb::Read) {
+        let creates = effect.kind == EffectKind::Define && effect.verb == Verb::Create;
+        if (effect.own && !creates) || (effect.system && effect.verb == Verb::Read) {
             return true;
         }
         let Some(object) = effect.object.as_deref() else {
@@ -54,6 +55,10 @@ impl Lease {
         let Some((schema, name)) = scope::split_object(object) else {
             return false;
         };
+        // Temporary relations, and a schema of the lease's own: whether it may, the server knows.
+        if effect.own && (name.is_none() || schema == "pg_temp") {
+            return true;
+        }
         let (schema, name) = match &name {
             Some(name) => (schema.as_str(), name.as_str()),
             None => ("public", schema.as_str()),

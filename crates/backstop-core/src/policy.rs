@@ -310,7 +310,7 @@ fn questions(asker: Asker<'_>, analysis: &Analysis) -> Vec<Question> {
             verb: effect.verb,
             object: effect.object.clone().unwrap_or_default(),
             in_scope: in_scope(asker.lease, effect),
-            own: effect.own,
+            own: effect.own && !is_new_elsewhere(asker.lease, effect),
             system: effect.system,
             complete: analysis.is_complete(),
             rows: rows(effect.bound),
@@ -328,6 +328,14 @@ fn in_scope(lease: Option<&Lease>, effect: &Effect) -> bool {
             Verb::Read | Verb::Insert | Verb::Update | Verb::Delete
         ),
     }
+}
+
+/// A relation that the lease would make in a schema where no scope lets it: that it will be its owner makes it no less
+/// a change of somebody else's schema, whose names others look up.
+fn is_new_elsewhere(lease: Option<&Lease>, effect: &Effect) -> bool {
+    effect.kind == EffectKind::Define
+        && effect.verb == Verb::Create
+        && lease.is_some_and(|lease| !lease.covers(effect))
 }
 
 fn rows(bound: Bound) -> i64 {

@@ -72,7 +72,9 @@ impl Scope {
     /// Whether this scope grants `verb` on `schema.name`.
     #[must_use]
     pub fn covers(&self, verb: Verb, schema: &str, name: &str) -> bool {
-        self.verbs.iter().any(|v| v.grants(verb)) && self.matches(schema, name)
+        // Temporary tables have a schema of their own; a right to them is none to any other.
+        let there = |v: &ScopeVerb| *v != ScopeVerb::Temp || schema == "pg_temp";
+        self.verbs.iter().any(|v| v.grants(verb) && there(v)) && self.matches(schema, name)
     }
 
     /// Whether the pattern matches `schema.name`.

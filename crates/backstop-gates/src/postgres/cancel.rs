@@ -119,11 +119,14 @@ impl Cancellable {
     }
 
     /// Notes where its statements run.
-    pub(crate) fn set_server(&self, server: Option<(Upstream, CancelKey)>) {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .server = server;
+    ///
+    /// Gives back where they ran before.
+    pub(crate) fn set_server(
+        &self,
+        server: Option<(Upstream, CancelKey)>,
+    ) -> Option<(Upstream, CancelKey)> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut state.server, server)
     }
 
     /// Withdraws what is paused, or cancels what runs.

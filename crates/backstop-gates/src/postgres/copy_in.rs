@@ -4,6 +4,7 @@ use backstop_wire::postgres::frame;
 use backstop_wire::postgres::frame::{Frame, Header, Streamer};
 use backstop_wire::postgres::session::Sent;
 use backstop_wire::postgres::tag::frontend as tag;
+use backstop_wire::sql::{Copy, StatementKind};
 
 use super::client::Turn;
 use super::copy::{CopyCounter, CopyError};
@@ -63,8 +64,7 @@ impl Relay<'_> {
     }
 
     pub(super) fn counter(&self, judged: &Judged) -> CopyCounter {
-        // Which format it is stands in the statement; either word alone makes it binary for the server.
-        let binary = judged.text.to_ascii_lowercase().contains("binary");
+        let binary = judged.any(|k| matches!(k, StatementKind::Copy(Copy { binary: true, .. })));
         let unlimited =
             self.target.config.environment != backstop_core::target::Environment::Production;
         CopyCounter::new(

@@ -2,12 +2,14 @@
 
 use backstop_wire::postgres::backend::{Fields, Report, Severity, SqlState};
 use backstop_wire::postgres::frontend::{Bind, Execute, FrontendMessage};
+use backstop_wire::postgres::startup::CancelKey;
 use backstop_wire::postgres::tag::backend as tag;
 use backstop_wire::sql::StatementKind;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::error::{GateError, report};
 use super::judge::Judged;
+use super::planted;
 use super::question::{ident, literal};
 use super::refusal;
 use super::target::Target;
@@ -15,12 +17,6 @@ use super::upstream::ServerConnection;
 
 /// The most that the answer to an approved action may hold.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
-/// Functions that belong to a lease, and what would run them.
-const PLANTED: &str = "select p.proname from pg_catalog.pg_proc p \
-    join pg_catalog.pg_roles r on r.oid operator(pg_catalog.=) p.proowner \
-    join pg_catalog.pg_depend d on d.refobjid operator(pg_catalog.=) p.oid \
-    where r.rolname operator(pg_catalog.~) '^(lease_[0-9a-z]{16}|backstop_leftovers)$' limit 1";
-
 /// A connection for one approved action.
 pub(crate) struct Elsewhere {
     server: ServerConnection,
@@ -52,8 +48,8 @@ impl Elsewhere {
             .filter(|(name, _)| matches!(name.as_str(), "DateStyle" | "IntervalStyle" | "TimeZone"))
             .cloned()
             .collect();
-        let path: Vec<String> = path.iter().map(|p| ident(p)).collect();
-        parameters.push(("search_path".into(), path.join(", ")));
+        let quoted: Vec<String> = path.iter().map(|p| ident(p)).collect();
+        parameters.push(("search_path".into(), quoted.join(", ")));
         parameters.push(("application_name".into(), format!("backstop {hold}")));
         for (name, value) in [
             ("client_encoding", "UTF8"),
@@ -80,15 +76,22 @@ impl Elsewhere {
             server,
             transaction: judged.analysis.transactional && !controls,
         };
-        elsewhere.prepare(judged).await?;
+        elsewhere.prepare(path, judged).await?;
         Ok(elsewhere)
     }
 
-    async fn prepare(&mut self, judged: &Judged) -> Result<(), Box<Report>> {
-        let planted = self.server.ask(PLANTED).await.map_err(inside)?;
-        if let Some(name) = planted.into_iter().flatten().flatten().next() {
+    /// How to cancel what runs here.
+    pub(crate) fn cancel_key(&mut self) -> Option<CancelKey> {
+        self.server.cancel.take()
+    }
+
+    async fn prepare(&mut self, path: &[String], judged: &Judged) -> Result<(), Box<Report>> {
+        if let Some(what) = planted::within_reach(&mut self.server, path, judged)
+            .await
+            .map_err(inside)?
+        {
             return Err(Box::new(
-                report(refusal::FORBIDDEN, format!("function `{name}` was made by a lease and could run with more rights here"))
+                report(refusal::FORBIDDEN, format!("{what} was made by a lease and could run with more rights here"))
                     .hint("a person must drop it, or give it an owner they answer for, before approved actions can run"),
             ));
         }

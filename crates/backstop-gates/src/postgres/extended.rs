@@ -16,15 +16,16 @@ use bytes::BytesMut;
 use super::client::{Turn, write_backend, wrong};
 use super::error::report;
 use super::hold::Decided;
+use super::portal::fetches;
 use super::refusal;
-use super::refuse::{reserved, reserved_name};
+use super::refuse::unusable;
 use super::relay::{End, Meaning, Note, Relay};
 
 impl Relay<'_> {
     pub(super) async fn parse(&mut self, parse: Parse<'_>, frame: &Frame) -> Result<Turn, End> {
         self.ensure_server().await?;
-        if reserved(parse.statement) {
-            self.refuse(tag::PARSE, reserved_name(), Note::Other)?;
+        if let Some(report) = unusable(parse.statement) {
+            self.refuse(tag::PARSE, report, Note::Other)?;
             return Ok(Turn::Done);
         }
         let types: Vec<u32> = parse.types().collect();
@@ -80,8 +81,8 @@ impl Relay<'_> {
 
     pub(super) async fn bind(&mut self, bind: Bind<'_>, frame: &Frame) -> Result<Turn, End> {
         self.ensure_server().await?;
-        if reserved(bind.portal) || reserved(bind.statement) {
-            self.refuse(tag::BIND, reserved_name(), Note::Other)?;
+        if let Some(report) = unusable(bind.portal).or_else(|| unusable(bind.statement)) {
+            self.refuse(tag::BIND, report, Note::Other)?;
             return Ok(Turn::Done);
         }
         let Some(meaning) = self.statement_meaning(bind.statement, tag::BIND)? else {
@@ -135,7 +136,7 @@ impl Relay<'_> {
             return Ok(Turn::Done);
         };
         let meaning = self.rejudged(meaning).await?;
-        if !meaning.judged.is_allowed() || reserved(&portal) {
+        if !meaning.judged.is_allowed() || unusable(&portal).is_some() {
             let report = report(
                 refusal::FORBIDDEN,
                 "an action that waits for a person cannot have parameters this long",
@@ -170,6 +171,10 @@ impl Relay<'_> {
         if let Some(turn) = self.execute_approved(execute.portal).await? {
             return Ok(turn);
         }
+        if let Some(report) = unusable(execute.portal) {
+            self.refuse(tag::EXECUTE, report, Note::Other)?;
+            return Ok(Turn::Done);
+        }
         let meaning = match self.session.portal(execute.portal) {
             Known::Known(meaning) => meaning.clone(),
             Known::Unsettled => {
@@ -185,8 +190,26 @@ impl Relay<'_> {
                 return Ok(Turn::Done);
             }
         };
+        let bound = Arc::clone(&meaning.judged);
+        let meaning = self.rejudged(meaning).await?;
         let judged = Arc::clone(&meaning.judged);
         if let Some(report) = self.frozen_out(&judged) {
+            self.refuse(tag::EXECUTE, report, Note::Other)?;
+            return Ok(Turn::Done);
+        }
+        if !Arc::ptr_eq(&bound, &judged) && !judged.is_allowed() && meaning.hold.is_none() {
+            // What it was bound as is not what it is now: the lease, the policy or the catalogue has changed since.
+            self.refuse(
+                tag::EXECUTE,
+                refusal::forbidden(&judged.verdict).hint("bind it again"),
+                Note::Other,
+            )?;
+            return Ok(Turn::Done);
+        }
+        if fetches(&judged) && !self.session.settle() {
+            return Ok(Turn::Again);
+        }
+        if let Some(report) = self.fetches_a_write(&judged) {
             self.refuse(tag::EXECUTE, report, Note::Other)?;
             return Ok(Turn::Done);
         }
@@ -224,8 +247,8 @@ impl Relay<'_> {
             Named::Statement(name) => (name, Sent::DescribeStatement),
             Named::Portal(name) => (name, Sent::DescribePortal),
         };
-        if reserved(name) {
-            self.refuse(tag::DESCRIBE, reserved_name(), Note::Other)?;
+        if let Some(report) = unusable(name) {
+            self.refuse(tag::DESCRIBE, report, Note::Other)?;
             return Ok(Turn::Done);
         }
         self.pass(sent, Note::Other, frame)
@@ -236,8 +259,8 @@ impl Relay<'_> {
             Named::Statement(name) => (name, Sent::CloseStatement(name)),
             Named::Portal(name) => (name, Sent::ClosePortal(name)),
         };
-        if reserved(name) {
-            self.refuse(tag::CLOSE, reserved_name(), Note::Other)?;
+        if let Some(report) = unusable(name) {
+            self.refuse(tag::CLOSE, report, Note::Other)?;
             return Ok(Turn::Done);
         }
         if self.server.is_none() {

@@ -13,6 +13,7 @@ impl Relay<'_> {
     pub(super) fn note_effects(&mut self, judged: &Arc<Judged>) {
         if judged.traits.quiet {
             if self.in_block {
+                self.said.wrote |= judged.writes;
                 self.earlier.push(Arc::clone(&judged.text));
             }
             return;
@@ -27,6 +28,11 @@ impl Relay<'_> {
                 StatementKind::Commit { chain } | StatementKind::Rollback { chain } => {
                     self.in_block = *chain;
                     self.earlier.clear();
+                    if matches!(statement.kind, StatementKind::Commit { .. }) {
+                        self.said.committed();
+                    } else {
+                        self.said.rolled_back();
+                    }
                     self.state_unknown |= self.state_moved
                         || matches!(statement.kind, StatementKind::Rollback { .. });
                     self.state_moved = false;
@@ -36,12 +42,6 @@ impl Relay<'_> {
                 StatementKind::Discard(Discard::All) | StatementKind::Deallocate(None) => {
                     self.helpers_ready = false;
                     self.state_unknown = true;
-                }
-                StatementKind::Set(setting)
-                    if setting.name.as_deref().is_none_or(|n| n == "search_path") =>
-                {
-                    self.state_unknown = true;
-                    self.state_moved = true;
                 }
                 StatementKind::Set(setting)
                     if setting.name.as_deref() == Some("default_transaction_read_only") =>
@@ -71,7 +71,10 @@ impl Relay<'_> {
             self.state_unknown = true;
             self.state_moved = true;
         }
+        let statements = &judged.script.statements;
+        self.said.note(&judged.text, statements, self.in_block);
         if self.in_block {
+            self.said.wrote |= judged.writes;
             self.earlier.push(Arc::clone(&judged.text));
         }
     }
@@ -79,6 +82,7 @@ impl Relay<'_> {
     /// A transaction ended, however it did.
     pub(crate) fn transaction_over(&mut self) {
         self.earlier.clear();
+        self.said.committed();
         if std::mem::take(&mut self.state_moved) {
             self.state_unknown = true;
         }
@@ -91,26 +95,28 @@ impl Relay<'_> {
             return out;
         }
         for (n, statement) in judged.script.statements.iter().enumerate() {
-            let means = |judged: &Arc<Judged>| Meaning {
+            let means = |judged: &Arc<Judged>, types: &[u32]| Meaning {
                 judged: Arc::clone(judged),
                 generation: self.context.generation(),
-                types: Arc::from([]),
+                types: Arc::from(types),
                 parameters: None,
                 hold: None,
             };
             let change = match &statement.kind {
-                StatementKind::Prepare { name, .. } => judged
+                StatementKind::Prepare { name, types, .. } => judged
                     .prepares
                     .iter()
                     .find(|(place, _)| *place == n)
-                    .map(|(_, inner)| Change::SetStatement(name.as_str().into(), means(inner))),
+                    .map(|(_, inner)| {
+                        Change::SetStatement(name.as_str().into(), means(inner, types))
+                    }),
                 StatementKind::Deallocate(Some(name)) => {
                     Some(Change::DropStatement(name.as_str().into()))
                 }
                 StatementKind::Deallocate(None) => Some(Change::DropAllStatements),
                 StatementKind::Declare { name, hold } => Some(Change::SetPortal {
                     name: name.as_str().into(),
-                    means: means(judged),
+                    means: means(judged, &[]),
                     holdable: *hold,
                 }),
                 StatementKind::Close(Some(name)) => Some(Change::DropPortal(name.as_str().into())),

@@ -14,6 +14,7 @@ use backstop_wire::postgres::tag::frontend as tag;
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
+use super::approved::leaves_open;
 use super::client::{Turn, write_backend};
 use super::error::report;
 use super::execute::Elsewhere;
@@ -48,9 +49,10 @@ pub(crate) struct Ticket {
 /// An approved action of the extended protocol, bound and described, not executed yet.
 pub(crate) struct Approved {
     portal: String,
-    action: u64,
+    pub(super) action: u64,
     elsewhere: Elsewhere,
     description: Bytes,
+    pub(super) since: Instant,
 }
 
 enum Waited {
@@ -127,7 +129,7 @@ impl Relay<'_> {
         judged: &Arc<Judged>,
         bound: Option<(&Bind<'_>, &Meaning)>,
     ) -> Result<Decided, End> {
-        let busy = self.segment_ran || (self.in_block && !self.earlier.is_empty());
+        let busy = self.is_busy();
         if judged.copies_in() {
             return Ok(refused(
                 report(
@@ -138,6 +140,30 @@ impl Relay<'_> {
                     ),
                 )
                 .hint("ask for a lease whose scope names insert on this table"),
+            ));
+        }
+        if !busy && leaves_open(judged) {
+            return Ok(refused(
+                report(
+                    refusal::FORBIDDEN,
+                    format!(
+                        "this needs a person, and its text would leave a transaction open: {}",
+                        judged.verdict.reason
+                    ),
+                )
+                .hint("send BEGIN by itself, or end the transaction in the same text"),
+            ));
+        }
+        if self.segment_ran && !self.in_block && judged.writes {
+            return Ok(refused(
+                report(
+                    refusal::FORBIDDEN,
+                    format!(
+                        "this needs a person, and cannot run in the middle of a pipeline: {}",
+                        judged.verdict.reason
+                    ),
+                )
+                .hint("send it after a Sync of its own"),
             ));
         }
         if busy && self.is_beyond_lease(&judged.analysis) {
@@ -171,6 +197,20 @@ impl Relay<'_> {
             )));
         }
         self.pause(judged, bound, hold, &url).await
+    }
+
+    /// Whether the open transaction has run something: then an approval is spent in it, or not at all.
+    fn is_busy(&self) -> bool {
+        self.segment_ran || (self.in_block && !self.earlier.is_empty())
+    }
+
+    /// What a person should read before what is held: the settings it would run under, and the transaction so far.
+    fn said_before(&self) -> Vec<String> {
+        let settings = self.said.shown().filter(|_| self.is_busy());
+        settings
+            .chain(&self.earlier)
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// Waits for people. The session is settled: nothing runs, nothing is locked.
@@ -268,6 +308,8 @@ impl Relay<'_> {
         let same = again.as_ref().is_ok_and(|now| {
             self.digest_of(now, bound).is_ok_and(|d| d == hold.digest)
                 && now.analysis == judged.analysis
+                // A lease that was narrowed since asks for more than the person was told.
+                && now.verdict.rule == hold.rule
         });
         if !same {
             return Ok(refused(
@@ -316,7 +358,18 @@ impl Relay<'_> {
             .concat()
         });
         let earlier = self.in_block.then(|| {
-            let texts: Vec<&[u8]> = self.earlier.iter().map(|t| t.as_bytes()).collect();
+            let earlier = self.earlier.iter().map(|t| t.as_bytes());
+            let texts: Vec<&[u8]> = if self.is_busy() {
+                // It will run here, under the settings of this session.
+                let chosen = self.startup.parameters();
+                let chosen =
+                    chosen.filter(|(name, _)| !matches!(*name, "user" | "application_name"));
+                let settings = chosen.flat_map(|(name, value)| [name, value]);
+                let settings = settings.map(str::as_bytes).chain(self.said.parts());
+                settings.chain(earlier).collect()
+            } else {
+                earlier.collect()
+            };
             self.shared.traffic.salted(&Digest::of_parts(&texts).0)
         });
         SqlBinding {
@@ -381,7 +434,7 @@ impl Relay<'_> {
                 parameters: bound.map_or_else(Vec::new, |(bind, meaning)| {
                     super::shown::parameters(bind, &meaning.types)
                 }),
-                earlier: self.earlier.iter().map(ToString::to_string).collect(),
+                earlier: self.said_before(),
                 agent_words: self
                     .startup
                     .get("application_name")
@@ -465,6 +518,7 @@ impl Relay<'_> {
                     action,
                     elsewhere,
                     description,
+                    since: Instant::now(),
                 };
                 self.approved = Some(Box::new(approved));
                 let mut out = BytesMut::new();
@@ -499,7 +553,9 @@ impl Relay<'_> {
         let Approved {
             action, elsewhere, ..
         } = *approved;
-        match elsewhere.execute().await {
+        let mut elsewhere = elsewhere;
+        let key = elsewhere.cancel_key();
+        match self.watched(key, elsewhere.execute()).await {
             Ok(done) => {
                 self.write_outcome(action, &done.tag, None);
                 let sent = self.session.answer(done.messages, false, None);
@@ -532,7 +588,10 @@ impl Relay<'_> {
         )
         .await;
         let done = match opened {
-            Ok(elsewhere) => elsewhere.query(&judged.text).await,
+            Ok(mut elsewhere) => {
+                let key = elsewhere.cancel_key();
+                self.watched(key, elsewhere.query(&judged.text)).await
+            }
             Err(report) => Err(report),
         };
         let messages = match done {

@@ -9,7 +9,7 @@ use backstop_core::policy::{Asker, Policy};
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_journal::SealedText;
 use backstop_wire::sql::{
-    self, Catalog, Copy, CopyEnd, Created, Script, Session, SqlError, StatementKind,
+    self, Catalog, Copy, CopyEnd, Created, Script, Session, Setting, SqlError, StatementKind,
 };
 
 use super::error::GateError;
@@ -66,8 +66,11 @@ pub(crate) struct Traits {
     pub(crate) unresolved: bool,
     /// What was opened is committed or rolled back by it.
     pub(crate) ends_transaction: bool,
-    /// It may change settings from within a query.
+    /// It may change what names mean, from within a query or out of sight.
     pub(crate) sets_inside: bool,
+    /// It may run what stands behind a prepared name, which can change at any time: EXECUTE, wherever it can stand
+    /// (EXPLAIN, CREATE TABLE AS).
+    pub(crate) executes: bool,
     /// It changes nothing that the gate keeps about the session.
     pub(crate) quiet: bool,
 }
@@ -176,8 +179,7 @@ impl Memory {
     /// Remembers a judgement that [`known`](Self::known) did not have.
     pub(crate) fn remember(&mut self, judged: &Arc<Judged>, types: &[u32]) {
         let size = judged.text.len();
-        let depends_on_names = judged.any(|k| matches!(k, StatementKind::Execute { .. }));
-        if !types.is_empty() || depends_on_names || size > REMEMBERED_BYTES / 4 {
+        if !types.is_empty() || judged.traits.executes || size > REMEMBERED_BYTES / 4 {
             return;
         }
         if self.known.len() >= REMEMBERED || self.bytes + size > REMEMBERED_BYTES {
@@ -214,6 +216,9 @@ pub(crate) fn judge(
         environment: bench.target.config.environment,
     };
     let mut verdict = context.policy.judge(asker, &analysis);
+    if super::own_role::is_touched(&analysis, &bench.target.config.upstream.user) {
+        verdict = super::own_role::verdict();
+    }
     if carries_credential(&script, text) {
         verdict = foreign_credential();
     }
@@ -250,11 +255,13 @@ fn judge_prepared(
         .iter()
         .enumerate()
         .filter_map(|(n, statement)| match &statement.kind {
-            StatementKind::Prepare { inner, .. } => Some((n, text.get(inner.clone())?)),
+            StatementKind::Prepare { inner, types, .. } => {
+                Some((n, text.get(inner.clone())?, types))
+            }
             _ => None,
         })
-        .map(|(n, inner)| {
-            let judged = judge(inner, &[], context, bench, &|_| None)?;
+        .map(|(n, inner, types)| {
+            let judged = judge(inner, types, context, bench, &|_| None)?;
             Ok((n, Arc::new(judged)))
         })
         .collect()
@@ -264,19 +271,24 @@ impl Traits {
     fn of(script: &Script, text: &str) -> Self {
         let any =
             |wanted: fn(&StatementKind) -> bool| script.statements.iter().any(|s| wanted(&s.kind));
-        let sets_inside = text
-            .as_bytes()
-            .windows(10)
-            .any(|w| w.eq_ignore_ascii_case(b"set_config"));
-        let plain = script
-            .statements
+        let statements = &script.statements;
+        let sets_inside = statements
             .iter()
-            .all(|s| matches!(s.kind, StatementKind::Query) && s.creates.is_empty() && !s.forgets);
+            .any(|s| !s.analysis.is_complete() || s.settings.iter().any(Setting::moves_names));
+        let executes = text
+            .as_bytes()
+            .windows(7)
+            .any(|w| w.eq_ignore_ascii_case(b"execute"));
+        let plain = statements.iter().all(|s| {
+            let keeps = s.creates.is_empty() && s.settings.is_empty() && !s.forgets;
+            matches!(s.kind, StatementKind::Query) && keeps
+        });
         Self {
             needs_names: any(needs_names),
             unresolved: script.statements.iter().any(|s| !s.unresolved.is_empty()),
             ends_transaction: any(ends_transaction),
             sets_inside,
+            executes,
             quiet: plain && !sets_inside,
         }
     }
@@ -371,7 +383,8 @@ impl Judged {
                 k,
                 StatementKind::Copy(Copy {
                     from: true,
-                    end: CopyEnd::Client
+                    end: CopyEnd::Client,
+                    ..
                 })
             )
         })
@@ -432,7 +445,8 @@ fn unite(script: &Script, copy_rows: u64) -> Analysis {
             statement.kind,
             StatementKind::Copy(Copy {
                 from: true,
-                end: CopyEnd::Client
+                end: CopyEnd::Client,
+                ..
             })
         );
         for effect in &statement.analysis.effects {

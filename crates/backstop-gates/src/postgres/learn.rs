@@ -258,7 +258,7 @@ fn identifier(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(',').unwrap_or(text.len());
         let (name, after) = text.split_at_checked(end).unwrap_or((text, ""));
-        return (name.trim().to_ascii_lowercase(), after);
+        return (cut(name.trim()).to_ascii_lowercase(), after);
     };
     let mut name = String::new();
     let mut chars = quoted.char_indices().peekable();
@@ -268,11 +268,26 @@ fn identifier(text: &str) -> (String, &str) {
                 chars.next();
                 name.push('"');
             }
-            ('"', _) => return (name, quoted.get(at + 1..).unwrap_or_default()),
+            ('"', _) => {
+                return (
+                    cut(&name).to_owned(),
+                    quoted.get(at + 1..).unwrap_or_default(),
+                );
+            }
             _ => name.push(c),
         }
     }
-    (name, "")
+    (cut(&name).to_owned(), "")
+}
+
+/// As much of a name as PostgreSQL compares: 63 bytes, of whole characters.
+fn cut(name: &str) -> &str {
+    const LONGEST: usize = 63;
+    let end = (0..=LONGEST).rev().find(|at| name.is_char_boundary(*at));
+    match end {
+        Some(end) if name.len() > LONGEST => name.get(..end).unwrap_or(name),
+        _ => name,
+    }
 }
 
 #[cfg(test)]
@@ -288,6 +303,12 @@ mod tests {
         assert_eq!(
             parse_path("\"Odd, \"\"name\", b", "r"),
             ["Odd, \"name", "b"]
+        );
+        let long = "a".repeat(62) + "éb";
+        assert_eq!(parse_path(&long, "r"), ["a".repeat(62)]);
+        assert_eq!(
+            parse_path(&format!("\"{long}\", b"), "r"),
+            ["a".repeat(62), "b".to_owned()]
         );
         assert!(parse_path("", "r").is_empty());
         assert!(parse_path("\"\"", "r").is_empty());

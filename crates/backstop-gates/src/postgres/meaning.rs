@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use backstop_wire::postgres::backend::TransactionStatus;
 use backstop_wire::postgres::session::Meaning as Known;
-use backstop_wire::sql::{self, SqlError};
+use backstop_wire::sql::{self, SqlError, StatementKind};
 
 use super::error::{GateError, report};
 use super::judge::{Bench, Judged, judge};
@@ -75,7 +75,7 @@ impl Relay<'_> {
             &self.context,
             bench,
             &|name| match self.session.statement(name) {
-                Known::Known(meaning) => Some(meaning.judged.text.to_string()),
+                Known::Known(meaning) => Some(inner_text(meaning)),
                 Known::Unknown | Known::Unsettled => None,
             },
         )
@@ -90,10 +90,10 @@ impl Relay<'_> {
         let (context, lease) = (self.context.clone(), self.lease.clone());
         let target = Arc::clone(&self.target);
         let copy_rows = self.shared.config.limits.copy_rows;
-        let prepared: HashMap<String, Arc<Judged>> = self
+        let prepared: HashMap<String, Meaning> = self
             .session
             .statements()
-            .map(|(name, meaning)| (name.to_owned(), Arc::clone(&meaning.judged)))
+            .map(|(name, meaning)| (name.to_owned(), meaning.clone()))
             .collect();
         tokio::task::spawn_blocking(move || {
             let bench = Bench {
@@ -102,7 +102,7 @@ impl Relay<'_> {
                 copy_rows,
             };
             judge(&sql, &types, &context, bench, &|name| {
-                prepared.get(name).map(|judged| judged.text.to_string())
+                prepared.get(name).map(inner_text)
             })
         })
         .await
@@ -143,7 +143,8 @@ impl Relay<'_> {
         {
             self.learn_state().await?;
         }
-        if meaning.generation == self.context.generation() {
+        let same_context = meaning.generation == self.context.generation();
+        if same_context && !meaning.judged.traits.executes {
             return Ok(meaning);
         }
         let again = self
@@ -160,4 +161,20 @@ impl Relay<'_> {
             )))),
         }
     }
+}
+
+/// The text that EXECUTE of it runs: with the declared types by which a key may be met more than once.
+fn inner_text(meaning: &Meaning) -> String {
+    let name = |oid: &u32| match oid {
+        700 => "float4",
+        1042 => "bpchar",
+        701 | 16_384.. => "float8",
+        _ => "unknown",
+    };
+    let names: Vec<&str> = meaning.types.iter().map(name).collect();
+    let query = meaning.judged.any(|k| matches!(k, StatementKind::Query));
+    if query && names.iter().any(|name| *name != "unknown") {
+        return format!("prepare s({}) as {}", names.join(", "), meaning.judged.text);
+    }
+    meaning.judged.text.to_string()
 }

@@ -4,9 +4,11 @@
 //! proves the lease, `relay` carries messages. `client` takes what a client says to its handler (`simple`,
 //! `extended`, `copy_in`, `function_call`), `answers` what the server says. `meaning` and `judge` find out what a
 //! statement does and what policy says, `intent` journals it, `hold` waits for people, `execute` does what they
-//! approved, `refuse` says no. `upstream` speaks to the server, `roles` makes and ends leases' roles.
+//! approved (`approved` watches it, `planted` looks for code of leases first), `refuse` says no. `upstream` speaks to
+//! the server, `roles` makes and ends leases' roles.
 
 mod answers;
+mod approved;
 mod cancel;
 mod catalogue;
 mod client;
@@ -29,12 +31,16 @@ mod judge;
 mod learn;
 mod lobby;
 mod meaning;
+mod own_role;
+mod planted;
+mod portal;
 mod probe;
 mod question;
 mod refusal;
 mod refuse;
 mod relay;
 mod roles;
+mod said;
 mod sasl;
 mod settings;
 mod shown;

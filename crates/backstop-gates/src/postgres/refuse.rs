@@ -83,6 +83,22 @@ pub(crate) fn reserved(name: &str) -> bool {
     name.starts_with(RESERVED)
 }
 
+/// Why a statement or portal cannot have this name. The server compares 63 bytes of a name and no more: two longer
+/// ones would be one there and two here.
+pub(super) fn unusable(name: &str) -> Option<Report> {
+    const LONGEST: usize = 63;
+    if reserved(name) {
+        return Some(reserved_name());
+    }
+    (name.len() > LONGEST).then(|| {
+        report(
+            "42622",
+            "names of statements and portals have at most 63 bytes",
+        )
+        .hint("choose a shorter name")
+    })
+}
+
 pub(super) fn reserved_name() -> Report {
     report(
         "42939",

@@ -29,6 +29,7 @@ use super::greet::{self, Guest};
 use super::hold::Approved;
 use super::judge::{Context, Judged, Memory};
 use super::refusal;
+use super::said::Said;
 use super::settings;
 use super::stream::Stream;
 use super::target::Target;
@@ -139,6 +140,8 @@ pub(crate) struct Relay<'g> {
     pub(crate) wants_read_only: bool,
     /// Texts of the open transaction's statements, for a hold.
     pub(crate) earlier: Vec<Arc<str>>,
+    /// Texts that changed the session's settings, for a hold.
+    pub(crate) said: Said,
     /// The newest intent that is not known to be durable.
     pub(crate) pending_intent: Option<u64>,
     pub(crate) actions: u64,
@@ -219,6 +222,7 @@ impl<'g> Relay<'g> {
             segment_writes: false,
             wants_read_only: false,
             earlier: vec![],
+            said: Said::default(),
             pending_intent: None,
             actions: 0,
             last_tag: vec![],
@@ -365,6 +369,7 @@ impl<'g> Relay<'g> {
     /// Limits on time that hold whatever the agent SETs (invariant 11).
     async fn check_pace(&mut self) -> Result<(), End> {
         let limits = &self.shared.config.limits.role;
+        self.let_go_of_approved(Duration::from_millis(limits.idle_ms));
         let over = |since: Instant, ms: u64| {
             since.elapsed() > Duration::from_millis(ms) + Duration::from_secs(2)
         };
@@ -433,7 +438,7 @@ impl<'g> Relay<'g> {
 
     /// Whether limits on time must be looked at every second.
     fn is_looked_after(&self) -> bool {
-        !self.session.is_settled() || self.in_block
+        !self.session.is_settled() || self.in_block || self.approved.is_some()
     }
 
     fn expires_in(&self) -> Duration {

@@ -13,6 +13,7 @@ use backstop_wire::sql::StatementKind;
 use super::client::Turn;
 use super::hold::Decided;
 use super::judge::Judged;
+use super::portal::fetches;
 use super::relay::{End, Meaning, Note, Relay};
 
 impl Relay<'_> {
@@ -33,8 +34,13 @@ impl Relay<'_> {
             self.refuse(tag::QUERY, report, Note::Other)?;
             return Ok(Turn::Done);
         }
-        if judged.verdict.decision == Decision::Hold && !self.session.settle() {
+        let waits = judged.verdict.decision == Decision::Hold || fetches(&judged);
+        if waits && !self.session.settle() {
             return Ok(Turn::Again);
+        }
+        if let Some(report) = self.fetches_a_write(&judged) {
+            self.refuse(tag::QUERY, report, Note::Other)?;
+            return Ok(Turn::Done);
         }
         let hold = match self.decide(&judged, None, false).await? {
             Decided::Act { spent } => spent,

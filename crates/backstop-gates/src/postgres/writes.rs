@@ -214,7 +214,15 @@ impl Relay<'_> {
     /// A freeze, or a target that refused the gate: writes are refused, reads pass.
     pub(crate) fn frozen_out(&self, judged: &Judged) -> Option<Report> {
         let signal = self.signal.borrow();
-        (signal.reads_only && judged.analysis.worst() > EffectKind::Read)
+        // What a transaction wrote before takes effect when it commits.
+        let commits = self.said.wrote
+            && judged.any(|k| {
+                matches!(
+                    k,
+                    StatementKind::Commit { .. } | StatementKind::PrepareTransaction(_)
+                )
+            });
+        (signal.reads_only && (commits || judged.analysis.worst() > EffectKind::Read))
             .then(|| refusal::halted(&signal.why))
     }
 

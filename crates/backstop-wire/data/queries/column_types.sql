@@ -8,6 +8,6 @@ select a.attrelid::pg_catalog.text, a.attname::pg_catalog.text,
  where a.atttypid operator(pg_catalog.>=) 16384::pg_catalog.oid
    and a.attnum operator(pg_catalog.>) 0::pg_catalog.int2
    and not a.attisdropped
-   and c.relkind operator(pg_catalog.=) any (array['r', 'p', 'f', 'v', 'm']::pg_catalog."char"[])
+   and c.relkind operator(pg_catalog.=) any (array['r', 'p', 'f', 'v', 'm', 'c']::pg_catalog."char"[])
    and c.relpersistence operator(pg_catalog.<>) 't'::pg_catalog."char"
  order by a.attrelid, a.attnum

@@ -195,8 +195,11 @@ const SYSTEM: &[(Rule, &[&str])] = &[
     ),
     // A snapshot for another session of the same rights, as pg_dump shares it.
     (Harmless, &["pg_export_snapshot"]),
-    // Runs a portal on that was judged when it was declared.
-    (Harmless, &["cursor_to_xml", "cursor_to_xmlschema"]),
+    (
+        Opaque("it runs a portal on, which may be one that writes"),
+        &["cursor_to_xml"],
+    ),
+    (Harmless, &["cursor_to_xmlschema"]),
     // Reads of large objects, and a descriptor of one, which is good for nothing else until it is written through.
     (
         Harmless,

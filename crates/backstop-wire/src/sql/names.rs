@@ -60,14 +60,23 @@ pub(super) fn alias(alias: Option<&Alias>) -> Option<&str> {
     alias.map(|a| a.aliasname.as_str())
 }
 
-/// The text of a string constant, casts looked through.
+/// The text of a string constant, looked at through casts that leave it as it is: to `text`, and to `regclass`.
+/// Others cut it: `'search_path.x'::varchar(11)` is not what it says.
 pub(super) fn text_constant(node: &Node) -> Option<&str> {
     match kind(node)? {
         NodeEnum::AConst(AConst {
             val: Some(a_const::Val::Sval(s)),
             ..
         }) => Some(&s.sval),
-        NodeEnum::TypeCast(cast) => text_constant(cast.arg.as_deref()?),
+        NodeEnum::TypeCast(cast) => {
+            let to = cast.type_name.as_ref()?;
+            let (schema, name) = schema_and_name(&to.names)?;
+            let keeps = schema.is_none_or(|s| s == "pg_catalog")
+                && matches!(name, "text" | "varchar" | "regclass")
+                && to.typmods.is_empty()
+                && to.array_bounds.is_empty();
+            text_constant(cast.arg.as_deref().filter(|_| keeps)?)
+        }
         NodeEnum::NamedArgExpr(named) => text_constant(named.arg.as_deref()?),
         _ => None,
     }

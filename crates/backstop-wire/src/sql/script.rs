@@ -89,6 +89,8 @@ pub enum StatementKind {
         name: String,
         /// The bytes of the inner statement.
         inner: Range<usize>,
+        /// The oids of the declared types that may meet several values of a key; 0 for any other.
+        types: Vec<u32>,
     },
     /// EXECUTE. Its analysis is that of the prepared text under the current state.
     Execute {
@@ -192,6 +194,16 @@ pub struct Setting {
     pub class: super::settings::Class,
 }
 
+impl Setting {
+    /// Whether it may change which objects names mean: `search_path`, or any setting there is.
+    #[must_use]
+    pub fn moves_names(&self) -> bool {
+        self.name
+            .as_deref()
+            .is_none_or(|name| name == "search_path")
+    }
+}
+
 /// A COPY.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
@@ -199,6 +211,8 @@ pub struct Copy {
     pub from: bool,
     /// Where from or to.
     pub end: CopyEnd,
+    /// In the binary format.
+    pub binary: bool,
 }
 
 /// The other end of a COPY.

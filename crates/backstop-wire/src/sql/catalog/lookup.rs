@@ -18,6 +18,12 @@ impl Catalog {
         self.relations.get(&oid)
     }
 
+    /// The relations of that name, whatever their schema.
+    pub fn relations_named(&self, name: &str) -> impl Iterator<Item = &Relation> {
+        let oids = self.relation_names.get(name).map_or(&[][..], Vec::as_slice);
+        oids.iter().filter_map(|oid| self.relations.get(oid))
+    }
+
     /// Every relation.
     pub fn relations(&self) -> impl Iterator<Item = &Relation> {
         self.relations.values()

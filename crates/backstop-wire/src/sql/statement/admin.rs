@@ -51,6 +51,14 @@ impl Judge<'_> {
                         },
                     );
                 }
+                for grantee in &s.grantee_roles {
+                    self.effect(
+                        Admin,
+                        Verb::Other,
+                        role(Some(grantee)),
+                        "makes it a member of a role, or no longer one",
+                    );
+                }
             }
             NodeEnum::AlterDefaultPrivilegesStmt(_) => self.effect(
                 Admin,

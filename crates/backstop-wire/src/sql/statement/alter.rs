@@ -241,10 +241,11 @@ impl Judge<'_> {
     pub(super) fn rename(&mut self, s: &RenameStmt) {
         self.structure();
         self.forgets = true;
-        let why = format!(
-            "is renamed to {}, or a part of it is",
-            quote::ident(&s.newname)
-        );
+        let to = quote::ident(&s.newname);
+        let why = match ObjectType::try_from(s.rename_type) {
+            Ok(ObjectType::ObjectRole) => format!("renames a role to {to}"),
+            _ => format!("is renamed to {to}, or a part of it is"),
+        };
         match (&s.relation, s.object.as_deref().and_then(names::dotted)) {
             (Some(range), _) => {
                 let target = self.walk.resolve(range);

@@ -4,6 +4,7 @@ use backstop_core::effect::{Bound, Effect, EffectKind, Verb};
 use pg_query::protobuf::CopyStmt;
 
 use super::super::catalog::Event;
+use super::super::names;
 use super::super::script::{Copy, CopyEnd, StatementKind};
 use super::super::walk::Write;
 use super::Judge;
@@ -18,6 +19,7 @@ impl Judge<'_> {
         self.kind = StatementKind::Copy(Copy {
             from: s.is_from,
             end,
+            binary: is_binary(s),
         });
         self.copy_end(end);
         if let Some(range) = &s.relation {
@@ -51,4 +53,12 @@ impl Judge<'_> {
             .found
             .effect(Effect::new(EffectKind::Escape, Verb::Execute, None).because(why));
     }
+}
+
+/// By the option's value, however it is written.
+fn is_binary(s: &CopyStmt) -> bool {
+    names::options(&s.options)
+        .filter(|option| option.defname.eq_ignore_ascii_case("format"))
+        .filter_map(|option| names::setting_value(option.arg.as_deref()?))
+        .any(|format| format.eq_ignore_ascii_case("binary"))
 }

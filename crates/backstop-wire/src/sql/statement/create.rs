@@ -302,6 +302,12 @@ impl Judge<'_> {
         let mut walk = Walk::at(self.walk.catalog, self.walk.scope.clone(), 1);
         walk.query_node(s.query.as_deref());
         let body = walk.found;
+        if !body.settings.is_empty() || body.runs_text {
+            // Whoever reads it would do so without a word of it in the text.
+            self.walk
+                .found
+                .incomplete("makes a view that changes settings or runs a text when it is read");
+        }
         for relation in &body.relations {
             self.walk.found.relation(relation.clone());
         }

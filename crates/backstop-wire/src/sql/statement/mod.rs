@@ -51,7 +51,7 @@ pub(super) fn script(
     for raw in &parsed {
         let range = range_of(raw, sql);
         let statement = one(raw, sql, range, catalog, session, &state);
-        state.after(&statement, sql);
+        state.after(&statement, sql, set::is_certain(raw));
         statements.push(statement);
     }
     Ok(Script { statements })
@@ -109,25 +109,22 @@ fn range_of(raw: &RawStmt, sql: &str) -> Range<usize> {
 
 impl State {
     /// What this statement changes for the next.
-    fn after(&mut self, statement: &Statement, sql: &str) {
+    fn after(&mut self, statement: &Statement, sql: &str, certain: bool) {
         if statement.forgets {
             self.created.clear();
         }
         self.created.extend(statement.creates.iter().cloned());
-        for setting in &statement.settings {
-            match &setting.name {
-                Some(name) if name == "search_path" => {
-                    self.path.clone_from(&setting.values);
-                    self.path_moved = true;
-                }
-                None => self.path = None,
-                Some(_) => {}
-            }
+        for setting in statement.settings.iter().filter(|s| s.moves_names()) {
+            // A `set_config` in a query need not run, or not last: what it leaves is not worked out.
+            let known = certain && setting.name.is_some();
+            self.path = setting.values.clone().filter(|_| known);
+            self.path_moved = true;
         }
         match &statement.kind {
-            StatementKind::Prepare { name, inner } => {
-                let text = sql.get(inner.clone()).unwrap_or_default().to_owned();
-                self.prepared.insert(name.clone(), text);
+            StatementKind::Prepare { name, .. } => {
+                // All of it: the declared types count.
+                let text = sql.get(statement.range.clone()).unwrap_or_default();
+                self.prepared.insert(name.clone(), text.to_owned());
             }
             StatementKind::Commit { .. } => self.created.retain(|made| !made.until_commit),
             StatementKind::Discard(Discard::All) => {
@@ -178,11 +175,15 @@ impl<'a> Judge<'a> {
 
     fn finish(self) -> Statement {
         let mut fragments = fragments(self.sql, &self.range, &self.walk.marks);
-        let found = self.walk.found;
+        let mut found = self.walk.found;
         // PostgreSQL's tree says of DROP and its like not where a name stands: then it is the whole statement.
         let destroys = |effect: &Effect| effect.kind == EffectKind::Destroy;
         if fragments.is_empty() && found.effects.iter().any(destroys) {
             fragments.push(self.range.clone());
+        }
+        if found.runs_text && found.moves_names() {
+            // Which of the two the server does first is not worked out.
+            found.incomplete("changes what names mean while it runs a text that is put into it");
         }
         Statement {
             range: self.range,

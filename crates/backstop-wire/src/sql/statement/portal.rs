@@ -28,6 +28,7 @@ impl Judge<'_> {
         self.kind = StatementKind::Prepare {
             name: s.name.clone(),
             inner,
+            types: self.walk.scope.parameter_types.clone(),
         };
     }
 
@@ -100,6 +101,10 @@ impl Judge<'_> {
                 self.walk.scope.parameter_types.clear();
                 self.walk.query(&inner);
             }
+            NodeEnum::FetchStmt(_) => self
+                .walk
+                .found
+                .incomplete("executes a FETCH, of a portal that nobody sees here"),
             // Over the protocol anything can be prepared, also what runs others.
             _ => {
                 let kind = self.kind.clone();
@@ -147,10 +152,12 @@ impl Judge<'_> {
     }
 }
 
-/// 701 (float8) for a declared type that may meet several values of a key; 0 for any other.
+/// The oid of a declared type that may meet several values of a key; 0 for any other.
 fn inexact_or_unknown(node: &pg_query::Node) -> u32 {
     match names::dotted(node) {
-        Some((_, "float4" | "float8")) => 701,
+        Some((_, "float4")) => 700,
+        Some((_, "float8")) => 701,
+        Some((_, "bpchar")) => 1042,
         _ => 0,
     }
 }

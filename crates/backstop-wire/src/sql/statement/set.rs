@@ -1,8 +1,10 @@
 //! SET, RESET, SHOW and DISCARD. What a setting means is in the reviewed table; here are only its spellings.
 
 use backstop_core::effect::{EffectKind, Verb};
+use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    DiscardMode, DiscardStmt, VariableSetKind, VariableSetStmt, VariableShowStmt,
+    DiscardMode, DiscardStmt, RawStmt, SelectStmt, VariableSetKind, VariableSetStmt,
+    VariableShowStmt,
 };
 
 use super::super::names;
@@ -145,4 +147,34 @@ impl Judge<'_> {
             self.walk.found.effect(effect);
         }
     }
+}
+
+/// Whether a statement, if it succeeds, has set what it says: SET, or a SELECT of nothing but `set_config`, which
+/// gives one row.
+pub(super) fn is_certain(raw: &RawStmt) -> bool {
+    match names::inner(raw.stmt.as_deref()) {
+        Some(NodeEnum::VariableSetStmt(_)) => true,
+        Some(NodeEnum::SelectStmt(select)) => {
+            let only = SelectStmt {
+                target_list: select.target_list.clone(),
+                limit_option: select.limit_option,
+                op: select.op,
+                ..SelectStmt::default()
+            };
+            let [target] = select.target_list.as_slice() else {
+                return false;
+            };
+            let Some(NodeEnum::ResTarget(target)) = names::kind(target) else {
+                return false;
+            };
+            select.as_ref() == &only
+                && matches!(names::inner(target.val.as_deref()), Some(NodeEnum::FuncCall(call))
+                    if call.agg_filter.is_none() && call.over.is_none() && call.args.iter().all(is_constant))
+        }
+        _ => false,
+    }
+}
+
+fn is_constant(node: &pg_query::protobuf::Node) -> bool {
+    matches!(names::kind(node), Some(NodeEnum::AConst(_)))
 }

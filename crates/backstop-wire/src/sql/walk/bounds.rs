@@ -10,11 +10,11 @@ use pg_query::protobuf::{
 use super::super::catalog::{Relation, RelationKind};
 use super::super::names;
 
-/// Types into which a constant may be cast and still meet at most one value of a unique key.
+/// Types into which a constant may be cast and still meet at most one value of a unique key. `bpchar` is not one:
+/// compared as it, values that differ in trailing spaces are equal.
 const EXACT: &[&str] = &[
     "bigint",
     "bool",
-    "bpchar",
     "bytea",
     "char",
     "date",
@@ -33,8 +33,12 @@ const EXACT: &[&str] = &[
     "varchar",
 ];
 
-/// Type oids of parameters that may meet several values of a key: floating point, into which integers do not fit.
-const INEXACT_PARAMETERS: &[u32] = &[700, 701];
+/// Type oids of parameters that meet at most one value of a key: undeclared, and those that are compared as the key's
+/// own type or hold all of its values. Floating point does not, nor does `bpchar`.
+const EXACT_PARAMETERS: &[u32] = &[
+    0, 16, 17, 18, 19, 20, 21, 23, 25, 26, 650, 705, 774, 829, 869, 1043, 1082, 1083, 1114, 1184,
+    1186, 1266, 1560, 1562, 1700, 2950, 3220,
+];
 
 /// What the target is called in the statement, and what else could be meant by a bare column.
 pub(crate) struct Pinning<'a> {
@@ -182,7 +186,7 @@ fn is_value(node: &Node, pinning: &Pinning<'_>) -> bool {
                 .ok()
                 .and_then(|n| n.checked_sub(1));
             let declared = at.and_then(|at| pinning.parameter_types.get(at));
-            declared.is_none_or(|oid| !INEXACT_PARAMETERS.contains(oid))
+            declared.is_none_or(|oid| EXACT_PARAMETERS.contains(oid))
         }
         Some(NodeEnum::TypeCast(cast)) => {
             is_exact(cast)
@@ -201,6 +205,14 @@ fn is_exact(cast: &TypeCast) -> bool {
             && names::schema_and_name(&name.names).is_some_and(|(schema, name)| {
                 schema.is_none_or(|s| s == "pg_catalog") && EXACT.contains(&name)
             })
+    })
+}
+
+/// Whether a cast is to an array type by its form.
+pub(crate) fn is_array(cast: &TypeCast) -> bool {
+    cast.type_name.as_ref().is_some_and(|name| {
+        !name.array_bounds.is_empty()
+            || names::schema_and_name(&name.names).is_some_and(|(_, name)| name.starts_with('_'))
     })
 }
 
@@ -223,8 +235,10 @@ fn elements(node: &Node, pinning: &Pinning<'_>) -> Option<u64> {
                 .type_name
                 .as_ref()
                 .and_then(|name| names::schema_and_name(&name.names));
-            let exact =
-                exact.is_some_and(|(_, name)| EXACT.contains(&name.trim_start_matches('_')));
+            let exact = exact.is_some_and(|(schema, name)| {
+                schema.is_none_or(|s| s == "pg_catalog")
+                    && EXACT.contains(&name.trim_start_matches('_'))
+            }) && is_array(cast);
             if exact {
                 elements(cast.arg.as_deref()?, pinning)
             } else {

@@ -12,7 +12,18 @@ use super::super::{names, quote};
 use super::Walk;
 use super::types::TRUSTED_EXTENSIONS;
 
+/// Why `nextval` writes.
+const ADVANCES: &str = "advances a sequence; numbers may be skipped, nothing is lost";
+
 impl<'a> Walk<'a> {
+    /// A query that may give many rows advances its sequences as often: a small one runs out.
+    pub(crate) fn advances_without_bound(&mut self) {
+        let advancing = |effect: &&mut Effect| effect.because.as_deref() == Some(ADVANCES);
+        for effect in self.found.effects.iter_mut().filter(advancing) {
+            effect.bound = Bound::Unbounded;
+        }
+    }
+
     pub(crate) fn call(&mut self, call: &FuncCall) {
         let before = (self.found.effects.len(), self.found.incomplete.len());
         self.call_of(call);
@@ -26,6 +37,7 @@ impl<'a> Walk<'a> {
             self.found.incomplete("calls something without a name");
             return;
         };
+        self.unasked_casts(false);
         let count = (!call.agg_within_group && !call.func_variadic).then_some(call.args.len());
         let candidates = self.candidates(schema, name, count);
         if candidates.is_empty() {
@@ -106,14 +118,14 @@ impl<'a> Walk<'a> {
     }
 
     /// A system function: by the reviewed table; what is not in it must not be volatile.
-    fn system_call(&mut self, function: &Function, arguments: &[Node]) {
+    pub(crate) fn system_call(&mut self, function: &Function, arguments: &[Node]) {
         if let Some(rule) = builtins::rule(&function.name) {
             let printed = quote::qualified(&function.schema, &function.name);
             self.rule(rule, &printed, arguments);
         }
     }
 
-    fn volatile_overload(&mut self, function: &Function) {
+    pub(crate) fn volatile_overload(&mut self, function: &Function) {
         if function.volatility == Volatility::Volatile && builtins::rule(&function.name).is_none() {
             self.found.incomplete(format!(
                 "calls {}, which may do anything and is not reviewed",
@@ -214,23 +226,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// `row.name`: a column, or a function of that name called with the row.
-    pub(crate) fn attribute(&mut self, name: &str) {
-        let catalog = self.catalog;
-        let hidden = catalog
-            .functions_named(name)
-            .iter()
-            .find(|f| !f.is_system() && f.extension.is_none() && f.takes(1));
-        let Some(function) = hidden else { return };
-        let path = self.path();
-        if path.contains(&&*function.schema) && !catalog.has_column(name) {
-            self.found.incomplete(format!(
-                "`.{name}` could call {}",
-                quote::qualified(&function.schema, &function.name)
-            ));
-        }
-    }
-
     /// What newer grammars read as a keyword and an older server as a call of a user's function.
     pub(crate) fn shadowed_keyword(&mut self, words: &[&str]) {
         if self.catalog.major >= 17 {
@@ -304,9 +299,7 @@ impl<'a> Walk<'a> {
             Some(target) => target.effect(EffectKind::Write, Verb::Update),
             None => Effect::new(EffectKind::Write, Verb::Update, None),
         };
-        effect = effect
-            .bounded(Bound::Rows(1))
-            .because("advances a sequence; numbers may be skipped, nothing is lost");
+        effect = effect.bounded(Bound::Rows(1)).because(ADVANCES);
         effect.reversible = true;
         self.found.effect(effect);
     }
@@ -395,6 +388,7 @@ impl<'a> Walk<'a> {
     }
 
     fn table_text(&mut self, arguments: &[Node], printed: &str) {
+        self.found.runs_text = true;
         match arguments
             .first()
             .and_then(names::text_constant)

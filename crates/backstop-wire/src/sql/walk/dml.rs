@@ -11,18 +11,20 @@ use pg_query::protobuf::{
 use super::super::catalog::Event;
 use super::super::names;
 use super::bounds::{self, Pinning};
+use super::types::TRUSTED_EXTENSIONS;
 use super::write::Write;
 use super::{Target, Walk};
 
 impl<'a> Walk<'a> {
     pub(crate) fn insert(&mut self, insert: &InsertStmt) {
-        let (ctes, guarded) = (self.ctes.len(), self.guarded.len());
+        let sight = self.sight();
         self.with(insert.with_clause.as_ref());
         let Some(range) = &insert.relation else {
             self.found.incomplete("inserts into nothing");
             return;
         };
         let target = self.resolve(range);
+        self.see_relation(&target, range);
         self.mark(range.location);
         self.exprs(&insert.cols);
         let rows = self.inserted_rows(insert.select_stmt.as_deref());
@@ -54,8 +56,7 @@ impl<'a> Walk<'a> {
             }
         }
         self.returning(insert.returning_clause.as_ref());
-        self.ctes.truncate(ctes);
-        self.guarded.truncate(guarded);
+        self.back_to(sight);
     }
 
     /// Walks the source of an INSERT and says at most how many rows it gives.
@@ -73,13 +74,14 @@ impl<'a> Walk<'a> {
     }
 
     pub(crate) fn update(&mut self, update: &UpdateStmt) {
-        let (ctes, guarded) = (self.ctes.len(), self.guarded.len());
+        let sight = self.sight();
         self.with(update.with_clause.as_ref());
         let Some(range) = &update.relation else {
             self.found.incomplete("updates nothing");
             return;
         };
         let target = self.resolve(range);
+        self.see_relation(&target, range);
         self.mark(range.location);
         self.sources(&update.from_clause);
         self.exprs(&update.target_list);
@@ -101,18 +103,18 @@ impl<'a> Walk<'a> {
             },
         );
         self.returning(update.returning_clause.as_ref());
-        self.ctes.truncate(ctes);
-        self.guarded.truncate(guarded);
+        self.back_to(sight);
     }
 
     pub(crate) fn delete(&mut self, delete: &DeleteStmt) {
-        let (ctes, guarded) = (self.ctes.len(), self.guarded.len());
+        let sight = self.sight();
         self.with(delete.with_clause.as_ref());
         let Some(range) = &delete.relation else {
             self.found.incomplete("deletes from nothing");
             return;
         };
         let target = self.resolve(range);
+        self.see_relation(&target, range);
         self.mark(range.location);
         self.sources(&delete.using_clause);
         let (kind, bound) = self.reach_of(
@@ -132,8 +134,7 @@ impl<'a> Walk<'a> {
             },
         );
         self.returning(delete.returning_clause.as_ref());
-        self.ctes.truncate(ctes);
-        self.guarded.truncate(guarded);
+        self.back_to(sight);
     }
 
     /// Walks a condition and says what it leaves of the target: a bounded or unbounded part, or all of it.
@@ -163,7 +164,10 @@ impl<'a> Walk<'a> {
         if cursor {
             return (EffectKind::Write, Bound::Rows(1));
         }
-        let parameter_types = self.scope.parameter_types.clone();
+        if self.equality_is_captured() {
+            return (EffectKind::Write, Bound::Unbounded);
+        }
+        let parameter_types = self.pinning_types();
         let pinning = Pinning {
             name: names::alias_or_name(range),
             joined,
@@ -177,14 +181,36 @@ impl<'a> Walk<'a> {
         )
     }
 
+    /// Whether `=` could mean somebody's own operator. Whatever is behind it, a key is not unique under it.
+    fn equality_is_captured(&self) -> bool {
+        let path = self.path();
+        self.catalog.operators_named("=").iter().any(|operator| {
+            let trusted = operator
+                .extension
+                .as_deref()
+                .is_some_and(|e| TRUSTED_EXTENSIONS.contains(&e));
+            &*operator.schema != "pg_catalog" && !trusted && path.contains(&&*operator.schema)
+        })
+    }
+
+    /// The declared types of parameters; an enum's values are compared as what they are.
+    fn pinning_types(&self) -> Vec<u32> {
+        let is_enum = |oid: u32| self.catalog.type_by_oid(oid).is_some_and(|t| t.kind == 'e');
+        let types = self.scope.parameter_types.iter();
+        types
+            .map(|oid| if is_enum(*oid) { 0 } else { *oid })
+            .collect()
+    }
+
     pub(crate) fn merge(&mut self, merge: &MergeStmt) {
-        let (ctes, guarded) = (self.ctes.len(), self.guarded.len());
+        let sight = self.sight();
         self.with(merge.with_clause.as_ref());
         let Some(range) = &merge.relation else {
             self.found.incomplete("merges into nothing");
             return;
         };
         let target = self.resolve(range);
+        self.see_relation(&target, range);
         self.mark(range.location);
         if let Some(source) = merge.source_relation.as_deref() {
             self.sources(std::slice::from_ref(source));
@@ -200,8 +226,7 @@ impl<'a> Walk<'a> {
             }
         }
         self.returning(merge.returning_clause.as_ref());
-        self.ctes.truncate(ctes);
-        self.guarded.truncate(guarded);
+        self.back_to(sight);
     }
 
     fn merge_arm(
@@ -256,20 +281,30 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The columns that a SET list names.
+/// The columns that a SET list changes: all that it names, but for those that it sets to themselves.
 fn set_columns(targets: &[Node]) -> Vec<String> {
     targets
         .iter()
         .filter_map(|node| match names::kind(node) {
-            Some(NodeEnum::ResTarget(target)) => Some(target.name.clone()),
+            Some(NodeEnum::ResTarget(target)) => Some(&**target),
             _ => None,
         })
+        .filter(|target| match names::inner(target.val.as_deref()) {
+            Some(NodeEnum::ColumnRef(value)) if target.indirection.is_empty() => {
+                value.fields.len() != 1 || names::parts(&value.fields) != [&target.name]
+            }
+            _ => true,
+        })
+        .map(|target| target.name.clone())
         .collect()
 }
 
 /// At most how many rows a query gives, by its form alone.
 fn rows_of(select: &SelectStmt, set_met: bool) -> Bound {
-    let own = if !select.values_lists.is_empty() {
+    let own = if select.group_clause.iter().any(is_grouping_set) {
+        // Even without FROM each empty set is a row, and sets are multiplied with each other.
+        Bound::Unbounded
+    } else if !select.values_lists.is_empty() {
         // A single row of VALUES is a select list, in which functions may give many rows.
         if set_met {
             Bound::Unbounded
@@ -301,11 +336,16 @@ fn rows_of(select: &SelectStmt, set_met: bool) -> Bound {
     }
 }
 
+fn is_grouping_set(node: &Node) -> bool {
+    matches!(names::kind(node), Some(NodeEnum::GroupingSet(_)))
+}
+
 /// `SELECT columns FROM unnest(arrays written out)`, as ORMs insert many rows: as many as the longest array has.
 fn unnested_rows(select: &SelectStmt) -> Option<u64> {
+    // `u.name` could call a function that gives many rows; a bare name cannot.
     let plain = select.target_list.iter().all(|target| {
         matches!(names::kind(target), Some(NodeEnum::ResTarget(t))
-            if matches!(names::inner(t.val.as_deref()), Some(NodeEnum::ColumnRef(_))))
+            if matches!(names::inner(t.val.as_deref()), Some(NodeEnum::ColumnRef(c)) if c.fields.len() == 1))
     });
     let [from] = select.from_clause.as_slice() else {
         return None;
@@ -332,21 +372,26 @@ fn unnested_rows(select: &SelectStmt) -> Option<u64> {
         .try_fold(0, |most, n| Some(n?.max(most)))
 }
 
-/// At most how many elements a constant has when it is unnested: every comma may part two of them.
+/// At most how many elements a constant array has when it is unnested: every comma may part two of them.
+/// What is no array may have more (`tsvector`, `int2vector`), and is not counted.
 fn constant_elements(node: &Node) -> Option<u64> {
     match names::kind(node)? {
-        NodeEnum::AConst(constant) => Some(match constant.val.as_ref() {
+        NodeEnum::AConst(constant) => match constant.val.as_ref() {
             Some(pg_query::protobuf::a_const::Val::Sval(text)) => {
-                text.sval.matches(',').count() as u64 + 1
+                Some(text.sval.matches(',').count() as u64 + 1)
             }
-            _ => 1,
+            _ => Some(1),
+        },
+        NodeEnum::TypeCast(cast) if bounds::is_array(cast) => {
+            constant_elements(cast.arg.as_deref()?)
+        }
+        NodeEnum::AArrayExpr(array) => array.elements.iter().try_fold(0, |sum: u64, element| {
+            let of_one = match names::kind(element) {
+                Some(NodeEnum::TypeCast(cast)) if !bounds::is_array(cast) => 1,
+                _ => constant_elements(element)?,
+            };
+            Some(sum.saturating_add(of_one))
         }),
-        NodeEnum::TypeCast(cast) => constant_elements(cast.arg.as_deref()?),
-        NodeEnum::AArrayExpr(array) => array
-            .elements
-            .iter()
-            .map(constant_elements)
-            .try_fold(0, |sum: u64, n| Some(sum.saturating_add(n?))),
         _ => None,
     }
 }

@@ -33,7 +33,6 @@ impl Walk<'_> {
     fn expr_kind(&mut self, kind: &NodeEnum) {
         match kind {
             NodeEnum::AConst(_)
-            | NodeEnum::ParamRef(_)
             | NodeEnum::SqlvalueFunction(_)
             | NodeEnum::SetToDefault(_)
             | NodeEnum::String(_)
@@ -43,10 +42,11 @@ impl Walk<'_> {
             | NodeEnum::BitString(_)
             | NodeEnum::AStar(_)
             | NodeEnum::CurrentOfExpr(_)
-            | NodeEnum::MergeSupportFunc(_)
             | NodeEnum::Alias(_)
             | NodeEnum::JsonFormat(_)
             | NodeEnum::JsonReturning(_) => {}
+            NodeEnum::ParamRef(parameter) => self.parameter(parameter.number),
+            NodeEnum::MergeSupportFunc(_) => self.shadowed_keyword(&["merge_action"]),
             NodeEnum::ColumnRef(column) => self.column(column),
             NodeEnum::AExpr(e) => self.operation(e),
             NodeEnum::BoolExpr(e) => self.exprs(&e.args),
@@ -416,10 +416,10 @@ impl Walk<'_> {
         if !self.guarded.is_empty() {
             self.guarded_column(&fields, star);
         }
-        if let [_, .., last] = fields.as_slice()
+        if let [.., owner, last] = fields.as_slice()
             && !star
         {
-            self.attribute(last);
+            self.attribute(Some(owner), last);
         }
     }
 
@@ -428,7 +428,7 @@ impl Walk<'_> {
             match names::kind(node) {
                 Some(NodeEnum::String(name)) => {
                     self.guarded_field(&name.sval);
-                    self.attribute(&name.sval);
+                    self.attribute(None, &name.sval);
                 }
                 Some(NodeEnum::AStar(_)) => self.guarded_column(&[], true),
                 _ => self.expr(node),
@@ -437,6 +437,7 @@ impl Walk<'_> {
     }
 
     fn operation(&mut self, e: &AExpr) {
+        self.unasked_casts(false);
         self.maybe(e.lexpr.as_deref());
         self.maybe(e.rexpr.as_deref());
         let (schema, name) = names::schema_and_name(&e.name).unwrap_or((None, "="));

@@ -16,6 +16,8 @@ pub(crate) struct Findings {
     pub(crate) unresolved: Vec<String>,
     /// Settings that the statement changes while it runs (`set_config`).
     pub(crate) settings: Vec<Setting>,
+    /// Runs a text whose names are looked up only when it runs.
+    pub(crate) runs_text: bool,
 }
 
 impl Findings {
@@ -109,6 +111,7 @@ impl Findings {
         }
         self.settings.extend(code.settings.iter().cloned());
         self.outside_transaction |= code.outside_transaction;
+        self.runs_text |= code.runs_text;
     }
 
     /// Takes over what a part of the same statement does, as it is.
@@ -127,6 +130,12 @@ impl Findings {
         }
         self.settings.extend(other.settings);
         self.outside_transaction |= other.outside_transaction;
+        self.runs_text |= other.runs_text;
+    }
+
+    /// Whether it may change which objects names mean.
+    pub(crate) fn moves_names(&self) -> bool {
+        self.settings.iter().any(Setting::moves_names)
     }
 
     pub(crate) fn analysis(&self) -> Analysis {

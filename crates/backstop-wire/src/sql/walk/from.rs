@@ -45,7 +45,10 @@ impl Walk<'_> {
                     }
                 }
             }
-            NodeEnum::RangeSubselect(sub) => self.query_node(sub.subquery.as_deref()),
+            NodeEnum::RangeSubselect(sub) => {
+                self.query_node(sub.subquery.as_deref());
+                self.see_rows(sub.alias.as_ref());
+            }
             NodeEnum::RangeFunction(function) => self.source_function(function),
             NodeEnum::RangeTableFunc(table) => self.source_xml_table(table),
             NodeEnum::JsonTable(table) => self.source_json_table(table),
@@ -58,13 +61,16 @@ impl Walk<'_> {
 
     fn source_relation(&mut self, range: &RangeVar) {
         if range.schemaname.is_empty() && self.ctes.contains(&range.relname) {
+            self.see_rows(range.alias.as_ref());
             return;
         }
         let target = self.resolve(range);
+        self.see_relation(&target, range);
         self.read(&target, range);
     }
 
     fn source_function(&mut self, function: &RangeFunction) {
+        self.see_function(function, called(function));
         for item in &function.functions {
             match names::kind(item) {
                 Some(NodeEnum::List(list)) => {
@@ -147,5 +153,16 @@ impl Walk<'_> {
                 "samples with the method {method}, whose code the gate cannot see"
             ));
         }
+    }
+}
+
+/// The name that a function in FROM goes by without an alias: its own.
+fn called(function: &RangeFunction) -> Option<&str> {
+    let Some(NodeEnum::List(list)) = names::kind(function.functions.first()?) else {
+        return None;
+    };
+    match names::kind(list.items.first()?)? {
+        NodeEnum::FuncCall(call) => names::schema_and_name(&call.funcname).map(|(_, name)| name),
+        _ => None,
     }
 }

@@ -9,6 +9,7 @@ mod findings;
 mod from;
 mod relation;
 mod select;
+mod sight;
 mod types;
 mod write;
 
@@ -61,6 +62,8 @@ pub(crate) struct Walk<'a> {
     ctes: Vec<String>,
     /// Relations whose columns hold credentials, by the names they go by in sight.
     guarded: Vec<Guarded>,
+    /// What stands in FROM, by the names it goes by.
+    seen: Vec<sight::Seen<'a>>,
     /// How many columns have been met.
     columns_met: usize,
     /// The relations that the columns met belong to, while a condition is looked at; none for a bare column.
@@ -94,6 +97,7 @@ impl<'a> Walk<'a> {
             found: Findings::default(),
             ctes: Vec::new(),
             guarded: Vec::new(),
+            seen: Vec::new(),
             columns_met: 0,
             owners_met: None,
             set_met: false,
@@ -146,6 +150,7 @@ impl<'a> Walk<'a> {
 
     /// A text of SQL that runs inside the statement (`query_to_xml('...')`).
     pub(crate) fn text(&mut self, sql: &str, through: &str) {
+        self.found.runs_text = true;
         if self.expansion >= limits::MAX_EXPANSION {
             self.found
                 .incomplete("runs a query in a query too deeply to follow");

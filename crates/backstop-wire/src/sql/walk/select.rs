@@ -9,7 +9,7 @@ use super::Walk;
 
 impl Walk<'_> {
     pub(crate) fn select(&mut self, select: &SelectStmt) {
-        let (ctes, guarded) = (self.ctes.len(), self.guarded.len());
+        let sight = self.sight();
         self.with(select.with_clause.as_ref());
         // Both arms of a set operation, without a recursion for every UNION in a long chain.
         if select.larg.is_some() {
@@ -24,6 +24,9 @@ impl Walk<'_> {
             self.exprs(&select.window_clause);
             self.exprs(&select.values_lists);
         }
+        if !select.from_clause.is_empty() || !select.group_clause.is_empty() || self.set_met {
+            self.advances_without_bound();
+        }
         self.exprs(&select.sort_clause);
         self.maybe(select.limit_offset.as_deref());
         self.maybe(select.limit_count.as_deref());
@@ -31,8 +34,7 @@ impl Walk<'_> {
         if let Some(into) = select.into_clause.as_deref() {
             self.creates(into);
         }
-        self.ctes.truncate(ctes);
-        self.guarded.truncate(guarded);
+        self.back_to(sight);
     }
 
     fn set_operation(&mut self, select: &SelectStmt) {

@@ -60,11 +60,65 @@ impl<'a> Walk<'a> {
         }
         let candidates = self.types_meant(schema, name);
         if candidates.is_empty() {
-            // Row types of tables and unknown types: the former have no code, the latter the server refuses.
+            // The row type of a table has the code of its columns' types; an unknown type the server refuses.
+            self.row_type(schema, name);
             return;
         }
         for found in candidates {
             self.type_code(found, 0);
+        }
+    }
+
+    fn row_type(&mut self, schema: Option<&str>, name: &str) {
+        let catalog = self.catalog;
+        let name = match name.strip_prefix('_') {
+            Some(element) if catalog.relations_named(name).next().is_none() => element,
+            _ => name,
+        };
+        let in_sight: Vec<&'a Relation> = {
+            let path = self.path();
+            let meant = |relation: &&Relation| match schema {
+                Some(schema) => relation.schema == schema,
+                None => path.contains(&relation.schema.as_str()),
+            };
+            catalog.relations_named(name).filter(meant).collect()
+        };
+        for relation in in_sight {
+            self.columns_with_code(relation);
+        }
+    }
+
+    /// A parameter that was declared to be of this type.
+    pub(crate) fn parameter(&mut self, number: i32) {
+        let at = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
+        let declared = at.and_then(|at| self.scope.parameter_types.get(at).copied());
+        let catalog = self.catalog;
+        if let Some(found) = declared.and_then(|oid| catalog.type_by_oid(oid)) {
+            self.type_code(found, 0);
+        }
+    }
+
+    /// Casts that run unasked wherever values of the system's own types meet: only a superuser can have made them.
+    pub(crate) fn unasked_casts(&mut self, assigned: bool) {
+        let catalog = self.catalog;
+        let system = |oid: u32| {
+            catalog
+                .type_by_oid(oid)
+                .is_none_or(|t| &*t.schema == "pg_catalog")
+        };
+        for cast in catalog.casts().iter().filter(|cast| cast.function != 0) {
+            let unasked = cast.context == 'i' || (assigned && cast.context == 'a');
+            if unasked
+                && system(cast.source)
+                && system(cast.target)
+                && let Some(function) = catalog.function(cast.function)
+                && !self.harmless_behind(function)
+            {
+                self.found.incomplete(format!(
+                    "values may be converted by the cast function {}",
+                    quote::qualified(&function.schema, &function.name)
+                ));
+            }
         }
     }
 

@@ -96,7 +96,9 @@ impl<'a> Walk<'a> {
         }
         seen.push((relation.oid, write.event));
         let object = quote::qualified(&relation.schema, &relation.name);
+        self.unasked_casts(true);
         self.triggers(relation, write.event, &object);
+        self.moved_rows(relation, write);
         self.rules(relation, write.event, &object);
         match relation.kind {
             RelationKind::View => self.write_view(relation, write, seen, &object),
@@ -133,6 +135,25 @@ impl<'a> Walk<'a> {
                     quote::ident(&trigger.name)
                 ));
             }
+        }
+    }
+
+    /// An UPDATE that takes a row to another partition deletes it in one and inserts it in the other.
+    fn moved_rows(&mut self, relation: &'a Relation, write: &Write<'_>) {
+        if write.event != Event::Update || relation.kind != RelationKind::Partitioned {
+            return;
+        }
+        // Every unique key of a partitioned table holds the whole partition key.
+        let stays = |key: &Vec<String>| !key.iter().any(|column| write.columns.contains(column));
+        if relation.keys.iter().any(stays) {
+            return;
+        }
+        let mut all = vec![relation];
+        self.children(relation, &mut |_, child| all.push(child));
+        for one in all {
+            let object = quote::qualified(&one.schema, &one.name);
+            self.triggers(one, Event::Delete, &object);
+            self.triggers(one, Event::Insert, &object);
         }
     }
 
