@@ -87,6 +87,29 @@ async fn a_freeze_lets_reads_pass_and_nothing_else() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_before_a_freeze_is_not_committed_in_it() -> Result<()> {
+    let world = World::new(SCHEMA).await?;
+    let agent = world.lease(&["read,insert:public.notes"]).await?;
+    let client = world.client(&agent).await?;
+    client
+        .batch_execute("begin; insert into notes values (7)")
+        .await?;
+    world.store.freeze("a test").await?;
+    let refused = client.batch_execute("commit").await.unwrap_err();
+    assert_eq!(refused.code().map(|c| c.code()), Some("BK004"));
+    client.batch_execute("rollback").await?;
+    // A transaction that only read may end as it likes.
+    client
+        .batch_execute("begin; select count(*) from notes; commit")
+        .await?;
+    client.batch_execute("begin").await?;
+    client.batch_execute("select count(*) from notes").await?;
+    client.batch_execute("commit").await?;
+    assert_eq!(world.direct("select count(*) from notes"), "1");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_presents_another_name_with_its_secret_is_halted() -> Result<()> {
     let world = World::new(SCHEMA).await?;
     let (mine, other) = (

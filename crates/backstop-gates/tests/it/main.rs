@@ -9,11 +9,18 @@
 )]
 
 mod adversary;
+mod adversary_approvals;
+mod adversary_bounds;
+mod adversary_calls;
+mod adversary_protocol;
+mod adversary_settings;
+mod adversary_statements;
 mod basics;
 mod clients;
 mod extended;
 mod halts;
 mod holds;
 mod judging;
+mod raw;
 mod roles;
 mod world;
