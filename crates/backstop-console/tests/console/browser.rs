@@ -177,7 +177,7 @@ async fn every_page_renders_and_breaks_no_policy() {
     shots.take(&tab, "16-stopped").await;
     assert_eq!(tab.problems(), Vec::<String>::new());
     tab.goto(&site.url("/nowhere")).await.unwrap();
-    tab.wait_for_text("there is no such page").await.unwrap();
+    tab.wait_for_text("There is no such page").await.unwrap();
     shots.take(&tab, "17-refusal").await;
     site.stop().await;
 }
