@@ -227,13 +227,16 @@ async fn those_who_say_nothing_keep_nobody_out() {
     );
     assert!(begun.elapsed() < STARVED, "{:?}", begun.elapsed());
 
-    // The oldest went, no more than had to, and nobody waited for their time to be over.
+    // The oldest went, no more than had to, and nobody waited for their time to be over. Two threads take the
+    // connections in turn, so that which are the oldest is exact only to what one of them lags behind.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let gone: Vec<bool> = silent
         .iter()
         .map(|s| matches!(s.try_read(&mut [0]), Ok(0)))
         .collect();
-    assert!(gone[..144].iter().all(|g| *g) && gone.iter().filter(|g| **g).count() <= 148);
+    let count = gone.iter().filter(|g| **g).count();
+    assert!((144..=148).contains(&count), "{count} went");
+    assert!(!gone[300..].contains(&true), "a new one went: {gone:?}");
 
     // New ones all the time do not help them either.
     let over = Arc::new(AtomicBool::new(false));
@@ -362,15 +365,17 @@ async fn parses(count: usize) {
     let mut raw = Raw::ready(&siege.setup.login).await.unwrap();
     let mut refused = 0;
     for batch in 0..count.div_ceil(500) {
-        let mut out = vec![];
-        for n in 0..250 {
-            out.extend(parse(&format!("s{batch}_{n}"), &format!("select {n} + $1")));
-            out.extend(parse("", &format!("select {batch}, {n}")));
-        }
+        // In series of their own: after the first refused name the rest of a series is skipped unread.
+        let unnamed = |n: usize| parse("", &format!("select {batch}, {n}"));
+        let mut out: Vec<u8> = (0..250).flat_map(unnamed).collect();
         out.extend(message(b'S', b""));
         raw.send(&out).await.unwrap();
-        let errors = raw.until(b'Z').await.unwrap();
-        refused += usize::from(!errors.is_empty());
+        assert!(raw.until(b'Z').await.unwrap().is_empty());
+        let named = |n: usize| parse(&format!("s{batch}_{n}"), &format!("select {n} + $1"));
+        let mut out: Vec<u8> = (0..250).flat_map(named).collect();
+        out.extend(message(b'S', b""));
+        raw.send(&out).await.unwrap();
+        refused += usize::from(!raw.until(b'Z').await.unwrap().is_empty());
     }
     // Names are bounded; what has none replaces the one before.
     assert!(refused > 0, "so many names, and none was refused");
