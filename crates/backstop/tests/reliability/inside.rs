@@ -149,14 +149,26 @@ impl Site {
     /// Starts a gate over what is there.
     pub async fn live(&self, clock: Arc<dyn Clock>) -> Life {
         let (control, traffic) = (Grip::default(), Grip::default());
-        let log = |name: &str, grip: &Grip| {
+        let open = |name: &str, grip: &Grip| {
             let key = SigningKey::load(&self.folder.path().join(format!("{name}.key"))).unwrap();
             let options = JournalOptions {
                 disk: Arc::new(grip.clone()),
                 ..JournalOptions::default()
             };
             let dir = self.folder.path().join(name);
-            Arc::new(Journal::open(&dir, &origin(name), key, options).unwrap())
+            Journal::open(&dir, &origin(name), key, options)
+        };
+        // In one process the life before may still be letting go of the directory.
+        let log = |name: &str, grip: &Grip| {
+            for _ in 0..200 {
+                match open(name, grip) {
+                    Err(backstop_journal::JournalError::Locked { .. }) => {
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                    opened => return Arc::new(opened.unwrap()),
+                }
+            }
+            panic!("the {name} log stays locked");
         };
         let store = Store::open(Options {
             index: self.folder.path().join("store.sqlite"),
