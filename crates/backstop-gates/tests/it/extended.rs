@@ -4,6 +4,7 @@ use anyhow::Result;
 use backstop_core::approval::Answer;
 use tokio_postgres::error::SqlState;
 
+use crate::raw::Raw;
 use crate::world::World;
 
 const SCHEMA: &str = "
@@ -211,5 +212,34 @@ async fn a_refusal_rolled_back_to_a_savepoint_does_not_hide_the_write_before_it(
             .any(|e| e["entry"] == "intent" && e["effect"] == "write")
     );
     assert_eq!(world.direct("select n from notes where id = 1"), "77");
+    Ok(())
+}
+
+/// A client sends a Sync along with its Execute, its data when the server has said that it takes them, and
+/// another Sync behind them. However the error of bad data falls between them, one answer comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_data_of_a_copy_are_answered_once_whenever_their_end_comes() -> Result<()> {
+    let world = World::new(SCHEMA).await?;
+    let agent = world.lease(SCOPES).await?;
+    let mut raw = Raw::login(&world, &agent).await?;
+    for waits in [true, false] {
+        raw.parse("", "copy public.notes from stdin").await?;
+        raw.bind("", "").await?;
+        raw.execute("").await?;
+        raw.send(b'S', &[]).await?;
+        let said = raw.until(b'G').await?;
+        assert_eq!(said.errors, Vec::<String>::new());
+        raw.send(b'd', &[b"1803\ttoo few\n"]).await?;
+        if waits {
+            let said = raw.until(b'E').await?;
+            assert!(said.errors[0].contains("22P04"), "{said:?}");
+        }
+        raw.send(b'c', &[]).await?;
+        raw.send(b'S', &[]).await?;
+        let said = raw.until(b'Z').await?;
+        assert_eq!(said.errors.len(), usize::from(!waits), "{said:?}");
+        let said = raw.query("select 'the answer to this'").await?;
+        assert_eq!(said.rows, ["the answer to this"], "{said:?}");
+    }
     Ok(())
 }

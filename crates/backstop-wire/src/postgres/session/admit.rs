@@ -82,7 +82,14 @@ impl<M, S> Session<M, S> {
 
     fn admit_while_copying(&mut self, message: u8) -> Result<Admission, ProtocolError> {
         Ok(match message {
-            tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL => Admission::Judge,
+            tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL => {
+                // A Sync before the first of the data is the one that clients send along with their
+                // Execute: the server has read it while it waited for data, and ignored it.
+                if !std::mem::replace(&mut self.data_came, true) {
+                    self.held_sync = false;
+                }
+                Admission::Judge
+            }
             tag::FLUSH => Admission::Drop,
             tag::SYNC => {
                 // The server ignores it while it copies. If it has failed already and we do not know

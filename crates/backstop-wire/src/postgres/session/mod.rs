@@ -186,6 +186,8 @@ pub struct Session<M, S> {
     barrier: Option<Barrier>,
     /// A Sync came while the server was copying in: it counts only if the copying has failed.
     held_sync: bool,
+    /// The client has sent data, or their end, since the server began to copy in.
+    data_came: bool,
     /// Extended-protocol messages have been sent since the last Sync, Query or function call.
     segment_open: bool,
     /// The server may be keeping answers back until it is asked for them.
@@ -212,6 +214,7 @@ impl<M, S> Session<M, S> {
             copying: Copying::No,
             barrier: None,
             held_sync: false,
+            data_came: false,
             segment_open: false,
             unflushed: false,
             held_completion: None,

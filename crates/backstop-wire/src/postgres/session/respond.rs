@@ -115,6 +115,7 @@ impl<M, S> Session<M, S> {
                     return Err(());
                 }
                 self.copying = Copying::In;
+                self.data_came = false;
             }
             tag::COPY_OUT_RESPONSE => self.copying = Copying::Out,
             tag::COPY_DONE if self.copying != Copying::Out => return Err(()),
@@ -209,6 +210,10 @@ impl<M, S> Session<M, S> {
             .take_if(|_| kind == Kind::Refusal || code == SqlState::QUERY_CANCELED);
         item.failed = Some(code);
         self.settle_held_completion(show.hold_completion);
+        if self.copying == Copying::In && !self.data_came && code == SqlState::QUERY_CANCELED {
+            // It was cancelled as it waited for data, with the Sync behind it.
+            self.held_sync = false;
+        }
         self.copying = Copying::No;
         let action = match instead.as_deref() {
             Some(Instead::Report(report)) => {

@@ -367,6 +367,36 @@ fn a_sync_during_a_copy_that_fails_is_answered() {
 }
 
 #[test]
+fn a_sync_before_the_data_of_a_copy_that_fails_is_not_answered() {
+    // The server read that Sync while it waited for data, and skips to the one behind them.
+    let mut session = session();
+    send(&mut session, Sent::Execute { copy_in: true }, Show::ALL);
+    let _ = answer(&mut session, b'G', b"\0\0\0");
+    assert_eq!(session.admit(ask::SYNC), Ok(Admission::Drop));
+    assert_eq!(session.admit(ask::COPY_DATA), Ok(Admission::Judge));
+    send(&mut session, Sent::CopyData, Show::ALL);
+    assert_eq!(error(&mut session, "22P04"), Action::Relay);
+    assert_eq!(session.take_to_server(), None);
+    assert_eq!(session.admit(ask::COPY_DONE), Ok(Admission::Drop));
+    assert_eq!(session.admit(ask::SYNC), Ok(Admission::Judge));
+    send(&mut session, Sent::Sync, Show::ALL);
+    assert_eq!(answer(&mut session, b'Z', b"I"), Action::Relay);
+    assert!(session.is_idle());
+}
+
+#[test]
+fn a_sync_before_the_data_of_a_copy_that_is_cancelled_is_not_answered() {
+    let mut session = session();
+    send(&mut session, Sent::Execute { copy_in: true }, Show::ALL);
+    let _ = answer(&mut session, b'G', b"\0\0\0");
+    assert_eq!(session.admit(ask::SYNC), Ok(Admission::Drop));
+    assert_eq!(error(&mut session, "57014"), Action::Relay);
+    assert_eq!(session.take_to_server(), None);
+    assert_eq!(session.admit(ask::COPY_FAIL), Ok(Admission::Drop));
+    assert_eq!(session.admit(ask::SYNC), Ok(Admission::Judge));
+}
+
+#[test]
 fn refused_copied_data_fail_with_the_gates_report() {
     let mut session = session();
     send(&mut session, Sent::Query { copy_in: true }, Show::ALL);
