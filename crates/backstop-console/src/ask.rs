@@ -41,6 +41,7 @@ pub fn own_ask(ask: Ask, state: &State) -> Result<NewHold, serde_json::Error> {
         analysis: Analysis {
             effects: vec![effect],
             incomplete: vec![],
+            unseen: vec![],
             transactional: false,
         },
         verdict: Verdict {

@@ -150,6 +150,9 @@ pub struct Analysis {
     pub effects: Vec<Effect>,
     /// Why the analysis does not know everything: one sentence fragment each. Empty means complete.
     pub incomplete: Vec<String>,
+    /// What of it a measurement of what the action did would not show either. Empty: measuring settles the rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<String>,
     /// False for what cannot run inside a transaction block (VACUUM, CREATE DATABASE, ...).
     pub transactional: bool,
 }

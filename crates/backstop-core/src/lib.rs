@@ -12,6 +12,7 @@ pub mod entry;
 pub mod hold;
 pub mod id;
 pub mod lease;
+pub mod measure;
 pub mod passkey;
 pub mod person;
 pub mod policy;

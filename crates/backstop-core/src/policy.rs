@@ -15,6 +15,7 @@ use cedar_policy::{
 use crate::digest::Digest;
 use crate::effect::{Analysis, Bound, Effect, EffectKind, Verb};
 use crate::lease::Lease;
+use crate::measure::{Limits, Measured};
 use crate::target::Environment;
 use crate::verdict::{Decision, Verdict};
 
@@ -72,7 +73,10 @@ struct Question {
     own: bool,
     system: bool,
     complete: bool,
+    measurable: bool,
     rows: i64,
+    limits: Limits,
+    measured: Option<Measured>,
 }
 
 /// Who asks, and where.
@@ -84,6 +88,8 @@ pub struct Asker<'a> {
     pub target: &'a str,
     /// The target's environment.
     pub environment: Environment,
+    /// The limits on what is measured before COMMIT; `None` where nothing is measured.
+    pub limits: Option<Limits>,
 }
 
 impl Policy {
@@ -131,9 +137,34 @@ impl Policy {
 
     /// The verdict on an action with these effects.
     pub fn judge(&self, asker: Asker<'_>, analysis: &Analysis) -> Verdict {
+        self.strictest(questions(asker, analysis), analysis)
+    }
+
+    /// The verdict on what a transaction was measured to have done: of each effect, in the same order, what is
+    /// known besides.
+    pub fn judge_measured(
+        &self,
+        asker: Asker<'_>,
+        analysis: &Analysis,
+        measured: &[Measured],
+    ) -> Verdict {
+        let mut questions = questions(asker, analysis);
+        for (question, measured) in questions.iter_mut().zip(measured) {
+            question.measurable = false;
+            question.measured = Some(*measured);
+        }
+        self.strictest(questions, analysis)
+    }
+
+    fn strictest(&self, questions: Vec<Question>, analysis: &Analysis) -> Verdict {
         let mut worst: Option<Verdict> = None;
-        for question in questions(asker, analysis) {
-            let verdict = self.answer(&question);
+        for question in questions {
+            let verdict = if question.measured.is_some() {
+                // Its numbers hardly come again.
+                self.ask_cedar(&question)
+            } else {
+                self.answer(&question)
+            };
             let stricter = worst
                 .as_ref()
                 .is_none_or(|w| (verdict.decision, verdict.people) > (w.decision, w.people));
@@ -211,12 +242,13 @@ impl Rule {
         let permit = policy.effect() == cedar_policy::Effect::Permit;
         let decision = match (permit, note("verdict").as_deref()) {
             (true, None | Some("allow")) => Decision::Allow,
+            (true, Some("measure")) => Decision::Measure,
             (false, Some("hold")) => Decision::Hold,
             (false, None | Some("deny")) => Decision::Deny,
             (false, Some("halt")) => Decision::Halt,
             (_, Some(other)) => {
                 let can = if permit {
-                    "a permit can only `allow`"
+                    "a permit can `allow` or `measure`"
                 } else {
                     "a forbid can `hold`, `deny` or `halt`"
                 };
@@ -261,6 +293,9 @@ impl Question {
     fn request(&self) -> Option<Request> {
         let text = |s: &str| RestrictedExpression::new_string(s.to_owned());
         let flag = RestrictedExpression::new_bool;
+        let number = |n: u64| RestrictedExpression::new_long(i64::try_from(n).unwrap_or(i64::MAX));
+        let measured = self.measured.unwrap_or_default();
+        let limits = self.limits;
         let context = Context::from_pairs([
             ("kind".to_owned(), text(self.kind.word())),
             ("verb".to_owned(), text(verb_word(self.verb))),
@@ -271,7 +306,17 @@ impl Question {
             ("system".to_owned(), flag(self.system)),
             ("complete".to_owned(), flag(self.complete)),
             ("rows".to_owned(), RestrictedExpression::new_long(self.rows)),
-            ("recoverable".to_owned(), flag(false)),
+            ("measurable".to_owned(), flag(self.measurable)),
+            ("measured".to_owned(), flag(self.measured.is_some())),
+            ("share".to_owned(), number(u64::from(measured.share))),
+            ("leaseRows".to_owned(), number(measured.lease_rows)),
+            ("targetRows".to_owned(), number(measured.target_rows)),
+            ("mostRows".to_owned(), number(limits.rows)),
+            ("mostShare".to_owned(), number(u64::from(limits.share))),
+            ("fewRows".to_owned(), number(limits.few)),
+            ("mostLeaseRows".to_owned(), number(limits.lease_rows)),
+            ("mostTargetRows".to_owned(), number(limits.target_rows)),
+            ("recoverable".to_owned(), flag(measured.recoverable)),
         ])
         .ok()?;
         let uid = |kind: &str, id: &str| {
@@ -313,7 +358,10 @@ fn questions(asker: Asker<'_>, analysis: &Analysis) -> Vec<Question> {
             own: effect.own && !is_new_elsewhere(asker.lease, effect),
             system: effect.system,
             complete: analysis.is_complete(),
+            measurable: asker.limits.is_some() && analysis.unseen.is_empty(),
             rows: rows(effect.bound),
+            limits: asker.limits.unwrap_or_default(),
+            measured: None,
         })
         .collect()
 }
@@ -401,6 +449,7 @@ mod tests {
         Analysis {
             effects: vec![Effect::new(kind, verb, Some("public.t".to_owned())).bounded(bound)],
             incomplete: vec![],
+            unseen: vec![],
             transactional: true,
         }
     }
@@ -412,6 +461,7 @@ mod tests {
                 lease: None,
                 target: "t",
                 environment,
+                limits: None,
             },
             a,
         )
@@ -534,6 +584,7 @@ mod tests {
                 let a = Analysis {
                     effects,
                     incomplete: vec!["calls f".into()],
+                    unseen: vec!["calls f".into()],
                     transactional: true,
                 };
                 let verdict = judge(environment, &a);
@@ -567,6 +618,7 @@ mod tests {
             lease: None,
             target: "t",
             environment: Environment::Production,
+            limits: None,
         };
         let verdict = policy.judge(
             asker,
@@ -626,6 +678,7 @@ mod tests {
             lease: Some(&lease),
             target: "t",
             environment: Environment::Production,
+            limits: None,
         };
         let policy = Policy::with("").unwrap();
         let verdict = policy.judge(

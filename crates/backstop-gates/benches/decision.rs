@@ -92,6 +92,7 @@ fn judge(target: &str, name: &str, analysis: &Analysis) -> Verdict {
         lease: Some(&LEASE),
         target,
         environment: Environment::Production,
+        limits: None,
     };
     let verdict = POLICY.judge(asker, analysis);
     assert_eq!(verdict.decision, known(name).2, "{verdict:?}");

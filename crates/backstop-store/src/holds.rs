@@ -135,7 +135,9 @@ impl Store {
     /// When there is no such hold or the journal does not take it.
     pub async fn withdraw(&self, hold: &str, why: &str) -> Result<(), StoreError> {
         let writing = self.inner.writing.lock().await;
-        if !self.require_hold(hold)?.state.is_open() {
+        let state = self.require_hold(hold)?.state;
+        // An approval that was not spent can be taken back like a question that nobody has answered.
+        if !state.is_open() && !matches!(state, HoldState::Approved { .. }) {
             return Ok(());
         }
         let event = Event::Withdrawn {

@@ -350,6 +350,7 @@ impl Site {
                 analysis: Analysis {
                     effects: new.effects,
                     incomplete: new.incomplete,
+                    unseen: vec![],
                     transactional: true,
                 },
                 verdict,

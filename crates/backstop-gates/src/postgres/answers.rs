@@ -8,10 +8,13 @@ use backstop_wire::postgres::tag::backend as tag;
 use bytes::Buf;
 
 use super::error::GateError;
+use super::question;
 use super::relay::{End, Note, Relay};
 
 /// Above this, what waits for the client is written before more is taken from the server.
 const HIGH: usize = 256 * 1024;
+/// The longest answer to a question of the gate's own.
+const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// How much of a streamed message the state machine sees.
 const BEGINNING: usize = 1024;
 
@@ -42,11 +45,19 @@ impl Relay<'_> {
                     if action == Action::Relay
                         && let Some(bytes) = server.inbox.get(..total)
                     {
+                        if let Some(wrapped) = &mut self.wrapped {
+                            let kind = bytes.first().copied();
+                            wrapped.shown |=
+                                matches!(kind, Some(tag::DATA_ROW | tag::ROW_DESCRIPTION));
+                        }
                         self.to_client.extend_from_slice(bytes);
                     }
                     server.inbox.advance(total.min(server.inbox.len()));
                 }
                 Step::Stream(action, streamer) => {
+                    if let Some(wrapped) = &mut self.wrapped {
+                        wrapped.shown |= action == Action::Relay;
+                    }
                     if let Some(server) = &mut self.server {
                         server.streaming = Some((streamer, action == Action::Relay));
                     }
@@ -118,6 +129,30 @@ impl Relay<'_> {
                 server.inbox.reserve(missing.min(HIGH));
                 Ok(Step::Nothing)
             }
+            Peek::Large(header) if self.session.current() == Some(&Note::Ask) => {
+                // An answer to the gate itself is taken as a whole.
+                let total = header.total();
+                if total > LARGEST_ANSWER {
+                    return Err(End::Failed(GateError::Protocol(
+                        "an answer is too long".into(),
+                    )));
+                }
+                if server.inbox.len() < total {
+                    let missing = total.saturating_sub(server.inbox.len());
+                    server.inbox.reserve(missing.min(HIGH));
+                    return Ok(Step::Nothing);
+                }
+                let body = server.inbox.get(frame::HEADER..total).unwrap_or_default();
+                match header.tag {
+                    tag::DATA_ROW => self.asked.rows.push(question::row(body)?),
+                    tag::ERROR_RESPONSE => {
+                        self.asked.failed = Some(bytes::Bytes::copy_from_slice(body));
+                    }
+                    _ => {}
+                }
+                let action = self.session.on_backend(header.tag, body).map_err(desync)?;
+                Ok(Step::Whole(action, total))
+            }
             Peek::Large(header) => {
                 if server.inbox.len() < BEGINNING.min(header.total()) {
                     return Ok(Step::Nothing);
@@ -131,7 +166,8 @@ impl Relay<'_> {
             }
             Peek::Whole(message) => {
                 let total = message.total();
-                if message.tag == tag::DATA_ROW && self.session.current() != Some(&Note::State) {
+                let asked = matches!(self.session.current(), Some(Note::State | Note::Ask));
+                if message.tag == tag::DATA_ROW && !asked {
                     let action = self
                         .session
                         .on_backend(message.tag, message.body)
@@ -148,6 +184,13 @@ impl Relay<'_> {
                     }
                     tag::ERROR_RESPONSE => {
                         self.hidden_set = false;
+                        if self.session.current() == Some(&Note::Ask) {
+                            self.asked.failed = Some(bytes::Bytes::copy_from_slice(body));
+                        }
+                        true
+                    }
+                    tag::DATA_ROW if self.session.current() == Some(&Note::Ask) => {
+                        self.asked.rows.push(question::row(body)?);
                         true
                     }
                     tag::DATA_ROW => {
@@ -192,10 +235,11 @@ impl Relay<'_> {
                 Note::Writable if !matches!(event.outcome, Outcome::Succeeded) => {
                     self.segment_writes = false
                 }
-                Note::Writable | Note::End(_) | Note::Other => {}
+                Note::Writable | Note::End(_) | Note::Ask | Note::Other => {}
             }
         }
-        if self.session.is_settled() && !self.session.is_segment_open() {
+        let ours = self.wrapped.is_some();
+        if self.session.is_settled() && !self.session.is_segment_open() && !ours {
             let open = self.session.status() != backend::TransactionStatus::Idle;
             if self.in_block != open {
                 self.in_block = open;

@@ -28,6 +28,16 @@ impl Relay<'_> {
                 any = true;
                 continue;
             }
+            if self.wrapped.is_some() && !self.session.is_copying_in() {
+                // Nothing more is taken from the client until what it wrote is committed or undone.
+                if !self.session.is_settled() {
+                    break;
+                }
+                self.end_wrapped().await?;
+                self.take_outputs();
+                any = true;
+                continue;
+            }
             if self.streaming.is_some() {
                 break;
             }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backstop_core::measure::Limits;
 use backstop_core::target::Environment;
 
 use super::roles::RoleLimits;
@@ -81,4 +82,6 @@ pub struct TargetConfig {
     pub environment: Environment,
     /// The gate's own way in.
     pub upstream: Upstream,
+    /// How much passes without a person, where what is written is measured and kept in a vault; `None` without one.
+    pub measures: Option<Limits>,
 }

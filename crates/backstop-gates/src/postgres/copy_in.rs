@@ -1,5 +1,6 @@
 //! Data that the client copies in: counted as it passes.
 
+use backstop_core::digest::Digest;
 use backstop_wire::postgres::frame;
 use backstop_wire::postgres::frame::{Frame, Header, Streamer};
 use backstop_wire::postgres::session::Sent;
@@ -46,6 +47,9 @@ impl Relay<'_> {
         let Some(counter) = &mut self.copy else {
             return Ok(None);
         };
+        if self.ledger.writes {
+            self.ledger.note_data(Digest::of(data));
+        }
         let report = match counter.take(data) {
             Ok(()) => return Ok(None),
             Err(CopyError::TooMany) => report(
@@ -65,8 +69,9 @@ impl Relay<'_> {
 
     pub(super) fn counter(&self, judged: &Judged) -> CopyCounter {
         let binary = judged.any(|k| matches!(k, StatementKind::Copy(Copy { binary: true, .. })));
-        let unlimited =
-            self.target.config.environment != backstop_core::target::Environment::Production;
+        let unlimited = self.target.config.environment != backstop_core::target::Environment::Production
+                // They are measured with everything else.
+                || self.measures().is_some();
         CopyCounter::new(
             binary,
             if unlimited {

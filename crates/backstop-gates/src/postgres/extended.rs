@@ -20,6 +20,7 @@ use super::portal::fetches;
 use super::refusal;
 use super::refuse::unusable;
 use super::relay::{End, Meaning, Note, Relay};
+use super::wrapped::commits;
 
 impl Relay<'_> {
     pub(super) async fn parse(&mut self, parse: Parse<'_>, frame: &Frame) -> Result<Turn, End> {
@@ -47,7 +48,9 @@ impl Relay<'_> {
                 }
                 return Ok(Turn::Done);
             }
-            Decision::Allow if judged.writes && !self.make_writable().await? => {
+            Decision::Allow | Decision::Measure
+                if judged.writes && !self.make_writable().await? =>
+            {
                 return Ok(Turn::Again);
             }
             Decision::Allow | Decision::Measure | Decision::Hold => {}
@@ -57,6 +60,7 @@ impl Relay<'_> {
             types: types.into(),
             parameters: None,
             hold: None,
+            streamed: false,
             judged: Arc::clone(&judged),
         };
         let sent = Sent::Parse {
@@ -93,7 +97,7 @@ impl Relay<'_> {
         };
         let mut meaning = self.rejudged(meaning).await?;
         meaning.parameters = self.parameters_digest(&bind, &meaning.types);
-        if meaning.judged.verdict.decision == Decision::Allow {
+        if meaning.judged.is_allowed() {
             if meaning.judged.writes && !self.make_writable().await? {
                 return Ok(Turn::Again);
             }
@@ -135,7 +139,8 @@ impl Relay<'_> {
             self.streaming = Some((Streamer::whole(header), false));
             return Ok(Turn::Done);
         };
-        let meaning = self.rejudged(meaning).await?;
+        let mut meaning = self.rejudged(meaning).await?;
+        meaning.streamed = true;
         if !meaning.judged.is_allowed() || unusable(&portal).is_some() {
             let report = report(
                 refusal::FORBIDDEN,
@@ -213,9 +218,17 @@ impl Relay<'_> {
             self.refuse(tag::EXECUTE, report, Note::Other)?;
             return Ok(Turn::Done);
         }
+        if self.in_block
+            && self.counts()
+            && judged.any(commits)
+            && let Some(turn) = self.commit_measured(tag::EXECUTE).await?
+        {
+            return Ok(turn);
+        }
         let action = self.next_action();
         self.journal_intent(action, &judged, meaning.parameters, meaning.hold.as_deref())?;
         self.segment_ran = true;
+        self.note_executed(&meaning, &judged, action);
         if judged.traits.ends_transaction || judged.analysis.worst() >= EffectKind::Destroy {
             self.await_durable_now().await?;
         }
@@ -286,6 +299,9 @@ impl Relay<'_> {
         }
         // What ran since the last Sync commits here, unless a block is open.
         if !self.in_block {
+            if let Some(turn) = self.settle_series().await? {
+                return Ok(turn);
+            }
             self.await_durable_now().await?;
         }
         self.segment_writes = false;

@@ -6,6 +6,7 @@ use backstop_wire::postgres::session::Change;
 use backstop_wire::sql::{Discard, StatementKind};
 
 use super::judge::Judged;
+use super::ledger::Ledger;
 use super::relay::{Meaning, Relay};
 
 impl Relay<'_> {
@@ -23,11 +24,13 @@ impl Relay<'_> {
                 StatementKind::Begin(_) => {
                     self.in_block = true;
                     self.earlier.clear();
+                    self.ledger = Ledger::default();
                     continue;
                 }
                 StatementKind::Commit { chain } | StatementKind::Rollback { chain } => {
                     self.in_block = *chain;
                     self.earlier.clear();
+                    self.ledger = Ledger::default();
                     if matches!(statement.kind, StatementKind::Commit { .. }) {
                         self.said.committed();
                     } else {
@@ -41,6 +44,7 @@ impl Relay<'_> {
                 StatementKind::RollbackTo(_) => self.state_unknown = true,
                 StatementKind::Discard(Discard::All) | StatementKind::Deallocate(None) => {
                     self.helpers_ready = false;
+                    self.prepared_here.clear();
                     self.state_unknown = true;
                 }
                 StatementKind::Set(setting)
@@ -82,6 +86,7 @@ impl Relay<'_> {
     /// A transaction ended, however it did.
     pub(crate) fn transaction_over(&mut self) {
         self.earlier.clear();
+        self.ledger = Ledger::default();
         self.said.committed();
         if std::mem::take(&mut self.state_moved) {
             self.state_unknown = true;
@@ -101,6 +106,7 @@ impl Relay<'_> {
                 types: Arc::from(types),
                 parameters: None,
                 hold: None,
+                streamed: false,
             };
             let change = match &statement.kind {
                 StatementKind::Prepare { name, types, .. } => judged

@@ -54,7 +54,8 @@ impl Relay<'_> {
                 return Ok(Turn::Done);
             }
         };
-        if !judged.is_allowed() {
+        let unmeasured = self.counts() && (judged.writes || (!self.in_block && self.ledger.writes));
+        if unmeasured || !judged.is_allowed() {
             let report = refusal::forbidden(&judged.verdict)
                 .hint("call it by name in a SELECT, so that it can be held");
             self.refuse(tag::FUNCTION_CALL, report, Note::Other)?;

@@ -55,7 +55,8 @@ pub(crate) struct Approved {
     pub(super) since: Instant,
 }
 
-enum Waited {
+/// Why waiting for people is over.
+pub(super) enum Waited {
     Decided,
     TimedOut,
     Cancelled,
@@ -73,11 +74,11 @@ impl Relay<'_> {
             return Ok(Decided::Refused(Box::new(report)));
         }
         match judged.verdict.decision {
-            Decision::Allow => Ok(Decided::Act { spent: None }),
+            Decision::Allow | Decision::Measure => Ok(Decided::Act { spent: None }),
             Decision::Deny => self.deny(judged).await,
             Decision::Halt => self.halt(judged).await,
-            Decision::Hold | Decision::Measure if parse_only => Ok(Decided::Act { spent: None }),
-            Decision::Hold | Decision::Measure => self.hold(judged, bound).await,
+            Decision::Hold if parse_only => Ok(Decided::Act { spent: None }),
+            Decision::Hold => self.hold(judged, bound).await,
         }
     }
 
@@ -221,16 +222,7 @@ impl Relay<'_> {
         hold: Hold,
         url: &str,
     ) -> Result<Decided, End> {
-        let seconds = self.shared.config.pause.as_secs();
-        refusal::held_notice(&hold, url, seconds).write(&mut self.to_client);
-        self.cancellable.set_paused(true);
-        self.paused = true;
-        let waited = self
-            .wait_for_people(&hold.id, self.shared.config.pause)
-            .await;
-        self.paused = false;
-        self.cancellable.set_paused(false);
-        match waited? {
+        match self.pause_for(&hold, url).await? {
             Waited::TimedOut => return Ok(refused(refusal::held(&hold, url, ""))),
             Waited::Cancelled => {
                 if let Err(error) = self
@@ -259,6 +251,20 @@ impl Relay<'_> {
             }
             None => Ok(refused(refusal::held(&hold, url, ""))),
         }
+    }
+
+    /// Tells the client that people are asked, and waits for them for as long as a call may be paused.
+    pub(super) async fn pause_for(&mut self, hold: &Hold, url: &str) -> Result<Waited, End> {
+        let seconds = self.shared.config.pause.as_secs();
+        refusal::held_notice(hold, url, seconds).write(&mut self.to_client);
+        self.cancellable.set_paused(true);
+        self.paused = true;
+        let waited = self
+            .wait_for_people(&hold.id, self.shared.config.pause)
+            .await;
+        self.paused = false;
+        self.cancellable.set_paused(false);
+        waited
     }
 
     async fn wait_for_people(&mut self, hold: &str, pause: Duration) -> Result<Waited, End> {
@@ -380,15 +386,19 @@ impl Relay<'_> {
             extended: bound.is_some(),
             role: self.target.config.upstream.user.clone(),
             search_path: self.context.path.clone(),
-            settings: self
-                .settings
-                .iter()
-                .filter(|(name, _)| MEANING.contains(&name.as_str()))
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect(),
+            settings: self.meaning_settings(),
             objects: judged.objects(),
             earlier,
         }
+    }
+
+    /// The session's settings that change what a statement means.
+    pub(super) fn meaning_settings(&self) -> Vec<String> {
+        self.settings
+            .iter()
+            .filter(|(name, _)| MEANING.contains(&name.as_str()))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
     }
 
     fn digest_of(
@@ -446,7 +456,7 @@ impl Relay<'_> {
         }
     }
 
-    fn hold_url(&self, hold: &Hold) -> String {
+    pub(super) fn hold_url(&self, hold: &Hold) -> String {
         format!("{}/holds/{}", self.shared.config.console_url, hold.id)
     }
 
@@ -620,7 +630,7 @@ fn refused(report: Report) -> Decided {
     Decided::Refused(Box::new(report))
 }
 
-fn too_many(error: &StoreError) -> Report {
+pub(super) fn too_many(error: &StoreError) -> Report {
     let text = error.to_string();
     let (what, hint) = text.split_once("; hint: ").unwrap_or((&text, "wait"));
     report("53400", what)

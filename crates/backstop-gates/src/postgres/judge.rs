@@ -214,6 +214,7 @@ pub(crate) fn judge(
         lease: Some(bench.lease),
         target: &bench.target.config.name,
         environment: bench.target.config.environment,
+        limits: bench.target.config.measures,
     };
     let mut verdict = context.policy.judge(asker, &analysis);
     if super::own_role::is_touched(&analysis, &bench.target.config.upstream.user) {
@@ -222,7 +223,10 @@ pub(crate) fn judge(
     if carries_credential(&script, text) {
         verdict = foreign_credential();
     }
-    let writes = analysis.worst() > EffectKind::Read || asks_whether_it_may_write(&script);
+    // Code that is not proved to look only: where it is measured, it may write.
+    let measured = verdict.decision == Decision::Measure && bench.lease.can_write();
+    let writes =
+        measured || analysis.worst() > EffectKind::Read || asks_whether_it_may_write(&script);
     let prepares = judge_prepared(&script, text, context, bench)?;
     Ok(Judged {
         text: Arc::from(text),
@@ -368,7 +372,7 @@ impl Judged {
 
     /// Whether it is allowed to act at once.
     pub(crate) fn is_allowed(&self) -> bool {
-        self.verdict.decision == Decision::Allow
+        self.verdict.decision <= Decision::Measure
     }
 
     /// Whether one of its statements satisfies `wanted`.
@@ -460,6 +464,7 @@ fn unite(script: &Script, copy_rows: u64) -> Analysis {
         }
         all.incomplete
             .extend(statement.analysis.incomplete.iter().cloned());
+        all.unseen.extend(statement.analysis.unseen.iter().cloned());
         all.transactional &= statement.analysis.transactional;
     }
     all

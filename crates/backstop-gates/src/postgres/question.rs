@@ -62,7 +62,8 @@ impl ServerConnection {
     }
 }
 
-fn row(body: &[u8]) -> Result<Row, GateError> {
+/// A row's values as text.
+pub(crate) fn row(body: &[u8]) -> Result<Row, GateError> {
     let row = DataRow::parse(body).map_err(|e| GateError::Protocol(e.to_string()))?;
     Ok(row
         .values()

@@ -21,6 +21,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 
+use super::asking::Asked;
 use super::cancel::Cancellable;
 use super::copy::CopyCounter;
 use super::error::GateError;
@@ -28,11 +29,13 @@ use super::gate::Shared;
 use super::greet::{self, Guest};
 use super::hold::Approved;
 use super::judge::{Context, Judged, Memory};
+use super::ledger::Ledger;
 use super::refusal;
 use super::said::Said;
 use super::settings;
 use super::stream::Stream;
 use super::target::Target;
+use super::wrapped::Wrapped;
 
 /// Bytes waiting to be written beyond which the other side is not read.
 const HIGH: usize = 256 * 1024;
@@ -71,6 +74,8 @@ pub(crate) struct Meaning {
     pub(crate) parameters: Option<backstop_core::digest::Digest>,
     /// The hold whose approval was spent on this portal.
     pub(crate) hold: Option<Arc<str>>,
+    /// Its parameters were too long to be looked at.
+    pub(crate) streamed: bool,
 }
 
 /// What is noted with a message sent to the server.
@@ -84,6 +89,8 @@ pub(crate) enum Note {
     Writable,
     /// The gate asked for the session's state.
     State,
+    /// A question of the gate's own.
+    Ask,
     /// Nothing hangs on it.
     Other,
 }
@@ -159,6 +166,16 @@ pub(crate) struct Relay<'g> {
     pub(crate) hidden_set: bool,
     pub(crate) welcomed: bool,
     pub(crate) paused: bool,
+    /// What the server has answered to the gate's own questions.
+    pub(crate) asked: Asked,
+    /// The gate's own questions that the server has prepared.
+    pub(crate) prepared_here: Vec<&'static str>,
+    /// What the open transaction was given to do.
+    pub(crate) ledger: Ledger,
+    /// A statement in a transaction of the gate's own, which the gate has not ended yet.
+    pub(crate) wrapped: Option<Wrapped>,
+    /// The eldest lease of this one's line: they share their budgets.
+    pub(crate) line: String,
 }
 
 impl<'g> Relay<'g> {
@@ -178,6 +195,7 @@ impl<'g> Relay<'g> {
             target,
         } = guest;
         let lease = lease.lease;
+        let line = line_of(shared, &lease);
         let signal = shared.store.watch_lease(&lease.id);
         let signal = signal.ok_or_else(|| GateError::Config("the lease is gone".into()))?;
         let cancellable = shared.cancels.register(minor)?;
@@ -235,6 +253,11 @@ impl<'g> Relay<'g> {
             hidden_set: false,
             welcomed: false,
             paused: false,
+            asked: Asked::default(),
+            prepared_here: vec![],
+            ledger: Ledger::default(),
+            wrapped: None,
+            line,
             target,
         })
     }
@@ -572,6 +595,18 @@ impl<'g> Relay<'g> {
         self.context.learn(path, created);
         self.state_unknown = false;
     }
+}
+
+/// The eldest lease of a line.
+fn line_of(shared: &Shared, lease: &Lease) -> String {
+    let mut eldest = lease.id.clone();
+    let mut parent = lease.spec.parent.clone();
+    // A line is as long as leases were narrowed from leases; ids do not come twice in it.
+    while let Some(id) = parent {
+        parent = shared.store.lease(&id).and_then(|r| r.lease.spec.parent);
+        eldest = id;
+    }
+    eldest
 }
 
 enum Event {

@@ -59,13 +59,27 @@ impl Relay<'_> {
         if alone && !self.end_segment()? {
             return Ok(Turn::Again);
         }
+        self.note_approved(hold.as_deref());
+        if let Some(turn) = self.settled_first(&judged).await? {
+            return Ok(turn);
+        }
         let action = self.next_action();
         self.journal_intent(action, &judged, None, hold.as_deref())?;
-        self.await_durable(&judged).await?;
-        self.send_query(&judged, frame, action, alone)?;
+        let measured = self.is_wrapped_by(&judged);
+        if !measured {
+            self.await_durable(&judged).await?;
+        }
+        if !self.query_measured(&judged, frame)? {
+            self.send_query(&judged, frame, action, alone)?;
+        }
         self.segment_writes = false;
         self.segment_ran = false;
+        // What it was wrapped for is not over when its text is.
+        let ledger = measured.then(|| std::mem::take(&mut self.ledger));
         self.note_effects(&judged);
+        if let Some(ledger) = ledger {
+            self.ledger = ledger;
+        }
         Ok(Turn::Done)
     }
 

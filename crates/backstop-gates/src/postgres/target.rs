@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use backstop_core::lease::Lease;
 use backstop_store::SealKey;
 
+use super::budget::Budgets;
 use super::catalogue::Keeper;
 use super::config::TargetConfig;
 use super::error::GateError;
@@ -25,6 +26,8 @@ pub(crate) struct Target {
     pub(crate) greeting: Vec<(String, String)>,
     admin: tokio::sync::Mutex<Option<ServerConnection>>,
     denials: Mutex<HashMap<String, Vec<i64>>>,
+    /// What leases have changed lately.
+    pub(crate) budgets: Budgets,
 }
 
 impl Target {
@@ -63,6 +66,7 @@ impl Target {
             greeting: plain.settings,
             admin: tokio::sync::Mutex::new(Some(server)),
             denials: Mutex::default(),
+            budgets: Budgets::default(),
         })
     }
 

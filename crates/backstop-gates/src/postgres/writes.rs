@@ -119,6 +119,7 @@ impl Relay<'_> {
             types: Arc::from([]),
             parameters: None,
             hold: None,
+            streamed: false,
         }
     }
 

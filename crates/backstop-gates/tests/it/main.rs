@@ -21,6 +21,7 @@ mod extended;
 mod halts;
 mod holds;
 mod judging;
+mod measured;
 mod raw;
 mod roles;
 mod world;

@@ -12,6 +12,7 @@ use backstop_core::effect::Analysis;
 use backstop_core::entry::{Control, Event};
 use backstop_core::hold::{HoldRecord, HoldState, HoldText};
 use backstop_core::lease::LeaseSpec;
+use backstop_core::measure::Limits as Measures;
 use backstop_core::passkey;
 use backstop_core::policy::Policy;
 use backstop_core::secret::Secret;
@@ -117,6 +118,27 @@ impl World {
 
     /// Before a server that runs already.
     pub async fn before(server: Server, tune: impl FnOnce(&mut GateConfig)) -> Result<Self> {
+        Self::begin(server, tune, None).await
+    }
+
+    /// Where what is written is measured and kept.
+    pub async fn measuring(schema: &str, limits: Measures) -> Result<Self> {
+        Self::measuring_on(Major::any()?, schema, limits).await
+    }
+
+    /// As [`Self::measuring`], on a server of this major version.
+    pub async fn measuring_on(major: Major, schema: &str, limits: Measures) -> Result<Self> {
+        let server = PostgresServer::start(major)?;
+        server.psql_as(&server.owner(), schema)?;
+        Self::begin(server, |_| {}, Some(limits)).await
+    }
+
+    /// Before a server that runs already.
+    pub async fn begin(
+        server: Server,
+        tune: impl FnOnce(&mut GateConfig),
+        measures: Option<Measures>,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (control, traffic) = (
             journal(folder.path(), "control")?,
@@ -147,7 +169,10 @@ impl World {
             limits: GateLimits::default(),
         };
         tune(&mut config);
-        let target = target(&server.owner());
+        let target = TargetConfig {
+            measures,
+            ..target(&server.owner())
+        };
         let log = Arc::new(TrafficLog::new(Arc::clone(&traffic), key));
         let gate = Gate::start(
             config,
@@ -413,6 +438,7 @@ fn target(owner: &Connection) -> TargetConfig {
         name: "prod".into(),
         environment: Environment::Production,
         upstream: upstream(owner),
+        measures: None,
     }
 }
 

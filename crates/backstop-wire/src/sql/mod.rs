@@ -11,6 +11,7 @@ mod limits;
 mod names;
 mod parse;
 mod quote;
+mod reach;
 pub mod redact;
 mod script;
 mod session;

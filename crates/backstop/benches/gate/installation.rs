@@ -254,6 +254,7 @@ fn target(owner: &Connection) -> TargetConfig {
     TargetConfig {
         name: "prod".into(),
         environment: Environment::Production,
+        measures: None,
         upstream: Upstream {
             host: Host::Tcp(owner.host.clone(), owner.port),
             database: owner.database.clone(),

@@ -116,12 +116,14 @@ impl Judge {
                 }
             }
             all.incomplete.extend(statement.analysis.incomplete);
+            all.unseen.extend(statement.analysis.unseen);
             all.transactional &= statement.analysis.transactional;
         }
         let asker = Asker {
             lease: None,
             target: &self.target,
             environment: self.environment,
+            limits: None,
         };
         (self.policy.judge(asker, &all), all)
     }

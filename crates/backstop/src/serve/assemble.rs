@@ -134,6 +134,7 @@ pub(super) fn target_configs(
             Ok(TargetConfig {
                 name: target.name.clone(),
                 environment: target.environment,
+                measures: None,
                 upstream: upstream(home, key, target)?,
             })
         })

@@ -181,6 +181,7 @@ impl Site {
         let target = TargetConfig {
             name: "prod".into(),
             environment: Environment::Production,
+            measures: None,
             upstream: self.upstream(),
         };
         let traffic_log = Arc::new(TrafficLog::new(log("traffic", &traffic), self.seal.clone()));

@@ -262,6 +262,17 @@ impl<M, S> Session<M, S> {
         self.segment_open
     }
 
+    /// Whether messages are dropped until the next Sync: something has failed.
+    #[must_use]
+    pub fn is_skipping(&self) -> bool {
+        self.skip != Skip::No
+    }
+
+    /// What was kept back until its transaction is committed will not be shown: the transaction is rolled back.
+    pub fn forget_completion(&mut self) {
+        self.held_completion = None;
+    }
+
     /// Whether the server takes data to copy in.
     #[must_use]
     pub fn is_copying_in(&self) -> bool {

@@ -231,6 +231,9 @@ impl<M, S> Session<M, S> {
         if item.is_some_and(|item| matches!(item.kind, Kind::Query { .. })) {
             // The same string may go on with another COPY.
             self.barrier = Some(Barrier::CopyIn);
+        } else {
+            // Its completion is kept back until the client's Sync, or until it is asked for.
+            self.unflushed = true;
         }
         self.tell(meta, Outcome::Succeeded);
         Ok(())

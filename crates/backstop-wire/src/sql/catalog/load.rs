@@ -113,6 +113,7 @@ impl Catalog {
                     name,
                     event,
                     enabled: enabled(row.letter()?),
+                    definition: row.maybe().unwrap_or_default(),
                 });
                 Ok(())
             })?,
@@ -371,6 +372,7 @@ fn trigger(row: &mut Row) -> Result<Trigger, CatalogError> {
         function,
         bits,
         enabled: enabled(row.letter()?),
+        deferrable: row.flag()?,
     })
 }
 
@@ -407,6 +409,7 @@ fn function(row: &mut Row, names: &mut Names) -> Result<Function, CatalogError> 
         language: names.shared(row.text()?),
         owner: names.shared(row.text()?),
         extension: row.maybe().map(|e| names.shared(e)),
+        body: row.maybe().map(Into::into),
     })
 }
 

@@ -2,7 +2,7 @@
 //! Nothing here asks a server or judges.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::super::walk::Findings;
 
@@ -105,6 +105,8 @@ pub struct Trigger {
     pub bits: u16,
     /// Whether it fires in an ordinary session.
     pub enabled: bool,
+    /// Whether it can wait for COMMIT.
+    pub deferrable: bool,
 }
 
 impl Trigger {
@@ -148,6 +150,8 @@ pub struct Rule {
     pub event: char,
     /// Whether it fires in an ordinary session.
     pub enabled: bool,
+    /// The statement that makes it, as the server prints it.
+    pub definition: String,
 }
 
 /// An expression that PostgreSQL evaluates when a relation is read or written.
@@ -201,6 +205,8 @@ pub struct Function {
     pub owner: Arc<str>,
     /// The extension it came with.
     pub extension: Option<Arc<str>>,
+    /// Its code, where it is SQL or PL/pgSQL of the target's own.
+    pub body: Option<Arc<str>>,
 }
 
 impl Function {
@@ -294,4 +300,6 @@ pub struct Catalog {
     pub event_triggers: Vec<(String, String)>,
     /// Whether a policy of row-level security reads a setting.
     pub policies_read_settings: bool,
+    /// What was found out about the reach of code, by the oid of the function or relation that it begins at.
+    pub(crate) reach: Mutex<HashMap<u32, Option<Arc<str>>>>,
 }

@@ -142,10 +142,18 @@ impl Judge<'_> {
             Some((None, name)) => super::super::quote::ident(name),
             None => String::new(),
         };
-        // A procedure may also commit, which nobody can take back.
-        self.walk.found.incomplete(format!(
-            "calls the procedure {printed}, whose code the gate cannot see"
-        ));
+        // A procedure may also commit, which nobody can take back: its reach says so.
+        let why = format!("calls the procedure {printed}, whose code the gate cannot see");
+        let named = names::schema_and_name(&call.funcname);
+        let overloads = named.map_or(&[][..], |(_, name)| self.walk.catalog.functions_named(name));
+        let blind = if overloads.is_empty() {
+            Some("is not known to the gate".into())
+        } else {
+            overloads
+                .iter()
+                .find_map(|f| super::super::reach::of_function(self.walk.catalog, f))
+        };
+        self.walk.found.unproven_unless(why, blind.as_deref());
         self.walk.found.effect(
             Effect::new(EffectKind::Write, Verb::Execute, printed).because("calls a procedure"),
         );

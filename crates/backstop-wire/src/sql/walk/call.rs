@@ -8,7 +8,7 @@ use super::super::builtins::{self, Rule};
 use super::super::catalog::{Function, Volatility};
 use super::super::script::Setting;
 use super::super::settings::{self, Class};
-use super::super::{names, quote};
+use super::super::{names, quote, reach};
 use super::Walk;
 use super::types::TRUSTED_EXTENSIONS;
 
@@ -147,15 +147,13 @@ impl<'a> Walk<'a> {
                 return;
             }
         }
-        if shadows {
-            self.found.incomplete(format!(
-                "`{}` could be captured by {printed}",
-                function.name
-            ));
+        let blind = reach::of_function(self.catalog, function);
+        let why = if shadows {
+            format!("`{}` could be captured by {printed}", function.name)
         } else {
-            self.found
-                .incomplete(format!("calls {printed}, whose code the gate cannot see"));
-        }
+            format!("calls {printed}, whose code the gate cannot see")
+        };
+        self.found.unproven_unless(why, blind.as_deref());
     }
 
     /// Whether a function that runs unasked (behind an operator, a cast) is known to look only.
@@ -201,14 +199,14 @@ impl<'a> Walk<'a> {
                 continue;
             }
             seen = true;
-            let harmless = catalog
-                .function(operator.function)
-                .is_some_and(|f| self.harmless_behind(f));
-            if !harmless {
-                self.found.incomplete(format!(
+            let behind = catalog.function(operator.function);
+            if !behind.is_some_and(|f| self.harmless_behind(f)) {
+                let why = format!(
                     "`{name}` could be captured by the operator {}.{name}",
                     operator.schema
-                ));
+                );
+                let blind = reach::of_oid(catalog, operator.function);
+                self.found.unproven_unless(why, blind.as_deref());
             }
         }
         if !seen {

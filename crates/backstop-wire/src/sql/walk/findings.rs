@@ -10,6 +10,8 @@ use super::super::script::{ResolvedRelation, Setting};
 pub(crate) struct Findings {
     pub(crate) effects: Vec<Effect>,
     pub(crate) incomplete: Vec<String>,
+    /// What of it not even a measurement of what was done would show.
+    pub(crate) unseen: Vec<String>,
     /// Cannot run inside a transaction block.
     pub(crate) outside_transaction: bool,
     pub(crate) relations: Vec<ResolvedRelation>,
@@ -57,12 +59,36 @@ impl Findings {
     /// More was found than is kept: what is kept is a lower bound.
     fn overflow(&mut self) {
         const WHY: &str = "does more different things than are followed";
+        self.unseen(WHY);
         if self.incomplete.first().is_none_or(|first| first != WHY) {
             self.incomplete.insert(0, WHY.to_owned());
         }
     }
 
+    /// Something that neither the text nor a measurement of what it did would show.
     pub(crate) fn incomplete(&mut self, why: impl Into<String>) {
+        let why = why.into();
+        self.unseen(&why);
+        self.unproven(why);
+    }
+
+    fn unseen(&mut self, why: &str) {
+        if self.unseen.len() < MAX_FOUND && !self.unseen.iter().any(|known| known == why) {
+            self.unseen.push(why.to_owned());
+        }
+    }
+
+    /// Something that the text does not show, but that a measurement before COMMIT would; `blind` says why it would
+    /// not after all.
+    pub(crate) fn unproven_unless(&mut self, why: String, blind: Option<&str>) {
+        match blind {
+            None => self.unproven(why),
+            Some(blind) => self.incomplete(format!("{why}; it {blind}")),
+        }
+    }
+
+    /// Something that the text does not show, but that a measurement before COMMIT would.
+    pub(crate) fn unproven(&mut self, why: impl Into<String>) {
         let why = why.into();
         if self.incomplete.len() < MAX_FOUND && !self.incomplete.contains(&why) {
             self.incomplete.push(why);
@@ -101,7 +127,10 @@ impl Findings {
             self.effect(effect);
         }
         for why in &code.incomplete {
-            self.incomplete(format!("{why}, through {through}"));
+            self.unproven(format!("{why}, through {through}"));
+        }
+        for why in &code.unseen {
+            self.unseen(&format!("{why}, through {through}"));
         }
         for relation in &code.relations {
             self.relation(relation.clone());
@@ -120,7 +149,10 @@ impl Findings {
             self.effect(effect);
         }
         for why in other.incomplete {
-            self.incomplete(why);
+            self.unproven(why);
+        }
+        for why in &other.unseen {
+            self.unseen(why);
         }
         for relation in other.relations {
             self.relation(relation);
@@ -142,6 +174,7 @@ impl Findings {
         Analysis {
             effects: self.effects.clone(),
             incomplete: self.incomplete.clone(),
+            unseen: self.unseen.clone(),
             transactional: !self.outside_transaction,
         }
     }

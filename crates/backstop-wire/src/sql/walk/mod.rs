@@ -18,6 +18,7 @@ use pg_query::protobuf::Node;
 
 pub(crate) use self::findings::Findings;
 pub(crate) use self::relation::Target;
+pub(crate) use self::types::TRUSTED_EXTENSIONS;
 pub(crate) use self::write::Write;
 
 use super::catalog::Catalog;

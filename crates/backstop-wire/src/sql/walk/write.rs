@@ -6,7 +6,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::RangeVar;
 
 use super::super::catalog::{Event, ExpressionKind, ReferentialAction, Relation, RelationKind};
-use super::super::{names, parse, quote};
+use super::super::{names, parse, quote, reach};
 use super::{Target, Walk};
 
 /// One kind of write, before it meets a target.
@@ -130,10 +130,9 @@ impl<'a> Walk<'a> {
                 .function(trigger.function)
                 .is_some_and(super::super::catalog::Function::is_system);
             if !system {
-                self.found.incomplete(format!(
-                    "fires trigger {} on {object}",
-                    quote::ident(&trigger.name)
-                ));
+                let why = format!("fires trigger {} on {object}", quote::ident(&trigger.name));
+                let blind = reach::of_trigger(self.catalog, trigger);
+                self.found.unproven_unless(why, blind.as_deref());
             }
         }
     }
@@ -163,10 +162,12 @@ impl<'a> Walk<'a> {
             .iter()
             .filter(|r| r.enabled && Some(r.event) == event.rule())
         {
-            self.found.incomplete(format!(
+            let why = format!(
                 "rule {} on {object} rewrites the statement",
                 quote::ident(&rule.name)
-            ));
+            );
+            let blind = reach::of_text(self.catalog, &rule.definition);
+            self.found.unproven_unless(why, blind.as_deref());
         }
     }
 
