@@ -30,7 +30,7 @@ impl Relay<'_> {
             }
             if self.wrapped.is_some() && !self.session.is_copying_in() {
                 // Nothing more is taken from the client until what it wrote is committed or undone.
-                if !self.session.is_settled() {
+                if !self.session.settle() {
                     break;
                 }
                 self.end_wrapped().await?;

@@ -311,6 +311,7 @@ impl<M, S> Session<M, S> {
     /// Asks that everything be answered before the next message is admitted; whether it is already.
     pub fn settle(&mut self) -> bool {
         if self.queue.is_empty() {
+            self.barrier = None;
             return true;
         }
         // While the server copies in, it is the client's data that it waits for.
