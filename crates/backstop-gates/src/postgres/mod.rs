@@ -28,6 +28,8 @@ mod function_call;
 mod gate;
 mod greet;
 mod hold;
+#[allow(dead_code, unused_imports)]
+mod images;
 mod intent;
 mod judge;
 mod keep;
@@ -39,6 +41,8 @@ mod measure;
 mod own_role;
 mod planted;
 mod portal;
+#[allow(dead_code)]
+mod pour;
 mod probe;
 mod question;
 mod refusal;
