@@ -59,6 +59,8 @@ mod stream;
 mod target;
 mod tls;
 mod traffic;
+#[allow(dead_code, unused_imports)]
+mod undo;
 mod upstream;
 mod vault;
 mod wrapped;

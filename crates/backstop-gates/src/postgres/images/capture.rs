@@ -16,6 +16,7 @@ use super::read::Side;
 use super::shape::{self, Shape, WriterSees};
 use super::sight::{Clock, Observer, Own};
 use super::tid::{Tid, Version, full};
+use super::touched::Touched;
 use super::write::Out;
 use super::{format, text};
 use crate::postgres::error::GateError;
@@ -41,6 +42,18 @@ pub(crate) struct Wrote {
     pub(crate) deleted: u64,
     /// Places (`ctid`) of rows that it may have changed, as the gate collected them; maybe too few, maybe too many.
     pub(crate) old: Option<Vec<String>>,
+}
+
+impl From<&Touched> for Wrote {
+    fn from(touched: &Touched) -> Self {
+        Self {
+            relation: touched.relation,
+            inserted: touched.inserted,
+            updated: touched.updated,
+            deleted: touched.deleted,
+            old: None,
+        }
+    }
 }
 
 /// What images may cost.

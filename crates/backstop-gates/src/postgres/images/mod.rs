@@ -21,10 +21,11 @@ mod touched;
 mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use about::{About, Column, Header, Relation, Sight, Trailer};
 pub(crate) use capture::{Budget, Captured, Counted, Writer, Wrote, capture};
 pub(crate) use error::CaptureError;
+pub(crate) use facts::pin;
 pub(crate) use read::{Image, Reader, Side};
 pub(crate) use touched::{TOUCHED, Touched};

@@ -28,6 +28,9 @@ pub(crate) const TOUCHED: &str = "select l.relation, l.database, l.modes, \
        all (array['i','I','t']::pg_catalog.\"char\"[]) \
      order by l.relation";
 
+/// Objects below this OID are PostgreSQL's own.
+const FIRST_OF_USERS: u32 = 16_384;
+
 /// One answer of [`TOUCHED`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Touched {

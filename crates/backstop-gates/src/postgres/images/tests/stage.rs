@@ -123,13 +123,7 @@ pub(crate) async fn wrote(agent: &mut ServerConnection) -> Vec<Wrote> {
         .iter()
         .map(|row| Touched::of(row).unwrap())
         .filter(Touched::may_have_rows)
-        .map(|t| Wrote {
-            relation: t.relation,
-            inserted: t.inserted,
-            updated: t.updated,
-            deleted: t.deleted,
-            old: None,
-        })
+        .map(|t| Wrote::from(&t))
         .collect()
 }
 
@@ -148,7 +142,7 @@ fn plain() -> Vec<(String, String)> {
 }
 
 impl Taken {
-    fn of(captured: Captured, bytes: Vec<u8>) -> Self {
+    pub(crate) fn of(captured: Captured, bytes: Vec<u8>) -> Self {
         let mut reader = Reader::new(bytes.as_slice()).unwrap();
         let mut rows: BTreeMap<String, [Vec<String>; 2]> = BTreeMap::new();
         for relation in &reader.header().relations {

@@ -1,0 +1,231 @@
+//! Acting: whatever differs from the desired rows is changed.
+//!
+//! Best in one statement over all tables: foreign keys are checked at its end, when everything is in place, so that
+//! cycles and self-references need no order. Rows go first, then change, then come, so that no unique value is taken.
+//! Where that cannot be, the server says so and another way is tried from the same state.
+
+use super::error::UndoError;
+use super::load::Staged;
+use super::table::{Table, WANTED};
+use crate::postgres::error::GateError;
+
+/// What is done to rows that are there but differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Differing {
+    /// They are updated.
+    Update,
+    /// They go and come anew: past triggers on UPDATE, and where rows swap unique values.
+    Replace,
+}
+
+/// In what order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// In one statement.
+    AtOnce,
+    /// Rows come, parents first; then change; then go, children first.
+    ComeFirst,
+    /// Rows go, children first; then change; then come, parents first.
+    GoFirst,
+}
+
+type Way = (Order, Differing);
+
+const FIRST_WAYS: [Way; 5] = [
+    (Order::AtOnce, Differing::Update),
+    (Order::AtOnce, Differing::Replace),
+    (Order::ComeFirst, Differing::Update),
+    (Order::GoFirst, Differing::Update),
+    (Order::GoFirst, Differing::Replace),
+];
+
+/// When something has moved what was put in place, an UPDATE would be moved again.
+const LATER_WAYS: [Way; 5] = [
+    (Order::AtOnce, Differing::Replace),
+    (Order::GoFirst, Differing::Replace),
+    (Order::AtOnce, Differing::Update),
+    (Order::ComeFirst, Differing::Update),
+    (Order::GoFirst, Differing::Update),
+];
+
+impl Staged<'_> {
+    /// Changes what differs. `order` has the tables' numbers, parents first.
+    pub(super) async fn act(&mut self, round: usize, order: &[usize]) -> Result<(), UndoError> {
+        let ways = if round == 0 { FIRST_WAYS } else { LATER_WAYS };
+        let mut first = None;
+        for way in ways {
+            match self.try_way(way, order).await {
+                Ok(()) => return Ok(()),
+                Err(GateError::Server(told)) if another_way_may_do(&told.code) => {
+                    self.ask("rollback to savepoint backstop_act;release savepoint backstop_act")
+                        .await?;
+                    first.get_or_insert(GateError::Server(told));
+                }
+                Err(error) => return Err(UndoError::acting(error)),
+            }
+        }
+        Err(first.map_or_else(
+            || UndoError::refused("there was no way to do it"),
+            UndoError::acting,
+        ))
+    }
+
+    async fn try_way(&mut self, way: Way, order: &[usize]) -> Result<(), GateError> {
+        self.server
+            .tell("savepoint backstop_act;set constraints all deferred")
+            .await?;
+        let tables: Vec<&Table> = order.iter().filter_map(|n| self.tables.get(*n)).collect();
+        for statement in statements(way, &tables) {
+            self.server.tell(&statement).await?;
+        }
+        // Deferred checks and triggers run now, where they can still be looked at, and not at COMMIT.
+        self.server
+            .tell("set constraints all immediate;release savepoint backstop_act")
+            .await
+    }
+}
+
+/// Constraints that may hold in another order, and triggers that got in the way of the same statement.
+fn another_way_may_do(code: &str) -> bool {
+    matches!(
+        code,
+        "23001" | "23503" | "23505" | "23P01" | "27000" | "428C9" | "21000" | "0A000"
+    )
+}
+
+fn statements(way: Way, parents_first: &[&Table]) -> Vec<String> {
+    let children_first = || parents_first.iter().rev();
+    let (order, differing) = way;
+    let go = || children_first().map(|t| go(t, differing));
+    let change = || {
+        let tables = parents_first.iter();
+        tables.filter_map(move |t| change(t, differing, ""))
+    };
+    let come = || parents_first.iter().map(|t| come(t, differing, ""));
+    match order {
+        Order::AtOnce => vec![at_once(parents_first, differing)],
+        Order::ComeFirst => come().chain(change()).chain(go()).collect(),
+        Order::GoFirst => {
+            // What was to be replaced has gone by the time that rows come, so it is simply absent.
+            go().chain(change()).chain(come()).collect()
+        }
+    }
+}
+
+fn at_once(tables: &[&Table], differing: Differing) -> String {
+    let mut parts = vec![];
+    let (mut gone, mut changed, mut come_back) = (vec![], vec![], vec![]);
+    for (n, table) in tables.iter().enumerate() {
+        parts.push(format!("g{n} as ({} returning 1)", go(table, differing)));
+        gone.push(format!("(select pg_catalog.count(*) from g{n})"));
+    }
+    parts.push(format!("gone as materialized (select {} as n)", sum(&gone)));
+    for (n, table) in tables.iter().enumerate() {
+        // Referring to all that goes makes it go first.
+        let after = " and (select gone.n from gone) operator(pg_catalog.>=) 0";
+        if let Some(change) = change(table, differing, after) {
+            parts.push(format!("c{n} as ({change} returning 1)"));
+            changed.push(format!("(select pg_catalog.count(*) from c{n})"));
+        }
+    }
+    changed.push("(select gone.n from gone)".to_owned());
+    parts.push(format!(
+        "changed as materialized (select {} as n)",
+        sum(&changed)
+    ));
+    for (n, table) in tables.iter().enumerate() {
+        let after = " and (select changed.n from changed) operator(pg_catalog.>=) 0";
+        parts.push(format!(
+            "i{n} as ({} returning 1)",
+            come(table, differing, after)
+        ));
+        come_back.push(format!("(select pg_catalog.count(*) from i{n})"));
+    }
+    come_back.push("(select changed.n from changed)".to_owned());
+    format!("with {} select {}", parts.join(", "), sum(&come_back))
+}
+
+fn sum(counts: &[String]) -> String {
+    counts.join(" operator(pg_catalog.+) ")
+}
+
+/// Removes rows that are not desired, and those that are to be replaced.
+fn go(table: &Table, differing: Differing) -> String {
+    let d = table.temporary('d');
+    let real = table.real();
+    if !table.keyed() {
+        return format!(
+            "delete from only {real} t using (select c.ctid as place from \
+             (select t.ctid, {content} as content, \
+               pg_catalog.row_number() over (partition by {content}) as nth from only {real} t) c \
+             join {d} d on d.content operator(pg_catalog.=) c.content \
+             where c.nth operator(pg_catalog.<=) (d.done operator(pg_catalog.-) d.delta)) x \
+             where t.ctid operator(pg_catalog.=) x.place",
+            content = table.content("t"),
+        );
+    }
+    let too = match differing {
+        Differing::Update => String::new(),
+        Differing::Replace => format!(" or {}", differ(table)),
+    };
+    format!(
+        "delete from only {real} t using {d} d where {} and (not d.{WANTED}{too})",
+        table.same_key("t", "d"),
+    )
+}
+
+/// Gives rows their old content; none where rows without a key are only there or not.
+fn change(table: &Table, differing: Differing, after: &str) -> Option<String> {
+    let columns = table.updatable();
+    if !table.keyed() || differing == Differing::Replace || columns.is_empty() {
+        return None;
+    }
+    let set = columns
+        .iter()
+        .map(|c| format!("{c} = d.{c}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    Some(format!(
+        "update only {} t set {set} from {} d where {} and d.{WANTED} and {}{after}",
+        table.real(),
+        table.temporary('d'),
+        table.same_key("t", "d"),
+        differ(table),
+    ))
+}
+
+/// Brings rows back that are not there, or that are being replaced.
+fn come(table: &Table, differing: Differing, after: &str) -> String {
+    let (d, real) = (table.temporary('d'), table.real());
+    let columns = table.insertable("");
+    let into = if columns.is_empty() {
+        format!("insert into {real} select")
+    } else {
+        format!(
+            "insert into {real} ({columns}) overriding system value select {}",
+            table.insertable("d.")
+        )
+    };
+    if !table.keyed() {
+        return format!(
+            "{into} from {d} d cross join lateral \
+             pg_catalog.generate_series(1, d.delta operator(pg_catalog.-) d.done) n where true{after}"
+        );
+    }
+    let too = match differing {
+        Differing::Update => String::new(),
+        Differing::Replace => format!(" and not ({})", differ(table)),
+    };
+    format!(
+        "{into} from {d} d where d.{WANTED} and not exists (select from only {real} t where {}{too}){after}",
+        table.same_key("t", "d"),
+    )
+}
+
+fn differ(table: &Table) -> String {
+    format!(
+        "{} operator(pg_catalog.<>) {}",
+        table.content("t"),
+        table.content("d")
+    )
+}
