@@ -1,0 +1,1 @@
+//! Will hold vault.toml.

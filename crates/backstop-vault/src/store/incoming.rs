@@ -1,0 +1,199 @@
+//! A large object on its way in: written to `tmp/` as it comes, hashed as it comes, and given to the
+//! committing thread when it is whole and durable. Dropped before that, nothing of it stays.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    sync::{Arc, mpsc},
+};
+
+use backstop_core::digest::Digest;
+use ring::digest::{Context, SHA256};
+use tokio::sync::oneshot;
+
+use super::{
+    commit::{Job, What},
+    record::Record,
+    shared::{Shared, stopped},
+    state::cost,
+};
+use crate::{
+    error::{Refusal, Result, VaultError},
+    label::Label,
+    protocol::{End, PutHead},
+    seal::{digest, sha256},
+};
+
+/// How much of an object one hash in its sums covers, in bytes.
+pub(crate) const PIECE: usize = 1 << 20;
+/// How much room is promised at a time, in bytes.
+const STEP: u64 = 16 << 20;
+
+/// An upload in the making. Its methods block.
+pub struct Incoming {
+    shared: Arc<Shared>,
+    jobs: mpsc::Sender<Job>,
+    label: Label,
+    temporary: String,
+    file: File,
+    whole: Context,
+    piece: Context,
+    in_piece: usize,
+    sums: Vec<u8>,
+    bytes: u64,
+    promised: u64,
+    kept: bool,
+}
+
+impl Incoming {
+    pub(crate) fn begin(
+        shared: Arc<Shared>,
+        jobs: mpsc::Sender<Job>,
+        label: Label,
+        number: u64,
+    ) -> Result<Self> {
+        label.check()?;
+        shared.check()?;
+        let temporary = format!("upload-{number}");
+        let file = shared.dirs.tmp.create(&temporary, 0o400)?;
+        Ok(Self {
+            shared,
+            jobs,
+            label,
+            temporary,
+            file,
+            whole: Context::new(&SHA256),
+            piece: Context::new(&SHA256),
+            in_piece: 0,
+            sums: Vec::new(),
+            bytes: 0,
+            promised: 0,
+            kept: false,
+        })
+    }
+
+    /// Takes in the next bytes. Blocks.
+    ///
+    /// # Errors
+    /// When there is no room, or the disk refuses.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.promise(self.bytes + bytes.len() as u64)?;
+        self.file
+            .write_all(bytes)
+            .map_err(|e| VaultError::io("write to", self.shared.dirs.tmp.path(), e))?;
+        self.whole.update(bytes);
+        self.sum(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn promise(&mut self, needed: u64) -> Result<()> {
+        if needed <= self.promised {
+            return Ok(());
+        }
+        let exact = cost(needed) - self.promised;
+        let free = self.shared.dirs.root.free()?;
+        if free < self.shared.options.keep_free.saturating_add(exact) {
+            return Err(super::disk_full());
+        }
+        let mut state = self.shared.state();
+        let generous = exact.max(STEP);
+        let taken = match state.promise(&self.shared.options, &self.label, generous) {
+            Ok(()) => generous,
+            Err(_) => {
+                state.promise(&self.shared.options, &self.label, exact)?;
+                exact
+            }
+        };
+        self.promised += taken;
+        Ok(())
+    }
+
+    fn sum(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(PIECE - self.in_piece));
+            self.piece.update(now);
+            self.in_piece += now.len();
+            bytes = later;
+            if self.in_piece == PIECE {
+                self.end_piece();
+            }
+        }
+    }
+
+    fn end_piece(&mut self) {
+        let piece = std::mem::replace(&mut self.piece, Context::new(&SHA256));
+        self.sums.extend_from_slice(&digest(piece).0);
+        self.in_piece = 0;
+    }
+
+    /// Ends it: checks that it is what the client says, makes it durable, and gives what will say so.
+    /// Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`Refusal::WrongHash`] when it is something else; disk errors.
+    pub fn finish(mut self, end: &End) -> Result<oneshot::Receiver<Result<Record>>> {
+        if self.in_piece > 0 {
+            self.end_piece();
+        }
+        let whole = std::mem::replace(&mut self.whole, Context::new(&SHA256));
+        if digest(whole) != end.name || self.bytes != end.bytes {
+            return Err(wrong_hash());
+        }
+        let sums = sha256(&self.sums);
+        self.keep(&end.name)?;
+        let head = PutHead {
+            label: self.label.clone(),
+            name: end.name,
+            plain: end.plain,
+        };
+        let (done, answer) = oneshot::channel();
+        let job = Job {
+            what: What::Large(head, self.bytes, sums),
+            done,
+        };
+        self.jobs
+            .send(job)
+            .map_err(|_| stopped(&"its threads have ended"))?;
+        Ok(answer)
+    }
+
+    /// Gives it the name under which the settling thread and recovery look for it.
+    fn keep(&mut self, name: &Digest) -> Result<()> {
+        let tmp = &self.shared.dirs.tmp;
+        let io = |e| VaultError::io("write to", tmp.path(), e);
+        self.file.sync_data().map_err(io)?;
+        let hex = name.to_hex();
+        // The same object again: the first one is the one that counts.
+        if self.shared.state().objects.contains_key(name) {
+            return Ok(());
+        }
+        let sums = format!("{}.sums", self.temporary);
+        let mut file = tmp.create(&sums, 0o400)?;
+        file.write_all(&self.sums)
+            .and_then(|()| file.sync_data())
+            .map_err(io)?;
+        tmp.rename(&sums, tmp, &format!("{hex}.sums"))?;
+        tmp.rename(&self.temporary, tmp, &hex)?;
+        self.kept = true;
+        tmp.sync()
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.shared.state().release(&self.label, self.promised);
+        if !self.kept {
+            let _ = self.shared.dirs.tmp.remove(&self.temporary);
+        }
+    }
+}
+
+/// What arrived is not what its name says.
+pub(crate) fn wrong_hash() -> VaultError {
+    VaultError::refused(
+        Refusal::WrongHash,
+        "what arrived is not what its name says",
+        "it was changed or cut on its way; send it again",
+    )
+}

@@ -1,0 +1,94 @@
+//! A vault for a test: its own directory, its own socket, a server in this process.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use backstop_vault::{
+    Class, Label, Recipients,
+    client::{Address, Client},
+    init,
+    reader::Identity,
+    server::{Listen, People, Server, Vault},
+    store::{Options, clock::MachineTime},
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+/// A vault that is being served.
+pub struct Served {
+    pub home: tempfile::TempDir,
+    pub identity: Identity,
+    pub vault: Arc<Vault>,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+pub fn uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+impl Served {
+    pub async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        init::make(&home.path().join("vault"), "vault.test").unwrap();
+        Self::serve(home, Identity::generate(), options, People::default()).await
+    }
+
+    pub async fn serve(
+        home: tempfile::TempDir,
+        identity: Identity,
+        options: Options,
+        people: People,
+    ) -> Self {
+        let dir = home.path().join("vault");
+        let vault = Vault::open(&dir, options, people, Arc::new(MachineTime::default())).unwrap();
+        let vault = Arc::new(vault);
+        let listen = Listen {
+            unix: Some((home.path().join("gate.sock"), vec![uid()])),
+            tcp: None,
+        };
+        let server = Server::bind(vault.clone(), listen).await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(server.run(stopped, Duration::from_secs(5)));
+        Self {
+            home,
+            identity,
+            vault,
+            stop,
+            running,
+        }
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.home.path().join("vault")
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.home.path().join("gate.sock")
+    }
+
+    pub fn client(&self) -> Client {
+        let recipients = Recipients::parse([self.identity.recipient()]).unwrap();
+        Client::new(Address::Unix(self.socket()), recipients, Client::TIMEOUT)
+    }
+
+    /// Stops it in an orderly way; gives its directory.
+    pub async fn stop(self) -> (tempfile::TempDir, Identity) {
+        self.stop.send(true).unwrap();
+        self.running.await.unwrap();
+        let vault = Arc::into_inner(self.vault).expect("nobody else holds the vault");
+        vault.close().unwrap();
+        (self.home, self.identity)
+    }
+}
+
+pub fn label(class: Class) -> Label {
+    Label {
+        class,
+        target: "shop".to_owned(),
+        lease: Some("lease_1".to_owned()),
+        note: "public.orders".to_owned(),
+    }
+}
