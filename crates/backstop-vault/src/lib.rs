@@ -15,6 +15,7 @@ pub mod reader;
 mod seal;
 pub mod server;
 pub mod store;
+pub mod verify;
 
 pub use error::{Fault, Refusal, Result, VaultError};
 pub use label::{Class, Label, Stored};

@@ -8,7 +8,10 @@ use backstop_vault::{
     init,
     reader::Identity,
     server::{Listen, People, Server, Vault},
-    store::{Options, clock::MachineTime},
+    store::{
+        Options,
+        clock::{MachineTime, Reading, Time},
+    },
 };
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -42,11 +45,30 @@ impl Served {
         options: Options,
         people: People,
     ) -> Self {
+        let time = Arc::new(MachineTime::default());
+        Self::start(home, identity, options, people, time, vec![uid()]).await
+    }
+
+    /// A vault that these users may call.
+    pub async fn serve_for(home: tempfile::TempDir, users: Vec<u32>) -> Self {
+        let time = Arc::new(MachineTime::default());
+        let (options, people) = (Options::default(), People::default());
+        Self::start(home, Identity::generate(), options, people, time, users).await
+    }
+
+    pub async fn start(
+        home: tempfile::TempDir,
+        identity: Identity,
+        options: Options,
+        people: People,
+        time: Arc<dyn Time>,
+        users: Vec<u32>,
+    ) -> Self {
         let dir = home.path().join("vault");
-        let vault = Vault::open(&dir, options, people, Arc::new(MachineTime::default())).unwrap();
+        let vault = Vault::open(&dir, options, people, time).unwrap();
         let vault = Arc::new(vault);
         let listen = Listen {
-            unix: Some((home.path().join("gate.sock"), vec![uid()])),
+            unix: Some((home.path().join("gate.sock"), users)),
             tcp: None,
         };
         let server = Server::bind(vault.clone(), listen).await.unwrap();
@@ -90,5 +112,44 @@ pub fn label(class: Class) -> Label {
         target: "shop".to_owned(),
         lease: Some("lease_1".to_owned()),
         note: "public.orders".to_owned(),
+    }
+}
+
+/// A clock that a test sets.
+pub struct SetTime(std::sync::Mutex<Reading>);
+
+impl SetTime {
+    pub fn new(wall_ms: i64) -> Arc<Self> {
+        Arc::new(Self(std::sync::Mutex::new(Reading {
+            wall_ms,
+            boot_ms: 1_000_000,
+            boot_id: "first".to_owned(),
+        })))
+    }
+
+    /// Time passes, as it should.
+    pub fn pass(&self, ms: i64) {
+        let mut now = self.0.lock().unwrap();
+        now.wall_ms += ms;
+        now.boot_ms += ms;
+    }
+
+    /// Somebody sets the wall clock.
+    pub fn set(&self, by_ms: i64) {
+        self.0.lock().unwrap().wall_ms += by_ms;
+    }
+
+    /// The machine is off for a while, and starts with the wall clock off by so much.
+    pub fn reboot(&self, off_ms: i64, wrong_by_ms: i64) {
+        let mut now = self.0.lock().unwrap();
+        now.wall_ms += off_ms + wrong_by_ms;
+        now.boot_ms = 20_000;
+        now.boot_id.push('+');
+    }
+}
+
+impl Time for SetTime {
+    fn read(&self) -> Reading {
+        self.0.lock().unwrap().clone()
     }
 }

@@ -4,7 +4,6 @@
 //! certificate. The operator's road is a socket inside the vault's directory, which only the vault's own
 //! user can enter.
 
-pub mod config;
 pub mod operator;
 mod session;
 mod tls;

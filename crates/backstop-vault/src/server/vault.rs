@@ -119,6 +119,14 @@ impl Vault {
         }
     }
 
+    /// Does what is due now: the deletions that people have signed and whose delay is over.
+    ///
+    /// # Errors
+    /// When the store has stopped.
+    pub async fn do_due(&self) -> Result<()> {
+        self.delete_due().await
+    }
+
     /// Ends it; everything that was acknowledged has its own file then. Blocks.
     ///
     /// # Errors

@@ -61,11 +61,3 @@ pub(crate) fn read(root: &Dir, mut each: impl FnMut(Record, Digest)) -> Result<T
     }
     Ok(Tail { head, good, length })
 }
-
-/// The first line's end after `from`, so that a finding can name one line and not the rest of the file.
-pub(crate) fn line_end(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .position(|b| *b == b'\n')
-        .map_or(bytes.len(), |at| at + 1)
-}

@@ -40,8 +40,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 pub use incoming::Incoming;
+pub(crate) use incoming::PIECE;
 pub use options::Options;
 pub use recover::Recovery;
+pub(crate) use recover::{is_unborn, segment_bytes, segments};
 
 use self::{
     clock::{Clock, Mark, Time},
@@ -333,6 +335,11 @@ fn start(shared: &Arc<Shared>, index: std::fs::File) -> Result<Threads> {
         spawn("vault-settle", Box::new(move || settler.run(&told)))?,
     ];
     Ok((jobs, settle, threads))
+}
+
+/// Whether a frame carries its object's bytes, which were checked against its name when it was read.
+pub(crate) fn in_segment(frame: &segment::Frame<'_>) -> bool {
+    !frame.object.is_empty()
 }
 
 /// An object's record that lies in a segment, with its bytes if they came with it; read beside whoever serves

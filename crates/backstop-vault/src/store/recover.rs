@@ -132,7 +132,7 @@ fn read_segments(
 }
 
 /// Whether a segment has its name and not yet its head: the write of the head was torn.
-fn is_unborn(bytes: &[u8]) -> bool {
+pub(crate) fn is_unborn(bytes: &[u8]) -> bool {
     bytes
         .get(segment::HEAD..)
         .unwrap_or_default()

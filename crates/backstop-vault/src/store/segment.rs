@@ -67,8 +67,6 @@ fn frame_hash(lengths: &[u8], line: &[u8]) -> Digest {
 /// A frame as read.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame<'a> {
-    /// Where it begins in the segment.
-    pub(crate) offset: usize,
     /// The first record of its group.
     pub(crate) group: u64,
     pub(crate) record: Record,
@@ -151,7 +149,6 @@ fn parse(bytes: &[u8], offset: usize) -> Option<(Frame<'_>, usize)> {
         }
     }
     let frame = Frame {
-        offset,
         group,
         record,
         hash,

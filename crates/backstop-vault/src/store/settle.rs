@@ -84,10 +84,26 @@ impl Settler {
                 }
             }
             if over {
-                let _ = self.shared.keep_clock();
+                self.leave();
                 return;
             }
             self.keep_clock();
+        }
+    }
+
+    /// An orderly end: everything has its place, so that no segment is left to be doubted.
+    fn leave(&mut self) {
+        let left = || -> Result<()> {
+            self.shared.check()?;
+            let wal = &self.shared.dirs.wal;
+            for base in &self.segments {
+                wal.remove(&segment::file_name(*base))?;
+            }
+            wal.remove(SPARE)?;
+            self.shared.keep_clock()
+        };
+        if let Err(error) = left() {
+            tracing::warn!(%error, "the vault was not left in order; it mends that when it starts");
         }
     }
 

@@ -26,7 +26,6 @@ pub(crate) struct Entry {
     pub(crate) stored: Stored,
     pub(crate) class: Class,
     pub(crate) until_ms: i64,
-    pub(crate) summed: bool,
     lease: Option<u32>,
 }
 
@@ -112,7 +111,6 @@ impl State {
             stored,
             class: object.label.class,
             until_ms: object.until_ms,
-            summed: object.sums.is_some(),
             lease,
         };
         self.charge(&entry, u64::saturating_add);

@@ -1,1 +1,0 @@
-//! Will hold vault.toml.

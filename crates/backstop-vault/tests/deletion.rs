@@ -1,0 +1,394 @@
+//! Deleting: only people, enough of them, only what is past its retention, only after the delay.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use backstop_core::{
+    passkey::{Assertion, Expected, Passkey, Registration, verify_registration},
+    person::Person,
+};
+use backstop_testing::authenticator::Authenticator;
+use backstop_vault::{
+    Class, Refusal, Stored, VaultError,
+    deletion::{Challenge, Request, Signature},
+    server::{
+        People,
+        operator::{Operate, Operated, operate},
+    },
+    store::Options,
+    verify::verify,
+};
+use bytes::Bytes;
+
+use crate::support::{Served, SetTime, label, uid};
+
+const ORIGIN: &str = "https://backstop.test";
+const DAY: i64 = 86_400_000;
+const START: i64 = 1_800_000_000_000;
+
+/// A person with a passkey.
+struct Someone {
+    authenticator: Authenticator,
+    person: Person,
+}
+
+impl Someone {
+    fn new(id: &str) -> Self {
+        let mut authenticator = Authenticator::new();
+        let challenge = [3; 32];
+        let made = authenticator
+            .register(ORIGIN, "backstop.test", id.as_bytes(), id, &challenge)
+            .unwrap();
+        let origins = [ORIGIN.to_owned()];
+        let expected = Expected {
+            rp_id: "backstop.test",
+            origins: &origins,
+            challenge: &challenge,
+        };
+        let registration = Registration {
+            credential_id: made.credential_id,
+            client_data_json: made.client_data_json,
+            attestation_object: made.attestation_object,
+        };
+        let passkey: Passkey = verify_registration(&expected, &registration).unwrap();
+        let person = Person {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            enrolled_ms: 0,
+            passkeys: vec![passkey],
+            recovery: None,
+        };
+        Self {
+            authenticator,
+            person,
+        }
+    }
+
+    fn sign(&mut self, challenge: &Challenge) -> Signature {
+        let bytes = challenge.bytes().unwrap();
+        let made = self
+            .authenticator
+            .assert(ORIGIN, "backstop.test", &bytes, &[])
+            .unwrap();
+        Signature {
+            challenge: challenge.clone(),
+            assertion: Assertion {
+                credential_id: made.credential_id,
+                client_data_json: made.client_data_json,
+                authenticator_data: made.authenticator_data,
+                signature: made.signature,
+                user_handle: made.user_handle,
+            },
+        }
+    }
+}
+
+struct Scene {
+    served: Served,
+    time: Arc<SetTime>,
+    anna: Someone,
+    ben: Someone,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        backstop_vault::init::make(&home.path().join("vault"), "vault.test").unwrap();
+        let (anna, ben) = (Someone::new("person_anna"), Someone::new("person_ben"));
+        let people = People {
+            people: vec![anna.person.clone(), ben.person.clone()],
+            origins: vec![ORIGIN.to_owned()],
+        };
+        let time = SetTime::new(START);
+        let options = Options {
+            retention: [Duration::from_secs(86_400); 3],
+            ..Options::default()
+        };
+        let identity = backstop_vault::reader::Identity::generate();
+        let served =
+            Served::start(home, identity, options, people, time.clone(), vec![uid()]).await;
+        Self {
+            served,
+            time,
+            anna,
+            ben,
+        }
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.served.dir()
+    }
+
+    async fn put(&self, content: &'static [u8]) -> Stored {
+        self.served
+            .client()
+            .put(&label(Class::Images), Bytes::from_static(content))
+            .await
+            .unwrap()
+    }
+
+    async fn ask(&self, asked: Operate) -> Result<Operated, VaultError> {
+        operate(&self.dir(), &asked).await
+    }
+
+    async fn request(&self, stored: &[Stored]) -> Result<Request, VaultError> {
+        let names = stored.iter().map(|one| one.name).collect();
+        let asked = Operate::AskDeletion {
+            names,
+            reason: "past its retention".to_owned(),
+        };
+        match self.ask(asked).await? {
+            Operated::Request(request) => Ok(request),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn challenge(&self, request: &Request, person: &str) -> Challenge {
+        let (request, person) = (request.id.clone(), person.to_owned());
+        match self
+            .ask(Operate::Challenge { request, person })
+            .await
+            .unwrap()
+        {
+            Operated::Challenge(challenge) => challenge,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn give(&self, request: &Request, signature: Signature) -> Result<Request, VaultError> {
+        let asked = Operate::Sign {
+            request: request.id.clone(),
+            signature: Box::new(signature),
+        };
+        match self.ask(asked).await? {
+            Operated::Request(request) => Ok(request),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn both_sign(&mut self, request: &Request) -> Request {
+        let challenge = self.challenge(request, "person_anna").await;
+        let signature = self.anna.sign(&challenge);
+        assert_eq!(self.give(request, signature).await.unwrap().due_ms, None);
+        let challenge = self.challenge(request, "person_ben").await;
+        let signature = self.ben.sign(&challenge);
+        self.give(request, signature).await.unwrap()
+    }
+
+    fn has(&self, stored: &Stored) -> bool {
+        self.served.vault.store().has(&stored.name).is_some()
+    }
+
+    /// What the server does now and then.
+    async fn round(&self) {
+        self.served.vault.do_due().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_and_three_days_delete_and_the_index_says_so() {
+    let mut scene = Scene::new().await;
+    let (gone, kept) = (scene.put(b"gone").await, scene.put(b"kept").await);
+    let error = scene.request(&[gone]).await.unwrap_err();
+    assert_eq!(error.refusal(), Some(Refusal::TooEarly), "{error}");
+    scene.time.pass(2 * DAY);
+    let request = scene.request(&[gone]).await.unwrap();
+    scene.round().await;
+    assert!(scene.has(&gone), "asking alone does nothing");
+    let due = scene.both_sign(&request).await.due_ms.unwrap();
+    assert_eq!(due, START + 5 * DAY);
+    scene.time.pass(3 * DAY - 1000);
+    scene.round().await;
+    assert!(scene.has(&gone), "not before the delay is over");
+    scene.time.pass(2000);
+    scene.round().await;
+    assert!(!scene.has(&gone) && scene.has(&kept));
+    let used = scene.served.vault.status().used;
+    assert_eq!(used, 4096);
+    let (home, identity) = scene.served.stop().await;
+    let dir = home.path().join("vault");
+    let report = verify(&dir).unwrap();
+    assert!(report.is_sound() && report.objects == 1, "{report:#?}");
+    let index = std::fs::read_to_string(dir.join("index")).unwrap();
+    for word in [
+        "deletion-asked",
+        "deletion-signed",
+        "deletion-due",
+        "\"deleted\"",
+        "person_ben",
+    ] {
+        assert!(index.contains(word), "{word}");
+    }
+    let served = Served::start(
+        home,
+        identity,
+        Options::default(),
+        People::default(),
+        scene.time,
+        vec![uid()],
+    )
+    .await;
+    assert_eq!(served.vault.store().has(&gone.name), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_but_enrolled_people_signs_and_each_once() {
+    let mut scene = Scene::new().await;
+    let (one, two) = (scene.put(b"one").await, scene.put(b"two").await);
+    scene.time.pass(2 * DAY);
+    let (request, other) = (
+        scene.request(&[one]).await.unwrap(),
+        scene.request(&[two]).await.unwrap(),
+    );
+    let challenge = scene.challenge(&request, "person_anna").await;
+    let good = scene.anna.sign(&challenge);
+    let mut refused = Vec::new();
+    // For another request.
+    refused.push(scene.give(&other, good.clone()).await);
+    // Somebody with a passkey whom the vault does not know, under their own name and under Anna's.
+    let mut mallory = Someone::new("person_mallory");
+    let theirs = scene.challenge(&request, "person_mallory").await;
+    refused.push(scene.give(&request, mallory.sign(&theirs)).await);
+    refused.push(scene.give(&request, mallory.sign(&challenge)).await);
+    // Ben's passkey over Anna's challenge, and Anna's over Ben's.
+    let wrong = scene.ben.sign(&challenge);
+    refused.push(scene.give(&request, wrong).await);
+    let bens = scene.challenge(&request, "person_ben").await;
+    let wrong = scene.anna.sign(&bens);
+    refused.push(scene.give(&request, wrong).await);
+    // Changed after it was signed.
+    let mut changed = good.clone();
+    changed.challenge.expires_ms += 1;
+    refused.push(scene.give(&request, changed).await);
+    let mut changed = good.clone();
+    changed.challenge.purpose = "decide".to_owned();
+    refused.push(scene.give(&request, changed).await);
+    let mut changed = good.clone();
+    changed.assertion.signature[10] ^= 1;
+    refused.push(scene.give(&request, changed).await);
+    // Without the person being verified.
+    scene.anna.authenticator.verify_person(false);
+    let unverified = scene.anna.sign(&challenge);
+    scene.anna.authenticator.verify_person(true);
+    refused.push(scene.give(&request, unverified).await);
+    for (n, done) in refused.into_iter().enumerate() {
+        assert_eq!(
+            done.unwrap_err().refusal(),
+            Some(Refusal::NotAllowed),
+            "case {n}"
+        );
+    }
+    // Too late.
+    let late = scene.challenge(&request, "person_ben").await;
+    let late = scene.ben.sign(&late);
+    scene.time.pass(16 * 60 * 1000);
+    assert!(scene.give(&request, late).await.is_err());
+    // Once, and not twice.
+    let challenge = scene.challenge(&request, "person_anna").await;
+    let good = scene.anna.sign(&challenge);
+    scene.give(&request, good.clone()).await.unwrap();
+    assert!(scene.give(&request, good).await.is_err());
+    let again = scene.challenge(&request, "person_anna").await;
+    let again = scene.anna.sign(&again);
+    let error = scene.give(&request, again).await.unwrap_err().to_string();
+    assert!(error.contains("counts once"), "{error}");
+    scene.time.pass(30 * DAY);
+    scene.round().await;
+    assert!(scene.has(&one), "one person is not two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_can_be_cancelled_extended_away_and_frozen() {
+    let mut scene = Scene::new().await;
+    let stored = [
+        scene.put(b"1").await,
+        scene.put(b"2").await,
+        scene.put(b"3").await,
+    ];
+    scene.time.pass(2 * DAY);
+    let mut requests = Vec::new();
+    for one in &stored {
+        let request = scene.request(&[*one]).await.unwrap();
+        scene.both_sign(&request).await;
+        requests.push(request);
+    }
+    let cancel = Operate::CancelDeletion {
+        request: requests[0].id.clone(),
+        reason: "not yet".to_owned(),
+    };
+    scene.ask(cancel).await.unwrap();
+    let names = vec![stored[1].name];
+    let until_ms = START + 100 * DAY;
+    scene
+        .ask(Operate::Extend {
+            names: names.clone(),
+            until_ms,
+        })
+        .await
+        .unwrap();
+    let shorter = scene
+        .ask(Operate::Extend {
+            names,
+            until_ms: until_ms - 1,
+        })
+        .await
+        .unwrap_err();
+    assert!(
+        shorter.to_string().contains("extended, never shortened"),
+        "{shorter}"
+    );
+    scene.time.pass(4 * DAY);
+    scene.time.set(90 * DAY);
+    scene.round().await;
+    assert!(
+        stored.iter().all(|one| scene.has(one)),
+        "the clock jumped: nothing goes"
+    );
+    scene.time.set(-90 * DAY);
+    scene.round().await;
+    assert!(
+        scene.has(&stored[2]),
+        "a clock that is right again is not yet trusted"
+    );
+    scene
+        .ask(Operate::LiftFreeze {
+            reason: "it was NTP".to_owned(),
+        })
+        .await
+        .unwrap();
+    scene.round().await;
+    assert!(scene.has(&stored[0]) && scene.has(&stored[1]) && !scene.has(&stored[2]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_outlives_a_restart_with_its_signatures() {
+    let mut scene = Scene::new().await;
+    let stored = scene.put(b"gone").await;
+    scene.time.pass(2 * DAY);
+    let request = scene.request(&[stored]).await.unwrap();
+    let signed = scene.both_sign(&request).await;
+    let people = People {
+        people: vec![scene.anna.person.clone(), scene.ben.person.clone()],
+        origins: vec![ORIGIN.to_owned()],
+    };
+    let (home, identity) = scene.served.stop().await;
+    let options = Options {
+        retention: [Duration::from_secs(86_400); 3],
+        ..Options::default()
+    };
+    scene.served = Served::start(
+        home,
+        identity,
+        options,
+        people,
+        scene.time.clone(),
+        vec![uid()],
+    )
+    .await;
+    match scene.ask(Operate::Requests).await.unwrap() {
+        Operated::Requests(open) => assert_eq!(open, [signed]),
+        other => panic!("{other:?}"),
+    }
+    scene.time.pass(4 * DAY);
+    scene.round().await;
+    assert!(!scene.has(&stored));
+}
