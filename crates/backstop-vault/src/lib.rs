@@ -10,6 +10,7 @@ pub mod deletion;
 mod error;
 pub mod init;
 mod label;
+pub mod points;
 pub mod protocol;
 pub mod reader;
 mod seal;

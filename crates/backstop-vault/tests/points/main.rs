@@ -1,0 +1,4 @@
+//! Recovery points against real servers.
+
+mod objects;
+mod support;
