@@ -252,6 +252,49 @@ pub enum Traffic<'a> {
     Intent(Intent<'a>),
     /// Written when the target has answered.
     Outcome(Outcome<'a>),
+    /// Written before a transaction is committed: where its rows' old and new versions are.
+    Images(Images<'a>),
+}
+
+/// Where the images of a transaction are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Images<'a> {
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+    /// The lease.
+    pub lease: &'a str,
+    /// The target.
+    pub target: &'a str,
+    /// The connection, as numbered since the gate began.
+    pub connection: u64,
+    /// The first action of the transaction.
+    pub first: u64,
+    /// The last one: its COMMIT, or the statement that was a transaction of its own.
+    pub action: u64,
+    /// The transaction's number at the server, 64 bits: `pg_xact_status` tells what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xid: Option<&'a str>,
+    /// The vault's name for the object: SHA-256 of its stored bytes.
+    pub object: Digest,
+    /// Salted digest of its content.
+    pub content: Digest,
+    /// How many bytes the vault stores.
+    pub bytes: u64,
+    /// The vault's own number for it.
+    pub sequence: u64,
+    /// How many rows of which relation.
+    pub rows: Vec<RowsOf<'a>>,
+}
+
+/// How many rows of a relation images hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RowsOf<'a> {
+    /// The relation, as PostgreSQL prints it.
+    pub relation: &'a str,
+    /// Old versions: of rows that were changed or deleted.
+    pub old: u64,
+    /// New versions: of rows that were changed or inserted.
+    pub new: u64,
 }
 
 /// What is about to be done.

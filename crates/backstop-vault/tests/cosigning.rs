@@ -33,7 +33,8 @@ impl Log {
 
     fn grow(&self, entries: u32, word: &str) {
         for n in 0..entries {
-            let _ = self.journal
+            let _ = self
+                .journal
                 .append(format!("{word} {n}").as_bytes(), None)
                 .unwrap();
         }

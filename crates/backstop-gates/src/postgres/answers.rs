@@ -238,7 +238,7 @@ impl Relay<'_> {
                 Note::Writable | Note::End(_) | Note::Ask | Note::Other => {}
             }
         }
-        let ours = self.wrapped.is_some();
+        let ours = self.wrapped.is_some() || self.begun;
         if self.session.is_settled() && !self.session.is_segment_open() && !ours {
             let open = self.session.status() != backend::TransactionStatus::Idle;
             if self.in_block != open {

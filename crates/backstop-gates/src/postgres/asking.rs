@@ -7,17 +7,8 @@ use bytes::Bytes;
 use super::question::Row;
 use super::relay::{End, Note, Relay};
 
-/// The gate's portal and statement for a question that is asked once.
+/// The gate's portal for its questions.
 const ONCE: &str = "backstop_ask";
-
-/// One thing to run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Ask<'a> {
-    /// A statement that is prepared under this name the first time.
-    Prepared(&'static str, &'static str),
-    /// A text.
-    Text(&'a str),
-}
 
 /// What the server said to the gate's questions.
 #[derive(Debug, Default)]
@@ -29,26 +20,23 @@ pub(crate) struct Asked {
 }
 
 impl Relay<'_> {
-    /// Runs questions in whatever transaction is open, all in one flight. Everything before must be answered.
+    /// Runs questions, each prepared under its name the first time, in the transaction block that is open, all in one flight. Everything before must be answered.
     ///
-    /// In a series of extended messages that is not yet ended they become a part of it, and an error fails it.
-    pub(crate) async fn ask_here(&mut self, questions: &[Ask<'_>]) -> Result<Asked, End> {
+    /// A series of extended messages is ended first, which in a block commits nothing: an error then fails the
+    /// questions and the block, and not what the client sends next.
+    pub(crate) async fn ask_here(
+        &mut self,
+        questions: &[(&'static str, &'static str)],
+    ) -> Result<Asked, End> {
         self.asked = Asked::default();
-        let alone = !self.session.is_segment_open();
-        for question in questions {
-            let name = match question {
-                Ask::Prepared(name, sql) => {
-                    if !self.prepared_here.contains(name) {
-                        self.ask_parse(name, sql)?;
-                        self.prepared_here.push(name);
-                    }
-                    *name
-                }
-                Ask::Text(sql) => {
-                    self.ask_parse(ONCE, sql)?;
-                    ONCE
-                }
-            };
+        if self.session.is_segment_open() {
+            self.ask_send(Sent::Sync, &FrontendMessage::Sync)?;
+        }
+        for (name, sql) in questions {
+            if !self.prepared_here.contains(name) {
+                self.ask_parse(name, sql)?;
+                self.prepared_here.push(name);
+            }
             let means = self.nothing();
             let bind = Sent::Bind {
                 portal: ONCE,
@@ -62,16 +50,8 @@ impl Relay<'_> {
             self.ask_send(Sent::Execute { copy_in: false }, &execute)?;
             let close = FrontendMessage::Close(Named::Portal(ONCE));
             self.ask_send(Sent::ClosePortal(ONCE), &close)?;
-            if matches!(question, Ask::Text(_)) {
-                let close = FrontendMessage::Close(Named::Statement(ONCE));
-                self.ask_send(Sent::CloseStatement(ONCE), &close)?;
-            }
         }
-        if alone {
-            self.ask_send(Sent::Sync, &FrontendMessage::Sync)?;
-        } else {
-            self.ask_send(Sent::Flush, &FrontendMessage::Flush)?;
-        }
+        self.ask_send(Sent::Sync, &FrontendMessage::Sync)?;
         while !self.session.is_settled() {
             self.more_answers().await?;
         }
@@ -81,6 +61,19 @@ impl Relay<'_> {
             self.prepared_here.clear();
         }
         Ok(asked)
+    }
+
+    /// Runs a text of several statements, likewise.
+    pub(crate) async fn ask_text_here(&mut self, sql: &str) -> Result<Asked, End> {
+        self.asked = Asked::default();
+        if self.session.is_segment_open() {
+            self.ask_send(Sent::Sync, &FrontendMessage::Sync)?;
+        }
+        self.ask_send(Sent::Query { copy_in: false }, &FrontendMessage::Query(sql))?;
+        while !self.session.is_settled() {
+            self.more_answers().await?;
+        }
+        Ok(std::mem::take(&mut self.asked))
     }
 
     fn ask_parse(&mut self, name: &str, sql: &str) -> Result<(), End> {

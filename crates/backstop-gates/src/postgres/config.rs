@@ -28,6 +28,8 @@ pub struct GateConfig {
     pub worker_threads: usize,
     /// The console's address, without a slash at the end.
     pub console_url: String,
+    /// Where old rows go before they are changed; targets that measure need one.
+    pub vault: Option<backstop_vault::client::Client>,
     /// Bounds.
     pub limits: GateLimits,
 }
@@ -55,6 +57,10 @@ pub struct GateLimits {
     pub copy_rows: u64,
     /// Denials within ten minutes after which a lease is halted.
     pub denials_before_halt: usize,
+    /// What the images of a transaction may cost: bytes, milliseconds.
+    pub images: (u64, u64),
+    /// As much for one that people have approved.
+    pub approved_images: (u64, u64),
     /// What the leases' roles are limited to, enforced by the gate as well.
     pub role: RoleLimits,
 }
@@ -68,6 +74,8 @@ impl Default for GateLimits {
             greeting: Duration::from_secs(20),
             copy_rows: 1000,
             denials_before_halt: 50,
+            images: (256 * 1024 * 1024, 10_000),
+            approved_images: (1024 * 1024 * 1024 * 1024, 4 * 3_600_000),
             role: RoleLimits::default(),
         }
     }

@@ -51,6 +51,9 @@ pub enum GateError {
     /// The catalogue cannot be read.
     #[error("the target's catalogue cannot be read: {0}")]
     Catalogue(String),
+    /// The vault does not keep what it should.
+    #[error(transparent)]
+    Vault(backstop_vault::VaultError),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] backstop_store::StoreError),

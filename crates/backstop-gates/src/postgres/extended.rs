@@ -218,7 +218,7 @@ impl Relay<'_> {
             self.refuse(tag::EXECUTE, report, Note::Other)?;
             return Ok(Turn::Done);
         }
-        if self.in_block
+        if (self.in_block || self.begun)
             && self.counts()
             && judged.any(commits)
             && let Some(turn) = self.commit_measured(tag::EXECUTE).await?
@@ -297,11 +297,11 @@ impl Relay<'_> {
             self.sent(sent)?;
             return Ok(Turn::Done);
         }
+        if self.begun {
+            return self.end_begun(Some(frame)).await;
+        }
         // What ran since the last Sync commits here, unless a block is open.
         if !self.in_block {
-            if let Some(turn) = self.settle_series().await? {
-                return Ok(turn);
-            }
             self.await_durable_now().await?;
         }
         self.segment_writes = false;

@@ -24,13 +24,18 @@ impl Relay<'_> {
                 StatementKind::Begin(_) => {
                     self.in_block = true;
                     self.earlier.clear();
-                    self.ledger = Ledger::default();
+                    if !std::mem::take(&mut self.begun) {
+                        self.ledger = Ledger::default();
+                    }
                     continue;
                 }
                 StatementKind::Commit { chain } | StatementKind::Rollback { chain } => {
                     self.in_block = *chain;
                     self.earlier.clear();
                     self.ledger = Ledger::default();
+                    if std::mem::take(&mut self.begun) {
+                        self.segment_writes = false;
+                    }
                     if matches!(statement.kind, StatementKind::Commit { .. }) {
                         self.said.committed();
                     } else {

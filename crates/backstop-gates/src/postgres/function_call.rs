@@ -18,6 +18,9 @@ impl Relay<'_> {
         frame: &Frame,
     ) -> Result<Turn, End> {
         self.ensure_server().await?;
+        if self.begun {
+            return self.end_begun(None).await;
+        }
         let known = self
             .context
             .catalog
@@ -54,7 +57,7 @@ impl Relay<'_> {
                 return Ok(Turn::Done);
             }
         };
-        let unmeasured = self.counts() && (judged.writes || (!self.in_block && self.ledger.writes));
+        let unmeasured = self.counts() && judged.writes;
         if unmeasured || !judged.is_allowed() {
             let report = refusal::forbidden(&judged.verdict)
                 .hint("call it by name in a SELECT, so that it can be held");

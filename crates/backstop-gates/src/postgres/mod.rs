@@ -62,7 +62,6 @@ mod traffic;
 #[allow(dead_code, unused_imports)]
 mod undo;
 mod upstream;
-mod vault;
 mod wrapped;
 mod writes;
 
@@ -74,4 +73,3 @@ pub use refusal::{DENIED, FORBIDDEN, HALTED, HELD};
 pub use roles::RoleLimits;
 pub use traffic::TrafficLog;
 pub use upstream::{Host, Upstream, UpstreamTls};
-pub use vault::{Class, Keeping, Kept, Label, Upload, Vault};

@@ -174,6 +174,8 @@ pub(crate) struct Relay<'g> {
     pub(crate) ledger: Ledger,
     /// A statement in a transaction of the gate's own, which the gate has not ended yet.
     pub(crate) wrapped: Option<Wrapped>,
+    /// The current series of extended messages runs in a transaction of the gate's own, which its end must end.
+    pub(crate) begun: bool,
     /// The eldest lease of this one's line: they share their budgets.
     pub(crate) line: String,
 }
@@ -257,6 +259,7 @@ impl<'g> Relay<'g> {
             prepared_here: vec![],
             ledger: Ledger::default(),
             wrapped: None,
+            begun: false,
             line,
             target,
         })

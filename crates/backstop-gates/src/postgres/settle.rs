@@ -12,8 +12,8 @@ use backstop_store::{NewHold, Opened, StoreError};
 use backstop_wire::postgres::backend::Report;
 use bytes::Bytes;
 
-use super::asking;
 use super::error::{GateError, report};
+use super::images::Budget;
 use super::ledger::Ledger;
 use super::measure::{self, IMMEDIATE, MEASURE, Measurement};
 use super::refusal;
@@ -54,8 +54,8 @@ impl Relay<'_> {
         };
         let asked = self
             .ask_here(&[
-                asking::Ask::Prepared("backstop_immediate", IMMEDIATE),
-                asking::Ask::Prepared("backstop_measure", MEASURE),
+                ("backstop_immediate", IMMEDIATE),
+                ("backstop_measure", MEASURE),
             ])
             .await?;
         if let Some(error) = asked.failed {
@@ -94,7 +94,14 @@ impl Relay<'_> {
         } else if verdict.decision > Decision::Hold {
             return Ok(Settled::Refused(Box::new(refusal::forbidden(&verdict))));
         }
-        if let Err(why) = self.keep_rows(ledger, measurement).await? {
+        let limits_of = &self.shared.config.limits;
+        let (bytes, millis) = if spent.is_some() || !ledger.approved.is_empty() {
+            limits_of.approved_images
+        } else {
+            limits_of.images
+        };
+        let budget = Budget { bytes, millis };
+        if let Err(why) = self.keep_rows(ledger, measurement, budget).await? {
             let already = spent
                 .as_ref()
                 .is_some_and(|h| !h.recoverable.starts_with("every row"));

@@ -19,6 +19,9 @@ use super::relay::{End, Meaning, Note, Relay};
 impl Relay<'_> {
     pub(super) async fn query(&mut self, sql: &str, frame: &Frame) -> Result<Turn, End> {
         self.ensure_server().await?;
+        if self.begun {
+            return self.end_begun(None).await;
+        }
         let judged = match self.judged(sql, &[]).await? {
             Ok(judged) => judged,
             Err(error) => {

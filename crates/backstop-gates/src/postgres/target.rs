@@ -14,6 +14,8 @@ use super::question;
 use super::roles::{self, RoleLimits};
 use super::upstream::{ServerConnection, Upstream};
 
+/// Idle connections for reading old rows that are kept.
+const OBSERVERS: usize = 4;
 const TEN_MINUTES_MS: i64 = 600_000;
 
 /// A target with its state.
@@ -26,6 +28,8 @@ pub(crate) struct Target {
     pub(crate) greeting: Vec<(String, String)>,
     admin: tokio::sync::Mutex<Option<ServerConnection>>,
     denials: Mutex<HashMap<String, Vec<i64>>>,
+    /// Connections that read old rows, idle.
+    observers: Mutex<Vec<ServerConnection>>,
     /// What leases have changed lately.
     pub(crate) budgets: Budgets,
 }
@@ -66,8 +70,32 @@ impl Target {
             greeting: plain.settings,
             admin: tokio::sync::Mutex::new(Some(server)),
             denials: Mutex::default(),
+            observers: Mutex::default(),
             budgets: Budgets::default(),
         })
+    }
+
+    /// A connection of the gate's own to read old rows by. What fails on it is not given back.
+    pub(crate) async fn observer(&self) -> Result<ServerConnection, GateError> {
+        let kept = self.idle_observers().pop();
+        match kept {
+            Some(server) => Ok(server),
+            None => self.config.upstream.connect(&question::settings()).await,
+        }
+    }
+
+    /// The connection is idle and may be used again.
+    pub(crate) fn give_back(&self, server: ServerConnection) {
+        let mut idle = self.idle_observers();
+        if idle.len() < OBSERVERS {
+            idle.push(server);
+        }
+    }
+
+    fn idle_observers(&self) -> std::sync::MutexGuard<'_, Vec<ServerConnection>> {
+        self.observers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a lease's role, or brings it up to the lease.

@@ -57,6 +57,11 @@ impl TrafficLog {
         self.journal.durable(index).await.map_err(|e| failed(&e))
     }
 
+    /// Appends an entry without a text.
+    pub(crate) fn say(&self, entry: &Traffic<'_>) -> Result<u64, GateError> {
+        self.append(entry, None)
+    }
+
     fn append(&self, entry: &Traffic<'_>, text: Option<&SealedText>) -> Result<u64, GateError> {
         let bytes = serde_json::to_vec(entry).map_err(|e| GateError::Journal(e.to_string()))?;
         self.journal
@@ -68,6 +73,18 @@ impl TrafficLog {
 
 fn failed(error: &backstop_journal::JournalError) -> GateError {
     GateError::Journal(error.to_string())
+}
+
+/// A time as people and other tools read it.
+pub(crate) fn rfc3339(at_ms: i64) -> String {
+    let nanos = i128::from(at_ms) * 1_000_000;
+    time::OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .ok()
+        .and_then(|at| {
+            at.format(&time::format_description::well_known::Rfc3339)
+                .ok()
+        })
+        .unwrap_or_default()
 }
 
 /// The name of a sealed text in a leaf.

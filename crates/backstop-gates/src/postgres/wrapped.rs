@@ -45,9 +45,6 @@ impl Relay<'_> {
         if !self.counts() {
             return Ok(None);
         }
-        if !self.in_block && self.ledger.writes {
-            return self.end_series().await;
-        }
         match self.shape(judged) {
             Shape::Commit => self.commit_measured(tag::QUERY).await,
             Shape::Parts(_) if !self.session.settle() => Ok(Some(Turn::Again)),
@@ -160,69 +157,79 @@ impl Relay<'_> {
         Ok(Some(Turn::Done))
     }
 
-    /// A simple query behind a series of extended messages that wrote: it would commit them, with itself. The series
-    /// is ended first, as its own Sync would have.
-    async fn end_series(&mut self) -> Result<Option<Turn>, End> {
-        if !self.session.settle() {
-            return Ok(Some(Turn::Again));
-        }
-        let ledger = std::mem::take(&mut self.ledger);
-        if self.session.is_skipping() {
-            return Ok(None);
-        }
-        let settled = self.settle(&ledger).await?;
-        self.segment_writes = false;
-        self.segment_ran = false;
-        let report = match settled {
-            Settled::Commit => {
-                let sent = self
-                    .session
-                    .send(Sent::Sync, Show::ERRORS, Some(Note::Other));
-                self.sent(sent)?;
-                self.write(&FrontendMessage::Sync)?;
-                self.session.settle();
-                return Ok(Some(Turn::Again));
-            }
-            Settled::Refused(report) => *report,
-            Settled::Held(hold) => self.held_and_undone(&hold),
-            Settled::Failed(error) => {
-                self.put_error(&error);
-                return Ok(Some(Turn::Done));
-            }
-        };
-        self.refuse(tag::QUERY, report, Note::Other)?;
-        Ok(Some(Turn::Done))
+    /// A series of extended messages that may write gets a transaction of the gate's own.
+    pub(super) fn begin_series(&mut self) -> Result<(), End> {
+        let sent = Sent::Query { copy_in: false };
+        let sent = self.session.send(sent, Show::ERRORS, Some(Note::Writable));
+        self.sent(sent)?;
+        self.write(&FrontendMessage::Query("begin read write"))?;
+        self.begun = true;
+        self.segment_writes = true;
+        self.ledger = Ledger::default();
+        Ok(())
     }
 
-    /// What a series of extended messages outside a block wrote is committed by its Sync. `None`: that may be sent.
-    pub(super) async fn settle_series(&mut self) -> Result<Option<Turn>, End> {
-        if !self.counts() || !self.ledger.writes {
-            return Ok(None);
-        }
+    /// Ends such a series, in place of the client's Sync, or before a simple query that would end it as well (then
+    /// without a frame): what it wrote is settled first.
+    pub(super) async fn end_begun(&mut self, sync: Option<&Frame>) -> Result<Turn, End> {
         if !self.session.settle() {
-            return Ok(Some(Turn::Again));
+            return Ok(Turn::Again);
         }
         let ledger = std::mem::take(&mut self.ledger);
-        if self.session.is_skipping() {
-            return Ok(None);
-        }
-        let report = match self.settle(&ledger).await? {
-            Settled::Commit => return Ok(None),
-            Settled::Refused(report) => *report,
-            Settled::Held(hold) => self.held_and_undone(&hold),
-            Settled::Failed(error) => {
-                // The server has failed the series; its Sync ends it.
-                self.put_error(&error);
-                return Ok(None);
-            }
+        let settled = if self.session.is_skipping() {
+            None
+        } else if ledger.writes {
+            Some(self.settle(&ledger).await?)
+        } else {
+            Some(Settled::Commit)
         };
-        if let Some((_, action)) = ledger.actions {
-            self.write_outcome(action, "rolled back", None);
-        }
+        self.begun = false;
         self.segment_writes = false;
         self.segment_ran = false;
-        self.refuse(tag::SYNC, report, Note::Other)?;
-        Ok(Some(Turn::Done))
+        let done = if sync.is_some() {
+            Turn::Done
+        } else {
+            Turn::Again
+        };
+        let show = if sync.is_some() {
+            Show::ENDING
+        } else {
+            Show::ERRORS
+        };
+        let action = ledger.actions.map(|(_, last)| last);
+        let message = match settled {
+            Some(Settled::Commit) => {
+                let note = action.map_or(Note::Other, Note::End);
+                self.end_with("commit", show, note)?;
+                if sync.is_none() {
+                    self.session.settle();
+                }
+                return Ok(done);
+            }
+            None => {
+                // The server skips to a Sync, and its block has failed.
+                let hidden = Show {
+                    ready: false,
+                    ..Show::ALL
+                };
+                let sent = self.session.send(Sent::Sync, hidden, Some(Note::Other));
+                self.sent(sent)?;
+                self.write(&FrontendMessage::Sync)?;
+                self.end_with("rollback", show, Note::Other)?;
+                return Ok(done);
+            }
+            Some(Settled::Refused(report)) => report.to_bytes(),
+            Some(Settled::Held(hold)) => self.held_and_undone(&hold).to_bytes(),
+            Some(Settled::Failed(error)) => error_message(&error),
+        };
+        if let Some(action) = action {
+            self.write_outcome(action, "rolled back", None);
+        }
+        // A simple query that comes behind it is refused in its place.
+        self.end_with("rollback", Show::NOTHING, Note::Other)?;
+        let sent = self.session.answer(message, true, None);
+        self.sent(sent)?;
+        Ok(Turn::Done)
     }
 
     /// An Execute is about to be sent.

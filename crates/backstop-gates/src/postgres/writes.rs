@@ -42,6 +42,10 @@ impl Relay<'_> {
             self.sent(sent)?;
             self.write(&FrontendMessage::Sync)?;
         }
+        if self.counts() {
+            self.begin_series()?;
+            return Ok(true);
+        }
         self.ensure_helpers()?;
         let means = self.nothing();
         let sent = self.session.send(

@@ -560,3 +560,57 @@ async fn the_newest_server_counts_alike() -> Result<()> {
     assert!(said.contains('6'), "{said}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rows_are_in_the_vault_before_the_commit_is_sent() -> Result<()> {
+    let (world, agent) = world().await?;
+    let vault = world.vault.as_ref().context("a vault")?;
+    for sql in [
+        "update notes set body = 'changed' where id = 1",
+        "begin; delete from notes where id = 2; insert into log (what) values ('gone'); commit",
+        "select touch(3)",
+    ] {
+        let said = world.psql(&agent, sql).await;
+        assert!(!said.contains("ERROR"), "{said}");
+    }
+    let client = world.client(&agent).await?;
+    client
+        .execute("delete from notes where id = $1", &[&4])
+        .await?;
+    let entries = world.entries();
+    let images: Vec<&serde_json::Value> =
+        entries.iter().filter(|e| e["entry"] == "images").collect();
+    assert_eq!(images.len(), 4, "{entries:#?}");
+    let texts: Vec<String> = images
+        .iter()
+        .map(|e| {
+            Ok(String::from_utf8(
+                vault.content(e["object"].as_str().context("a name")?)?,
+            )?)
+        })
+        .collect::<Result<_>>()?;
+    for (text, row) in texts.iter().zip(["note 1", "note 2", "note 3", "note 4"]) {
+        assert!(text.contains(row), "{row}: {text}");
+    }
+    assert!(
+        texts[1].contains("reply 3") && texts[1].contains("gone"),
+        "{}",
+        texts[1]
+    );
+    // Before the outcome, and before anything else of that connection.
+    for image in images {
+        let of_it = |e: &&serde_json::Value| {
+            e["connection"] == image["connection"] && e["action"] == image["action"]
+        };
+        let kinds: Vec<&str> = entries
+            .iter()
+            .filter(of_it)
+            .filter_map(|e| e["entry"].as_str())
+            .collect();
+        assert!(
+            kinds.contains(&"intent") && kinds.contains(&"outcome"),
+            "{kinds:?}"
+        );
+    }
+    Ok(())
+}

@@ -30,6 +30,12 @@ use backstop_store::{
 };
 use backstop_testing::authenticator::Authenticator;
 use backstop_testing::postgres::{Connection, Major, PostgresServer, Server};
+use backstop_vault::Recipients;
+use backstop_vault::client::{Address, Client};
+use backstop_vault::reader::Identity;
+use backstop_vault::server::{Listen, People, Server as VaultServer, Vault};
+use backstop_vault::store::Options as VaultOptions;
+use backstop_vault::store::clock::MachineTime;
 
 pub const ORIGIN: &str = "http://localhost:7777";
 
@@ -88,6 +94,53 @@ pub struct World {
     pub person: String,
     authenticator: Mutex<Authenticator>,
     pub folder: tempfile::TempDir,
+    /// The vault, where what is written is measured.
+    pub vault: Option<Kept>,
+    measures: Option<Measures>,
+}
+
+/// A vault in this process, with the key that opens what is in it.
+pub struct Kept {
+    pub identity: Identity,
+    pub folder: std::path::PathBuf,
+    pub client: Client,
+    _stop: tokio::sync::watch::Sender<bool>,
+}
+
+impl Kept {
+    async fn new(within: &Path) -> Result<Self> {
+        let folder = within.join("vault");
+        backstop_vault::init::make(&folder, "vault.test")?;
+        let time = Arc::new(MachineTime::default());
+        let vault = Vault::open(&folder, VaultOptions::default(), People::default(), time)?;
+        let socket = within.join("vault.sock");
+        let listen = Listen {
+            unix: Some((socket.clone(), vec![rustix::process::geteuid().as_raw()])),
+            tcp: None,
+        };
+        let server = VaultServer::bind(Arc::new(vault), listen).await?;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        tokio::spawn(server.run(stopped, Duration::from_secs(1)));
+        let identity = Identity::generate();
+        let recipients = Recipients::parse([identity.recipient()])?;
+        let client = Client::new(Address::Unix(socket), recipients, Client::TIMEOUT);
+        Ok(Self {
+            identity,
+            folder,
+            client,
+            _stop: stop,
+        })
+    }
+
+    /// The content of an object, as the holder of the key reads it.
+    pub fn content(&self, name: &str) -> Result<Vec<u8>> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(name, &mut bytes)?;
+        let mut content = vec![];
+        let mut reader = backstop_vault::reader::open(&self.folder, Digest(bytes), &self.identity)?;
+        std::io::Read::read_to_end(&mut reader, &mut content)?;
+        Ok(content)
+    }
 }
 
 /// A lease with what its agent presents.
@@ -158,6 +211,10 @@ impl World {
             origin: ORIGIN.into(),
         };
         store.note(installed).await?;
+        let vault = match measures {
+            Some(_) => Some(Kept::new(folder.path()).await?),
+            None => None,
+        };
         let mut config = GateConfig {
             listen: vec!["127.0.0.1:0".parse()?],
             unix_socket: None,
@@ -166,6 +223,7 @@ impl World {
             pause: Duration::from_millis(300),
             worker_threads: 1,
             console_url: ORIGIN.to_owned(),
+            vault: vault.as_ref().map(|kept| kept.client.clone()),
             limits: GateLimits::default(),
         };
         tune(&mut config);
@@ -190,6 +248,8 @@ impl World {
             person: String::new(),
             authenticator: Mutex::new(Authenticator::new()),
             folder,
+            vault,
+            measures,
         };
         let invitation = world.store.invite_first()?;
         world.person = world.enrol(&invitation).await?;
@@ -385,7 +445,10 @@ impl World {
 
     /// Takes up the default policies with `more` after them, as a reload does.
     pub async fn new_policy(&self, more: &str) -> Result<()> {
-        let target = target(&self.server.owner());
+        let target = TargetConfig {
+            measures: self.measures,
+            ..target(&self.server.owner())
+        };
         let policy = Arc::new(Policy::with(more)?);
         Ok(self.gate.reload(vec![target], policy).await.map(drop)?)
     }

@@ -39,7 +39,9 @@ pub enum PointError {
     )]
     Changed(String),
     /// What was read back is not what was stored.
-    #[error("the recovery point is broken: {0}; hint: use an older one, and run `backstop vault verify`")]
+    #[error(
+        "the recovery point is broken: {0}; hint: use an older one, and run `backstop vault verify`"
+    )]
     Broken(String),
     /// A file, a pipe or a process failed.
     #[error("{what}: {cause}")]

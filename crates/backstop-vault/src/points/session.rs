@@ -61,7 +61,13 @@ impl Session {
     /// When `psql` cannot be started or does not reach the server.
     pub async fn open(source: &Source) -> Result<Self, PointError> {
         let mut command = source.command("psql");
-        command.args(["--no-psqlrc", "--quiet", "--csv", "--tuples-only", "--no-password"]);
+        command.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--csv",
+            "--tuples-only",
+            "--no-password",
+        ]);
         Self::start(command).await
     }
 
@@ -182,7 +188,8 @@ impl Session {
         PointError::Tool {
             tool: "psql".to_owned(),
             problem: format!("lost its session: {}", said.trim()),
-            hint: "check host, port, role, password and certificate, and the server's log".to_owned(),
+            hint: "check host, port, role, password and certificate, and the server's log"
+                .to_owned(),
         }
     }
 }
@@ -222,7 +229,9 @@ impl End {
 
 fn hint(sqlstate: &str) -> &'static str {
     match sqlstate {
-        "42501" => "the role that copies must be allowed to read all of it, past row-level security",
+        "42501" => {
+            "the role that copies must be allowed to read all of it, past row-level security"
+        }
         "55P03" => "others hold locks on it; try again",
         "53100" | "53200" | "53300" => "the server lacks room for it",
         _ => "the server's log says more",

@@ -175,13 +175,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("pg_dump");
         let claim = |text: &str| {
-            std::fs::write(&program, format!("#!/bin/sh\necho 'pg_dump (PostgreSQL) {text}'\n")).unwrap();
+            std::fs::write(
+                &program,
+                format!("#!/bin/sh\necho 'pg_dump (PostgreSQL) {text}'\n"),
+            )
+            .unwrap();
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             std::fs::set_permissions(&program, mode).unwrap();
         };
         claim("15.13");
         let unsafe_minor = Tools::at(folder.path(), 15).await.unwrap_err().to_string();
-        assert!(unsafe_minor.contains("update it to 15.14"), "{unsafe_minor}");
+        assert!(
+            unsafe_minor.contains("update it to 15.14"),
+            "{unsafe_minor}"
+        );
         claim("15.18");
         assert_eq!(Tools::at(folder.path(), 15).await.unwrap().major(), 15);
         let old = Tools::at(folder.path(), 16).await.unwrap_err().to_string();

@@ -76,7 +76,9 @@ pub async fn acting(source: &Source) -> Session {
 /// The OID of a relation.
 pub async fn oid(session: &mut Session, name: &str) -> u32 {
     let rows = session
-        .ask(&format!("SELECT '{name}'::pg_catalog.regclass::pg_catalog.oid"))
+        .ask(&format!(
+            "SELECT '{name}'::pg_catalog.regclass::pg_catalog.oid"
+        ))
         .await
         .unwrap();
     rows[0][0].clone().unwrap().parse().unwrap()

@@ -246,6 +246,7 @@ fn config(threads: usize, tls: Option<(Arc<rustls::ServerConfig>, Vec<u8>)>) -> 
         pause: Duration::from_millis(300),
         worker_threads: threads,
         console_url: ORIGIN.to_owned(),
+        vault: None,
         limits: GateLimits::default(),
     })
 }

@@ -107,6 +107,7 @@ pub(super) fn gate_config(config: &Config, home: &Home) -> Outcome<GateConfig> {
         pause: config.gate.pause,
         worker_threads: config.gate.worker_threads,
         console_url: config.console.origin(),
+        vault: None,
         limits,
     })
 }

@@ -347,6 +347,7 @@ fn config() -> GateConfig {
         pause: Duration::from_millis(50),
         worker_threads: 2,
         console_url: ORIGIN.to_owned(),
+        vault: None,
         limits: GateLimits::default(),
     }
 }

@@ -118,7 +118,10 @@ pub async fn closure<Q: Question>(
     let code = ask(server, &code(&gone), "which code belongs to them").await?;
     found.code = code.iter().map(|row| sql::text(row, 0)).collect();
     let stamp = ask(server, &stamp(&gone), "the versions of what goes").await?;
-    found.stamp = stamp.first().map(|row| sql::text(row, 0)).unwrap_or_default();
+    found.stamp = stamp
+        .first()
+        .map(|row| sql::text(row, 0))
+        .unwrap_or_default();
     found.say_what_differs();
     Ok(found)
 }

@@ -71,7 +71,10 @@ where
         .ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await?;
     session
-        .ask(&format!("SET TRANSACTION SNAPSHOT {}", sql::literal(snapshot)))
+        .ask(&format!(
+            "SET TRANSACTION SNAPSHOT {}",
+            sql::literal(snapshot)
+        ))
         .await?;
     let mut sink = Digesting::new(sink);
     let mut copied = Copied {
@@ -85,7 +88,15 @@ where
     if matches!(closure.act, Act::Truncate { .. }) {
         emptied::write(closure, &mut session, &mut sink, &mut copied.rows).await?;
     } else {
-        dropped(closure, source, snapshot, &mut session, &mut sink, &mut copied).await?;
+        dropped(
+            closure,
+            source,
+            snapshot,
+            &mut session,
+            &mut sink,
+            &mut copied,
+        )
+        .await?;
     }
     sink.flush()
         .await
@@ -115,18 +126,29 @@ where
     } else {
         None
     };
-    if closure.objects.iter().any(|gone| gone.what == "schema public") {
+    if closure
+        .objects
+        .iter()
+        .any(|gone| gone.what == "schema public")
+    {
         put(sink, PUBLIC).await?;
     }
     if let Some(definitions) = &definitions {
         definitions.before_rows(sink).await?;
     }
-    let beside = format!("backstop_{}", closure.digest()?.get(..12).unwrap_or_default());
+    let beside = format!(
+        "backstop_{}",
+        closure.digest()?.get(..12).unwrap_or_default()
+    );
     if closure.relations.iter().any(|relation| !goes(&relation)) {
         put(sink, &format!("\nCREATE SCHEMA {};\n", sql::ident(&beside))).await?;
         copied.beside = Some(beside.clone());
     }
-    for relation in closure.relations.iter().filter(|relation| relation.has_rows()) {
+    for relation in closure
+        .relations
+        .iter()
+        .filter(|relation| relation.has_rows())
+    {
         let rows = rows::write(relation, &beside, session, sink).await?;
         copied.rows.insert(relation.qualified(), rows);
     }

@@ -41,7 +41,10 @@ impl<'a> Definitions<'a> {
             .tempdir()
             .map_err(PointError::io("making a folder for definitions"))?;
         let filtered = !closure.objects.is_empty()
-            || closure.relations.iter().any(|relation| relation.leaves_parent);
+            || closure
+                .relations
+                .iter()
+                .any(|relation| relation.leaves_parent);
         let definitions = Self {
             source,
             folder,
@@ -94,7 +97,12 @@ impl<'a> Definitions<'a> {
         }
         let mut command = self.source.command("pg_dump");
         command
-            .args(["--format=custom", "--compress=0", "--schema-only", "--no-password"])
+            .args([
+                "--format=custom",
+                "--compress=0",
+                "--schema-only",
+                "--no-password",
+            ])
             // A table that is locked by somebody stronger must not make us wait for ever.
             .args(["--lock-wait-timeout=10000", "--strict-names"])
             .arg(format!("--snapshot={snapshot}"))

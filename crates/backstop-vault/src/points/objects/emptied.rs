@@ -65,7 +65,8 @@ async fn ordered<'a>(
         .collect();
     let order = referenced_first(&oids, &references).ok_or_else(|| {
         PointError::Refused(
-            "tables that reference each other in a circle cannot be filled one after the other".to_owned(),
+            "tables that reference each other in a circle cannot be filled one after the other"
+                .to_owned(),
         )
     })?;
     let find = |oid: &u32| tables.iter().find(|table| table.oid == *oid).copied();
@@ -73,10 +74,7 @@ async fn ordered<'a>(
 }
 
 /// Statements that turn a table's own triggers off, and back to what they are.
-async fn triggers(
-    table: &Relation,
-    session: &mut Session,
-) -> Result<(String, String), PointError> {
+async fn triggers(table: &Relation, session: &mut Session) -> Result<(String, String), PointError> {
     let rows = session
         .ask(&format!(
             "SELECT tgname, tgenabled FROM pg_catalog.pg_trigger
@@ -89,9 +87,17 @@ async fn triggers(
     let mut on = String::new();
     for row in &rows {
         let trigger = sql::ident(&sql::text(row, 0));
-        let always = if sql::text(row, 1) == "A" { "ALWAYS " } else { "" };
-        off.push_str(&format!("\nALTER TABLE ONLY {name} DISABLE TRIGGER {trigger};"));
-        on.push_str(&format!("ALTER TABLE ONLY {name} ENABLE {always}TRIGGER {trigger};\n"));
+        let always = if sql::text(row, 1) == "A" {
+            "ALWAYS "
+        } else {
+            ""
+        };
+        off.push_str(&format!(
+            "\nALTER TABLE ONLY {name} DISABLE TRIGGER {trigger};"
+        ));
+        on.push_str(&format!(
+            "ALTER TABLE ONLY {name} ENABLE {always}TRIGGER {trigger};\n"
+        ));
     }
     Ok((off, on))
 }
@@ -114,7 +120,11 @@ async fn sequences(closure: &Closure, session: &mut Session) -> Result<String, P
     let mut script = String::new();
     for row in &owned {
         let name = sql::qualified(&sql::text(row, 0), &sql::text(row, 1));
-        let further = if sql::truth(row, 2) { "LEAST" } else { "GREATEST" };
+        let further = if sql::truth(row, 2) {
+            "LEAST"
+        } else {
+            "GREATEST"
+        };
         let value = session
             .ask(&format!("SELECT last_value, is_called FROM {name}"))
             .await?;

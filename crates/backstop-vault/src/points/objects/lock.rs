@@ -80,7 +80,10 @@ pub async fn confirm<Q: Question>(
     let names = |closure: &Closure| -> Vec<String> {
         let objects = closure.objects.iter().map(|gone| gone.what.clone());
         let outside = closure.outside.iter().map(|part| part.what.clone());
-        let relations = closure.relations.iter().map(|relation| relation.qualified());
+        let relations = closure
+            .relations
+            .iter()
+            .map(|relation| relation.qualified());
         relations.chain(objects).chain(outside).collect()
     };
     let before = names(copied);
@@ -107,7 +110,9 @@ async fn fit<Q: Question>(server: &mut Q) -> Result<(), PointError> {
         return refuse("the acting connection's search_path is not empty");
     }
     if sql::text(&row, 1) != "read committed" {
-        return refuse("the acting transaction could be older than its locks: it is not READ COMMITTED");
+        return refuse(
+            "the acting transaction could be older than its locks: it is not READ COMMITTED",
+        );
     }
     if !sql::truth(&row, 2) {
         return refuse("the acting transaction has already written, and no copy could see that");

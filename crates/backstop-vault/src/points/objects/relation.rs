@@ -148,7 +148,11 @@ pub(super) fn read(row: &Row, goes: Way) -> Option<Relation> {
         schema: sql::text(row, 1),
         name: sql::text(row, 2),
         kind,
-        way: if sql::truth(row, 5) { goes } else { Way::Beside },
+        way: if sql::truth(row, 5) {
+            goes
+        } else {
+            Way::Beside
+        },
         owner: sql::text(row, 4),
         rows: sql::number(row, 6),
         bytes: sql::number(row, 7),
