@@ -1,13 +1,13 @@
 //! Acting: whatever differs from the desired rows is changed.
 //!
-//! Best in one statement over all tables: foreign keys are checked at its end, when everything is in place, so that
-//! cycles and self-references need no order. Rows go first, then change, then come, so that no unique value is taken.
+//! Best in one statement over all tables that refer to each other: foreign keys are checked at its end, when everything
+//! is in place, so that cycles and self-references need no order. Rows go first, then change, then come, so that no unique value is taken.
 //! Where that cannot be, the server says so and another way is tried from the same state.
 
 use super::error::UndoError;
 use super::load::Staged;
 use super::table::{Table, WANTED};
-use crate::postgres::error::GateError;
+use crate::postgres::error::{GateError, ServerError};
 
 /// What is done to rows that are there but differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ enum Differing {
 /// In what order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
-    /// In one statement.
+    /// In one statement for tables that refer to each other.
     AtOnce,
     /// Rows come, parents first; then change; then go, children first.
     ComeFirst,
@@ -49,34 +49,37 @@ const LATER_WAYS: [Way; 5] = [
 ];
 
 impl Staged<'_> {
-    /// Changes what differs. `order` has the tables' numbers, parents first.
-    pub(super) async fn act(&mut self, round: usize, order: &[usize]) -> Result<(), UndoError> {
+    /// Changes what differs. `families` are tables that refer to each other, parents first.
+    pub(super) async fn act(
+        &mut self,
+        round: usize,
+        families: &[Vec<usize>],
+    ) -> Result<(), UndoError> {
         let ways = if round == 0 { FIRST_WAYS } else { LATER_WAYS };
-        let mut first = None;
+        let mut refused: Vec<ServerError> = vec![];
         for way in ways {
-            match self.try_way(way, order).await {
+            match self.try_way(way, families).await {
                 Ok(()) => return Ok(()),
                 Err(GateError::Server(told)) if another_way_may_do(&told.code) => {
                     self.ask("rollback to savepoint backstop_act;release savepoint backstop_act")
                         .await?;
-                    first.get_or_insert(GateError::Server(told));
+                    refused.push(told);
                 }
                 Err(error) => return Err(UndoError::acting(error)),
             }
         }
-        Err(first.map_or_else(
-            || UndoError::refused("there was no way to do it"),
-            UndoError::acting,
-        ))
+        Err(UndoError::no_way(refused))
     }
 
-    async fn try_way(&mut self, way: Way, order: &[usize]) -> Result<(), GateError> {
+    async fn try_way(&mut self, way: Way, families: &[Vec<usize>]) -> Result<(), GateError> {
         self.server
             .tell("savepoint backstop_act;set constraints all deferred")
             .await?;
-        let tables: Vec<&Table> = order.iter().filter_map(|n| self.tables.get(*n)).collect();
-        for statement in statements(way, &tables) {
-            self.server.tell(&statement).await?;
+        for family in families {
+            let tables: Vec<&Table> = family.iter().filter_map(|n| self.tables.get(*n)).collect();
+            for statement in statements(way, &tables) {
+                self.server.tell(&statement).await?;
+            }
         }
         // Deferred checks and triggers run now, where they can still be looked at, and not at COMMIT.
         self.server
@@ -156,10 +159,10 @@ fn go(table: &Table, differing: Differing) -> String {
     if !table.keyed() {
         return format!(
             "delete from only {real} t using (select c.ctid as place from \
-             (select t.ctid, {content} as content, \
-               pg_catalog.row_number() over (partition by {content}) as nth from only {real} t) c \
-             join {d} d on d.content operator(pg_catalog.=) c.content \
-             where c.nth operator(pg_catalog.<=) (d.done operator(pg_catalog.-) d.delta)) x \
+             (select t.ctid, {content} as backstop_content, \
+               pg_catalog.row_number() over (partition by {content}) as backstop_nth from only {real} t) c \
+             join {d} d on d.backstop_content operator(pg_catalog.=) c.backstop_content \
+             where c.backstop_nth operator(pg_catalog.<=) (d.backstop_done operator(pg_catalog.-) d.backstop_delta)) x \
              where t.ctid operator(pg_catalog.=) x.place",
             content = table.content("t"),
         );
@@ -209,7 +212,7 @@ fn come(table: &Table, differing: Differing, after: &str) -> String {
     if !table.keyed() {
         return format!(
             "{into} from {d} d cross join lateral \
-             pg_catalog.generate_series(1, d.delta operator(pg_catalog.-) d.done) n where true{after}"
+             pg_catalog.generate_series(1, d.backstop_delta operator(pg_catalog.-) d.backstop_done) n where true{after}"
         );
     }
     let too = match differing {

@@ -48,28 +48,28 @@ fn keyed(table: &Table) -> String {
         )
     };
     let broken = format!(
-        "case when k.lo operator(pg_catalog.=) k.hi then false else exists (select from \
-         (select h.o, pg_catalog.lag(h.n) over (order by h.seq) as left_there, \
-            pg_catalog.row_number() over (order by h.seq) as nth from \
-           (select s.{SEQ} as seq, \
-              pg_catalog.max({content}) filter (where s.{SIDE} operator(pg_catalog.=) 'o') as o, \
-              pg_catalog.max({content}) filter (where s.{SIDE} operator(pg_catalog.=) 'n') as n \
+        "case when k.backstop_lo operator(pg_catalog.=) k.backstop_hi then false else exists (select from \
+         (select h.backstop_o, pg_catalog.lag(h.backstop_n) over (order by h.backstop_seq) as backstop_left_there, \
+            pg_catalog.row_number() over (order by h.backstop_seq) as backstop_nth from \
+           (select s.{SEQ} as backstop_seq, \
+              pg_catalog.max({content}) filter (where s.{SIDE} operator(pg_catalog.=) 'o') as backstop_o, \
+              pg_catalog.max({content}) filter (where s.{SIDE} operator(pg_catalog.=) 'n') as backstop_n \
             from {s} s where {} group by s.{SEQ}) h) z \
-         where z.nth operator(pg_catalog.>) 1 and z.left_there is distinct from z.o) end",
+         where z.backstop_nth operator(pg_catalog.>) 1 and z.backstop_left_there is distinct from z.backstop_o) end",
         table.same_key("s", "k"),
         content = table.content("s"),
     );
     format!(
-        "create temporary table {j} on commit drop as select {}, {} as key, x.e as expected, x.c as there, \
-           x.w is not null as wanted, \
-           case when x.w is not distinct from x.c then 'already' when x.broken then 'between' \
-             when x.w is not distinct from x.e then 'same' when x.e is not distinct from x.c then 'ok' \
-             else 'conflict' end as verdict, 1::pg_catalog.int8 as n \
-         from (select {}, {} as e, {} as w, {} as c, {broken} as broken from {k} k \
-           left join {s} e on {} and e.{SIDE} operator(pg_catalog.=) 'n' and e.{SEQ} operator(pg_catalog.=) k.hi \
-           left join {s} w on {} and w.{SIDE} operator(pg_catalog.=) 'o' and w.{SEQ} operator(pg_catalog.=) k.lo \
+        "create temporary table {j} on commit drop as select {}, {} as backstop_key, x.backstop_e as backstop_expected, x.backstop_c as backstop_there, \
+           x.backstop_w is not null as backstop_wanted, \
+           case when x.backstop_w is not distinct from x.backstop_c then 'already' when x.backstop_broken then 'between' \
+             when x.backstop_w is not distinct from x.backstop_e then 'same' when x.backstop_e is not distinct from x.backstop_c then 'ok' \
+             else 'conflict' end as backstop_verdict, 1::pg_catalog.int8 as backstop_n \
+         from (select {}, {} as backstop_e, {} as backstop_w, {} as backstop_c, {broken} as backstop_broken from {k} k \
+           left join {s} e on {} and e.{SIDE} operator(pg_catalog.=) 'n' and e.{SEQ} operator(pg_catalog.=) k.backstop_hi \
+           left join {s} w on {} and w.{SIDE} operator(pg_catalog.=) 'o' and w.{SEQ} operator(pg_catalog.=) k.backstop_lo \
            left join only {} c on {}) x;\
-         delete from {d} d using {j} j where {} and j.verdict operator(pg_catalog.<>) \
+         delete from {d} d using {j} j where {} and j.backstop_verdict operator(pg_catalog.<>) \
            all (array['ok','already']::pg_catalog.text[])",
         table.keys("x."),
         table.key_text("x"),
@@ -89,17 +89,17 @@ fn keyed(table: &Table) -> String {
 fn keyless(table: &Table) -> String {
     let (d, j) = (table.temporary('d'), table.temporary('j'));
     format!(
-        "create temporary table {j} on commit drop as select x.content, null::pg_catalog.text as key, \
-           x.content as expected, null::pg_catalog.text as there, \
-           x.delta operator(pg_catalog.>) 0 as wanted, \
-           case when x.delta operator(pg_catalog.>) 0 \
-             or x.there operator(pg_catalog.>=) (operator(pg_catalog.-) x.delta) then 'ok' else 'conflict' end as verdict, \
-           pg_catalog.abs(x.delta) as n \
-         from (select d.content, d.delta, coalesce(p.there, 0) as there from {d} d left join \
-           (select {} as content, pg_catalog.count(*) as there from only {} c group by 1) p \
-           on p.content operator(pg_catalog.=) d.content) x;\
-         delete from {d} d using {j} j where d.content operator(pg_catalog.=) j.content \
-           and j.verdict operator(pg_catalog.=) 'conflict'",
+        "create temporary table {j} on commit drop as select x.backstop_content, null::pg_catalog.text as backstop_key, \
+           x.backstop_content as backstop_expected, null::pg_catalog.text as backstop_there, \
+           x.backstop_delta operator(pg_catalog.>) 0 as backstop_wanted, \
+           case when x.backstop_delta operator(pg_catalog.>) 0 \
+             or x.backstop_there operator(pg_catalog.>=) (operator(pg_catalog.-) x.backstop_delta) then 'ok' else 'conflict' end as backstop_verdict, \
+           pg_catalog.abs(x.backstop_delta) as backstop_n \
+         from (select d.backstop_content, d.backstop_delta, coalesce(p.backstop_there, 0) as backstop_there from {d} d left join \
+           (select {} as backstop_content, pg_catalog.count(*) as backstop_there from only {} c group by 1) p \
+           on p.backstop_content operator(pg_catalog.=) d.backstop_content) x;\
+         delete from {d} d using {j} j where d.backstop_content operator(pg_catalog.=) j.backstop_content \
+           and j.backstop_verdict operator(pg_catalog.=) 'conflict'",
         table.content("c"),
         table.real(),
     )
@@ -107,17 +107,21 @@ fn keyless(table: &Table) -> String {
 
 fn counts(table: &Table) -> String {
     let j = table.temporary('j');
-    let sum = |of: &str| format!("coalesce(pg_catalog.sum(j.n) filter (where {of}), 0)");
-    let ok = "j.verdict operator(pg_catalog.=) 'ok'";
+    let sum = |of: &str| format!("coalesce(pg_catalog.sum(j.backstop_n) filter (where {of}), 0)");
+    let ok = "j.backstop_verdict operator(pg_catalog.=) 'ok'";
     // A keyless row that comes back has nothing in its place.
     format!(
         "select {}, {}, {}, {}, {} from {j} j",
-        sum(&format!("{ok} and j.wanted and j.there is null")),
-        sum(&format!("{ok} and not j.wanted")),
-        sum(&format!("{ok} and j.wanted and j.there is not null")),
-        sum("j.verdict operator(pg_catalog.=) 'already'"),
+        sum(&format!(
+            "{ok} and j.backstop_wanted and j.backstop_there is null"
+        )),
+        sum(&format!("{ok} and not j.backstop_wanted")),
+        sum(&format!(
+            "{ok} and j.backstop_wanted and j.backstop_there is not null"
+        )),
+        sum("j.backstop_verdict operator(pg_catalog.=) 'already'"),
         sum(
-            "j.verdict operator(pg_catalog.=) any (array['conflict','between']::pg_catalog.text[])"
+            "j.backstop_verdict operator(pg_catalog.=) any (array['conflict','between']::pg_catalog.text[])"
         ),
     )
 }
@@ -140,8 +144,8 @@ fn summary(table: &Table, row: Option<&Row>) -> TableSummary {
 
 fn listed(table: &Table) -> String {
     format!(
-        "select j.key, j.expected, j.there, j.verdict from {} j where j.verdict operator(pg_catalog.=) \
-         any (array['conflict','between']::pg_catalog.text[]) order by j.key limit {LISTED}",
+        "select j.backstop_key, j.backstop_expected, j.backstop_there, j.backstop_verdict from {} j where j.backstop_verdict operator(pg_catalog.=) \
+         any (array['conflict','between']::pg_catalog.text[]) order by j.backstop_key limit {LISTED}",
         table.temporary('j')
     )
 }
@@ -170,7 +174,7 @@ pub(super) fn differing(table: &Table) -> String {
     let d = table.temporary('d');
     if !table.keyed() {
         return format!(
-            "select pg_catalog.count(*) from {d} d where d.delta operator(pg_catalog.<>) d.done"
+            "select pg_catalog.count(*) from {d} d where d.backstop_delta operator(pg_catalog.<>) d.backstop_done"
         );
     }
     format!(

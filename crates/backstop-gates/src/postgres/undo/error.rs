@@ -1,6 +1,6 @@
 //! Why an undo was not done. Nothing of it stays.
 
-use crate::postgres::error::GateError;
+use crate::postgres::error::{GateError, ServerError};
 use crate::postgres::images::CaptureError;
 use crate::postgres::undo::Summary;
 
@@ -24,6 +24,22 @@ pub(crate) enum UndoError {
 impl UndoError {
     pub(super) fn refused(why: impl Into<String>) -> Self {
         Self::Refused(why.into())
+    }
+
+    /// That every way was refused; the first refusal says most.
+    pub(super) fn no_way(refused: Vec<ServerError>) -> Self {
+        let mut refused = refused.into_iter();
+        let Some(first) = refused.next() else {
+            return Self::refused("the undo was rolled back: there was no way to do it");
+        };
+        let codes: Vec<String> = refused.map(|told| told.to_string()).collect();
+        match Self::acting(GateError::Server(first)) {
+            Self::Refused(why) => Self::Refused(format!(
+                "{why}; other ways failed as well: {}",
+                codes.join("; ")
+            )),
+            other => other,
+        }
     }
 
     /// What a server's error while acting means.

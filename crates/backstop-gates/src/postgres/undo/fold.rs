@@ -38,13 +38,13 @@ fn keyed(table: &Table) -> String {
     let all = table.all("s.");
     format!(
         "create temporary table {k} on commit drop as \
-           select {}, pg_catalog.min(s.{SEQ}) as lo, pg_catalog.max(s.{SEQ}) as hi from {s} s group by {};\
+           select {}, pg_catalog.min(s.{SEQ}) as backstop_lo, pg_catalog.max(s.{SEQ}) as backstop_hi from {s} s group by {};\
          create temporary table {d} (like {s}) on commit drop;\
          alter table {d} add column {WANTED} pg_catalog.bool;\
          insert into {d} ({}{WANTED}) select {all}, true from {s} s join {k} k on {} \
-           where s.{SIDE} operator(pg_catalog.=) 'o' and s.{SEQ} operator(pg_catalog.=) k.lo;\
+           where s.{SIDE} operator(pg_catalog.=) 'o' and s.{SEQ} operator(pg_catalog.=) k.backstop_lo;\
          insert into {d} ({}{WANTED}) select {all}, false from {s} s join {k} k on {} \
-           where s.{SIDE} operator(pg_catalog.=) 'n' and s.{SEQ} operator(pg_catalog.=) k.hi \
+           where s.{SIDE} operator(pg_catalog.=) 'n' and s.{SEQ} operator(pg_catalog.=) k.backstop_hi \
            and not exists (select from {d} d where {});\
          create unique index on {d} ({keys}); analyze {d}; analyze {s}; analyze {k}",
         table.keys("s."),
@@ -62,13 +62,13 @@ fn keyless(table: &Table) -> String {
     let (s, d) = (table.temporary('s'), table.temporary('d'));
     format!(
         "create temporary table {d} (like {s}) on commit drop;\
-         alter table {d} add column content pg_catalog.text collate pg_catalog.\"C\" primary key, \
-           add column delta pg_catalog.int8 not null, add column done pg_catalog.int8 not null default 0;\
-         insert into {d} ({}content, delta) \
-           select distinct on (g.content) {}g.content, g.delta from \
-           (select {} as content, \
-             pg_catalog.sum(case s.{SIDE} when 'o' then 1 else -1 end) over (partition by {}) as delta{} \
-             from {s} s) g where g.delta operator(pg_catalog.<>) 0;\
+         alter table {d} add column backstop_content pg_catalog.text collate pg_catalog.\"C\" primary key, \
+           add column backstop_delta pg_catalog.int8 not null, add column backstop_done pg_catalog.int8 not null default 0;\
+         insert into {d} ({}backstop_content, backstop_delta) \
+           select distinct on (g.backstop_content) {}g.backstop_content, g.backstop_delta from \
+           (select {} as backstop_content, \
+             pg_catalog.sum(case s.{SIDE} when 'o' then 1 else -1 end) over (partition by {}) as backstop_delta{} \
+             from {s} s) g where g.backstop_delta operator(pg_catalog.<>) 0;\
          analyze {d}",
         before(&table.all("")),
         before(&table.all("g.")),

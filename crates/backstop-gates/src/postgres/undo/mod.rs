@@ -11,6 +11,7 @@ mod act;
 mod apply;
 mod compare;
 mod error;
+mod family;
 mod fold;
 mod load;
 mod rounds;

@@ -5,6 +5,7 @@
 
 use super::compare;
 use super::error::UndoError;
+use super::family;
 use super::load::{Staged, comma, copy_into};
 use super::table::{SIDE, Table, WANTED};
 use crate::postgres::images::{
@@ -26,8 +27,8 @@ impl Staged<'_> {
         let mut seen = vec![];
         for round in 0..ROUNDS {
             if !self.differing().await?.is_empty() {
-                let order = self.parents_first().await?;
-                self.act(round, &order).await?;
+                let families = self.families().await?;
+                self.act(round, &families).await?;
             }
             let mut images = vec![];
             let captured = self
@@ -123,8 +124,9 @@ impl Staged<'_> {
         table.is_some_and(|t| t.columns.is_empty())
     }
 
-    /// The tables' indices, those that others refer to first, as far as there is such an order.
-    async fn parents_first(&mut self) -> Result<Vec<usize>, UndoError> {
+    /// The tables' indices: those that refer to each other together, and the ones referred to first, as far as there is
+    /// such an order.
+    async fn families(&mut self) -> Result<Vec<Vec<usize>>, UndoError> {
         let list = self
             .tables
             .iter()
@@ -148,24 +150,7 @@ impl Staged<'_> {
             .iter()
             .filter_map(|r| Some((place(r.first())?, place(r.get(1))?)))
             .collect();
-        let mut left: Vec<usize> = (0..self.tables.len()).collect();
-        let mut out = vec![];
-        while !left.is_empty() {
-            let free = |n: &usize| {
-                !refers
-                    .iter()
-                    .any(|(child, parent)| child == n && left.contains(parent))
-            };
-            // In a cycle there is no first one; any will do, and the server will say.
-            let next = left
-                .iter()
-                .copied()
-                .find(|n| free(n))
-                .or(left.first().copied());
-            left.retain(|n| Some(*n) != next);
-            out.extend(next);
-        }
-        Ok(out)
+        Ok(family::families(self.tables.len(), &refers))
     }
 }
 
@@ -185,13 +170,13 @@ fn take_in(table: &Table) -> String {
     let (r, d) = (table.temporary('r'), table.temporary('d'));
     if !table.keyed() {
         return format!(
-            "update {d} set done = 0;\
-             insert into {d} ({all}content, delta, done) \
-             select distinct on (g.content) {of_g}g.content, 0, g.net from \
-             (select {content} as content, \
-               pg_catalog.sum(case r.{SIDE} when 'n' then 1 else -1 end) over (partition by {content}) as net{of_r} \
+            "update {d} set backstop_done = 0;\
+             insert into {d} ({all}backstop_content, backstop_delta, backstop_done) \
+             select distinct on (g.backstop_content) {of_g}g.backstop_content, 0, g.backstop_net from \
+             (select {content} as backstop_content, \
+               pg_catalog.sum(case r.{SIDE} when 'n' then 1 else -1 end) over (partition by {content}) as backstop_net{of_r} \
                from {r} r) g \
-             on conflict (content) do update set done = excluded.done",
+             on conflict (backstop_content) do update set backstop_done = excluded.backstop_done",
             all = super::fold::before(&table.all("")),
             of_g = super::fold::before(&table.all("g.")),
             of_r = comma(&table.all("r.")),

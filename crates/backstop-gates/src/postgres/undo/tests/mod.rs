@@ -1,4 +1,6 @@
 //! Tests against real servers.
 
 mod basics;
+mod random;
 mod scene;
+mod schema;
