@@ -7,7 +7,7 @@
 use backstop_core::digest::Digest;
 use backstop_journal::{Checkpoint, Hash, VerifierKey, check_consistency};
 use serde::{Deserialize, Serialize};
-use signed_note::{Note, StandardSigner, VerifierList};
+use signed_note::{Note, StandardSigner, StandardVerifier, VerifierList};
 
 use crate::{
     client::{Client, expect},
@@ -53,15 +53,18 @@ impl Cosigned {
         }
         let note = Note::from_bytes(self.cosigned.as_bytes())
             .map_err(|_| broken("the cosigned note is malformed"))?;
-        let key =
-            signed_note::StandardVerifier::new(vault.text()).map_err(|e| broken(&e.to_string()))?;
-        let known = VerifierList::new(vec![Box::new(key)]);
-        let verified = note
-            .verify(&known)
-            .map_err(|_| broken("the vault's signature does not hold"))?;
+        let mut known: Vec<Box<dyn signed_note::Verifier>> = Vec::new();
+        for key in [vault, log] {
+            let key = StandardVerifier::new(key.text()).map_err(|e| broken(&e.to_string()))?;
+            known.push(Box::new(key));
+        }
+        let (ours, others) = note
+            .verify(&VerifierList::new(known))
+            .map_err(|_| broken("its signatures do not hold"))?;
+        let whole = note.to_bytes() == self.cosigned.as_bytes();
         let same = Note::from_bytes(self.checkpoint.as_bytes())
             .is_ok_and(|first| first.text() == note.text());
-        if verified.0.len() == 1 && same {
+        if ours.len() == 2 && others.is_empty() && whole && same {
             Ok(())
         } else {
             Err(broken("the vault's signature is under another checkpoint"))

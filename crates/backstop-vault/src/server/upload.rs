@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc},
     task::JoinHandle,
 };
 
@@ -13,13 +13,11 @@ use crate::{
     error::{Refusal, Result, VaultError},
     label::{Label, Stored},
     protocol::{End, Frame, Kind},
-    store::{self, Incoming, record::Record},
+    store::{self, Finished, Incoming},
 };
 
 /// Pieces that may wait to be written.
 const QUEUE: usize = 4;
-
-type Answer = oneshot::Receiver<Result<Record>>;
 
 /// What the writing thread is given.
 enum Piece {
@@ -31,7 +29,7 @@ enum Piece {
 pub(crate) struct Uploading {
     id: u32,
     pieces: Option<mpsc::Sender<Piece>>,
-    writing: JoinHandle<Result<Option<Answer>>>,
+    writing: JoinHandle<Result<Option<Finished>>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -77,15 +75,12 @@ impl Uploading {
         let written = (&mut self.writing).await;
         let answer = written.map_err(|e| VaultError::protocol(e.to_string()))??;
         let answer = answer.ok_or_else(|| VaultError::protocol("the upload has no end"))?;
-        let record = answer
-            .await
-            .map_err(|e| VaultError::protocol(e.to_string()))??;
-        store::stored(record).map(Some)
+        store::stored(answer.recorded().await?).map(Some)
     }
 }
 
 /// Writes what comes; without an end nothing of it stays.
-fn write(mut incoming: Incoming, mut pieces: mpsc::Receiver<Piece>) -> Result<Option<Answer>> {
+fn write(mut incoming: Incoming, mut pieces: mpsc::Receiver<Piece>) -> Result<Option<Finished>> {
     while let Some(piece) = pieces.blocking_recv() {
         match piece {
             Piece::Bytes(bytes) => incoming.write(&bytes)?,

@@ -105,12 +105,13 @@ impl Committer {
         }
         self.head = head;
         self.publish(&written);
+        // Before the answers: whoever has one and asks to settle means what is in this group, too.
+        for one in written {
+            let _ = self.settle.send(Settle::Written(Box::new(one)));
+        }
         for (done, record) in waiting {
             // Whoever asked may have gone; the object stays.
             let _ = done.send(Ok(record));
-        }
-        for one in written {
-            let _ = self.settle.send(Settle::Written(Box::new(one)));
         }
     }
 

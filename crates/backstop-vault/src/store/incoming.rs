@@ -33,16 +33,60 @@ const STEP: u64 = 16 << 20;
 pub struct Incoming {
     shared: Arc<Shared>,
     jobs: mpsc::Sender<Job>,
-    label: Label,
-    temporary: String,
+    temporary: Temporary,
+    room: Room,
     file: File,
     whole: Context,
     piece: Context,
     in_piece: usize,
     sums: Vec<u8>,
     bytes: u64,
-    promised: u64,
+}
+
+/// Room that was promised to an upload; given back when its object counts itself, or never comes.
+struct Room {
+    shared: Arc<Shared>,
+    label: Label,
+    bytes: u64,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.shared.state().release(&self.label, self.bytes);
+    }
+}
+
+/// The file of an upload, removed unless it was kept.
+struct Temporary {
+    shared: Arc<Shared>,
+    name: String,
     kept: bool,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = self.shared.dirs.tmp.remove(&self.name);
+        }
+    }
+}
+
+/// An object that is whole and waits for its record.
+pub struct Finished {
+    answer: oneshot::Receiver<Result<Record>>,
+    _room: Room,
+}
+
+impl Finished {
+    /// Its record, when that is durable.
+    ///
+    /// # Errors
+    /// When the store has stopped.
+    pub async fn recorded(self) -> Result<Record> {
+        self.answer
+            .await
+            .map_err(|_| stopped(&"its threads have ended"))?
+    }
 }
 
 impl Incoming {
@@ -54,21 +98,27 @@ impl Incoming {
     ) -> Result<Self> {
         label.check()?;
         shared.check()?;
-        let temporary = format!("upload-{number}");
-        let file = shared.dirs.tmp.create(&temporary, 0o400)?;
+        let name = format!("upload-{number}");
+        let file = shared.dirs.tmp.create(&name, 0o400)?;
         Ok(Self {
+            temporary: Temporary {
+                shared: shared.clone(),
+                name,
+                kept: false,
+            },
+            room: Room {
+                shared: shared.clone(),
+                label,
+                bytes: 0,
+            },
             shared,
             jobs,
-            label,
-            temporary,
             file,
             whole: Context::new(&SHA256),
             piece: Context::new(&SHA256),
             in_piece: 0,
             sums: Vec::new(),
             bytes: 0,
-            promised: 0,
-            kept: false,
         })
     }
 
@@ -88,24 +138,24 @@ impl Incoming {
     }
 
     fn promise(&mut self, needed: u64) -> Result<()> {
-        if needed <= self.promised {
+        if needed <= self.room.bytes {
             return Ok(());
         }
-        let exact = cost(needed) - self.promised;
+        let exact = cost(needed) - self.room.bytes;
         let free = self.shared.dirs.root.free()?;
         if free < self.shared.options.keep_free.saturating_add(exact) {
             return Err(super::disk_full());
         }
         let mut state = self.shared.state();
         let generous = exact.max(STEP);
-        let taken = match state.promise(&self.shared.options, &self.label, generous) {
+        let taken = match state.promise(&self.shared.options, &self.room.label, generous) {
             Ok(()) => generous,
             Err(_) => {
-                state.promise(&self.shared.options, &self.label, exact)?;
+                state.promise(&self.shared.options, &self.room.label, exact)?;
                 exact
             }
         };
-        self.promised += taken;
+        self.room.bytes += taken;
         Ok(())
     }
 
@@ -132,7 +182,7 @@ impl Incoming {
     ///
     /// # Errors
     /// [`Refusal::WrongHash`] when it is something else; disk errors.
-    pub fn finish(mut self, end: &End) -> Result<oneshot::Receiver<Result<Record>>> {
+    pub fn finish(mut self, end: &End) -> Result<Finished> {
         if self.in_piece > 0 {
             self.end_piece();
         }
@@ -143,7 +193,7 @@ impl Incoming {
         let sums = sha256(&self.sums);
         self.keep(&end.name)?;
         let head = PutHead {
-            label: self.label.clone(),
+            label: self.room.label.clone(),
             name: end.name,
             plain: end.plain,
         };
@@ -155,7 +205,10 @@ impl Incoming {
         self.jobs
             .send(job)
             .map_err(|_| stopped(&"its threads have ended"))?;
-        Ok(answer)
+        Ok(Finished {
+            answer,
+            _room: self.room,
+        })
     }
 
     /// Gives it the name under which the settling thread and recovery look for it.
@@ -168,24 +221,15 @@ impl Incoming {
         if self.shared.state().objects.contains_key(name) {
             return Ok(());
         }
-        let sums = format!("{}.sums", self.temporary);
+        let sums = format!("{}.sums", self.temporary.name);
         let mut file = tmp.create(&sums, 0o400)?;
         file.write_all(&self.sums)
             .and_then(|()| file.sync_data())
             .map_err(io)?;
         tmp.rename(&sums, tmp, &format!("{hex}.sums"))?;
-        tmp.rename(&self.temporary, tmp, &hex)?;
-        self.kept = true;
+        tmp.rename(&self.temporary.name, tmp, &hex)?;
+        self.temporary.kept = true;
         tmp.sync()
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        self.shared.state().release(&self.label, self.promised);
-        if !self.kept {
-            let _ = self.shared.dirs.tmp.remove(&self.temporary);
-        }
     }
 }
 

@@ -39,8 +39,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-pub use incoming::Incoming;
 pub(crate) use incoming::PIECE;
+pub use incoming::{Finished, Incoming};
 pub use options::Options;
 pub use recover::Recovery;
 pub(crate) use recover::{is_unborn, segment_bytes, segments};

@@ -116,7 +116,8 @@ pub(crate) fn read<'a>(bytes: &'a [u8], file: &str, base: u64) -> Result<Segment
         .iter()
         .rposition(|b| *b != 0)
         .map(|last| (at, last + 1));
-    if torn.is_some() && another_after(rest, end.sequence) {
+    let written = rest.get(..torn.map_or(0, |(_, length)| length));
+    if another_after(written.unwrap_or_default(), end.sequence) {
         return Err(damaged(format!(
             "the frame of record {} at byte {at} is damaged, and whole ones follow it",
             end.sequence + 1
