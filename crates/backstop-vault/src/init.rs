@@ -67,7 +67,11 @@ pub fn keep_identity(identity: &Identity, file: &Path, vault: &Path) -> Result<(
         _ => Path::new("."),
     };
     let folder = folder.canonicalize().map_err(io)?;
-    let vault = vault.canonicalize().map_err(io)?;
+    // It may not be there yet.
+    let vault = vault
+        .canonicalize()
+        .or_else(|_| std::path::absolute(vault))
+        .map_err(io)?;
     if folder.starts_with(&vault) {
         return Err(VaultError::setup(
             "the recovery identity would lie in the vault that it opens",

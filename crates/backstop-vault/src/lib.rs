@@ -10,6 +10,7 @@ pub mod deletion;
 mod error;
 pub mod init;
 mod label;
+mod list;
 pub mod points;
 pub mod protocol;
 pub mod reader;
@@ -20,4 +21,5 @@ pub mod verify;
 
 pub use error::{Fault, Refusal, Result, VaultError};
 pub use label::{Class, Label, Stored};
+pub use list::{Listed, list};
 pub use seal::Recipients;

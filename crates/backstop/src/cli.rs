@@ -2,6 +2,10 @@
 //!
 //! Must not do anything: it is data. What each verb does stands in `command/<verb>.rs`.
 
+mod vault;
+
+pub use vault::{Vault, VaultInit, VaultList, VaultServe, VaultVerb, VaultVerify};
+
 use std::path::PathBuf;
 
 use backstop_core::scope::Scope;
@@ -89,6 +93,7 @@ pub enum Verb {
     Freeze(Freeze),
     Judge(Judge),
     Journal(Journal),
+    Vault(Vault),
     /// Say what is up, what waits and what is stopped
     Status,
     Doctor(Doctor),

@@ -366,3 +366,22 @@ pub(crate) fn in_segments(root: &Dir, name: &Digest) -> Result<Option<(record::O
     }
     Ok(None)
 }
+
+/// The records that lie in segments, oldest first, read beside whoever serves the vault.
+pub(crate) fn late_records(root: &Dir) -> Result<Vec<Record>> {
+    let wal = root.existing("wal")?;
+    let mut late = Vec::new();
+    for base in recover::segments(&wal)? {
+        let bytes = match recover::segment_bytes(&wal, base) {
+            Ok(bytes) => bytes,
+            Err(error) if dir::is_missing(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        if recover::is_unborn(&bytes) {
+            continue;
+        }
+        let read = segment::read(&bytes, &format!("wal/{}", segment::file_name(base)), base)?;
+        late.extend(read.frames.into_iter().map(|frame| frame.record));
+    }
+    Ok(late)
+}

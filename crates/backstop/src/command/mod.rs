@@ -14,6 +14,7 @@ mod lease;
 mod resume;
 mod serve;
 mod status;
+mod vault;
 mod waiting;
 
 pub(crate) use journal::verify_log;
@@ -47,6 +48,7 @@ pub fn run(cli: Cli, output: Output) -> Outcome {
             JudgeProtocol::Postgres(args) => judge::run(&path, &args, output),
         },
         Verb::Journal(args) => journal::run(&path, args.verb, output),
+        Verb::Vault(args) => vault::run(args.verb, output),
         Verb::Status => status::run(&path, output),
         Verb::Doctor(args) => doctor::run(&path, &args, output),
         Verb::Demo(args) => demo::run(&args, output),

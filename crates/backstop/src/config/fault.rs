@@ -16,7 +16,7 @@ pub(super) fn at(path: &Path, text: &str, span: Range<usize>, what: &str, right:
 }
 
 /// A mistake that the TOML reader found: syntax, an unknown key, a wrong type.
-pub(super) fn of_toml(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
+pub(crate) fn of_toml(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
     let span = error.span().unwrap_or(0..0);
     let (what, right) = explain(error.message());
     at(path, text, span, &what, &right)

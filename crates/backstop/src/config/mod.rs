@@ -22,6 +22,7 @@ use crate::failure::{Failure, Outcome};
 pub(crate) use check::{fingerprint, origin, target_name};
 pub use dsn::{Dsn, Host, Tls};
 pub(crate) use dsn::{encode, encode_path};
+pub(crate) use fault::of_toml;
 pub use password::Pgpass;
 
 /// The whole configuration, checked.

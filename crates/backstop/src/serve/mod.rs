@@ -29,6 +29,7 @@ pub use answer::{entry_of, rows_of};
 pub use assemble::{connect_with, two_environments, upstream};
 pub(crate) use notices::free_bytes;
 pub(crate) use notifier::channels;
+pub(crate) use ready::notify as notify_systemd;
 pub use retention::pruned_before;
 pub use run::{Run, console, console_listener, open, run};
 pub use standing::{RECOVERABLE, Standing};

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::support::run;
 
 /// Every verb that is there, with its sub-verbs.
-const VERBS: [&[&str]; 24] = [
+const VERBS: [&[&str]; 29] = [
     &[],
     &["init"],
     &["serve"],
@@ -26,6 +26,11 @@ const VERBS: [&[&str]; 24] = [
     &["journal", "show"],
     &["journal", "verify"],
     &["journal", "rebuild"],
+    &["vault"],
+    &["vault", "init"],
+    &["vault", "serve"],
+    &["vault", "list"],
+    &["vault", "verify"],
     &["status"],
     &["doctor"],
     &["demo"],
@@ -88,7 +93,7 @@ fn every_verb_has_help_that_says_what_it_does() {
 fn completions_name_every_verb() {
     for shell in ["bash", "zsh", "fish"] {
         let script = run(&["completions", shell]).fine().out;
-        for verb in ["lease", "holds", "judge", "journal", "doctor"] {
+        for verb in ["lease", "holds", "judge", "journal", "vault", "doctor"] {
             assert!(script.contains(verb), "{shell}: {verb}");
         }
     }

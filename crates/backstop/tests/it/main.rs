@@ -19,6 +19,7 @@ mod restart;
 mod setup;
 mod support;
 mod targets;
+mod vault;
 
 #[allow(dead_code)] // the demo uses more of it
 #[path = "../../src/demo/person.rs"]
