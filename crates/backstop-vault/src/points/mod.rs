@@ -3,15 +3,17 @@
 //! - [`objects`]: a copy of the objects that one action takes, before it takes them.
 //! - [`database`]: a recovery point of a whole database, and its restore into another server.
 //! - [`drill`]: a restore into a throwaway server that proves a point.
-//! - [`health`] and [`schedule`]: what is unusual about a point, which to pin, when the next is due.
 //!
 //! What is made here goes to an `AsyncWrite` and comes back from an `AsyncRead`: the vault's client, a file
 //! or a pipe. Nothing here keeps a table in memory, and nothing here decides whether an action may run.
 
 mod csv;
+pub mod database;
 mod digest;
+pub mod drill;
 mod error;
 pub mod objects;
+mod progress;
 mod question;
 mod session;
 mod source;
@@ -20,6 +22,7 @@ mod tools;
 
 pub use digest::Digesting;
 pub use error::PointError;
+pub use progress::Progress;
 pub use question::{Question, Row};
 pub use session::Session;
 pub use source::{Source, Tls};

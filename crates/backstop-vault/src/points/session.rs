@@ -55,23 +55,26 @@ struct End {
 }
 
 impl Session {
+    /// How `psql` is started for it.
+    pub(crate) const ARGUMENTS: [&'static str; 5] = [
+        "--no-psqlrc",
+        "--quiet",
+        "--csv",
+        "--tuples-only",
+        "--no-password",
+    ];
+
     /// Connects. The session is read-only until a statement says otherwise, and its `search_path` is empty.
     ///
     /// # Errors
     /// When `psql` cannot be started or does not reach the server.
     pub async fn open(source: &Source) -> Result<Self, PointError> {
         let mut command = source.command("psql");
-        command.args([
-            "--no-psqlrc",
-            "--quiet",
-            "--csv",
-            "--tuples-only",
-            "--no-password",
-        ]);
+        command.args(Self::ARGUMENTS);
         Self::start(command).await
     }
 
-    /// As [`Session::open`], with a command that ends in psql's arguments.
+    /// As [`Session::open`], with a `psql` that has [`Session::ARGUMENTS`] and knows where to connect.
     pub(crate) async fn start(mut command: tokio::process::Command) -> Result<Self, PointError> {
         command.stdin(Stdio::piped());
         let mut child = command.spawn().map_err(PointError::io("starting psql"))?;
@@ -188,8 +191,7 @@ impl Session {
         PointError::Tool {
             tool: "psql".to_owned(),
             problem: format!("lost its session: {}", said.trim()),
-            hint: "check host, port, role, password and certificate, and the server's log"
-                .to_owned(),
+            hint: "check host, port, role, password and certificate, and the server's log".to_owned(),
         }
     }
 }
@@ -229,9 +231,7 @@ impl End {
 
 fn hint(sqlstate: &str) -> &'static str {
     match sqlstate {
-        "42501" => {
-            "the role that copies must be allowed to read all of it, past row-level security"
-        }
+        "42501" => "the role that copies must be allowed to read all of it, past row-level security",
         "55P03" => "others hold locks on it; try again",
         "53100" | "53200" | "53300" => "the server lacks room for it",
         _ => "the server's log says more",

@@ -52,6 +52,9 @@ impl Tools {
     /// # Errors
     /// As [`Tools::find`].
     pub async fn at(bin: &Path, major: u32) -> Result<Self, PointError> {
+        let resolving = PointError::io(format!("looking for {}", bin.display()));
+        // A relative name or a link could come to mean something else.
+        let bin = &bin.canonicalize().map_err(resolving)?;
         let (own, minor) = version(&bin.join("pg_dump")).await?;
         let refuse = |problem: String, hint: String| {
             Err(PointError::Tool {

@@ -1,4 +1,5 @@
 //! Recovery points against real servers.
 
+mod database;
 mod objects;
 mod support;

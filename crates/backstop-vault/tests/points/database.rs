@@ -1,0 +1,113 @@
+//! Recovery points of whole databases: taken, restored into another server, drilled.
+
+use std::path::PathBuf;
+
+use backstop_testing::postgres::{PostgresServer, Server};
+use backstop_vault::points::database::{Manifest, Taken, restore, take};
+use backstop_vault::points::drill::{Drilled, Setup, drill};
+use backstop_vault::points::{PointError, Source};
+
+use crate::support::{COMPANY, REST, majors, source};
+
+/// A point in memory; real ones are streams.
+pub struct Point {
+    pub taken: Taken,
+    pub archive: Vec<u8>,
+    pub roles: Vec<u8>,
+}
+
+pub async fn point(source: &Source) -> Point {
+    let (mut archive, mut roles) = (Vec::new(), Vec::new());
+    let taken = take(source, &mut archive, &mut roles, &()).await.unwrap();
+    assert_eq!(taken.archive.1, archive.len() as u64);
+    Point {
+        taken,
+        archive,
+        roles,
+    }
+}
+
+/// A company and its superuser's things: what a real database has.
+pub fn fill(server: &Server) {
+    server.psql_as(&server.owner(), COMPANY).unwrap();
+    server.psql_as(&server.owner(), REST).unwrap();
+    server
+        .psql(
+            "ALTER ROLE reader SET work_mem = '5MB'; GRANT reader TO owner WITH ADMIN OPTION;
+             CREATE ROLE chief SUPERUSER; GRANT pg_read_server_files TO reader;
+             CREATE TABLE public.secret (a text); ALTER TABLE public.secret FORCE ROW LEVEL SECURITY;
+             ALTER TABLE public.secret ENABLE ROW LEVEL SECURITY; INSERT INTO public.secret VALUES ('x')",
+        )
+        .unwrap();
+}
+
+pub async fn drilled(point: &Point, source: &Source) -> Result<Drilled, PointError> {
+    let setup = Setup {
+        tools: source.tools.clone(),
+        scratch: std::env::temp_dir(),
+        hidden: vec![PathBuf::from("/var/lib")],
+    };
+    drill(
+        "a-point",
+        &point.taken.manifest,
+        &mut point.roles.as_slice(),
+        &mut point.archive.as_slice(),
+        &setup,
+        &(),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_point_is_restored_into_a_throwaway_server_and_compared() {
+    for major in majors() {
+        let server = PostgresServer::start(major).unwrap();
+        fill(&server);
+        let source = source(&server, &server.superuser()).await;
+        let point = point(&source).await;
+        let bytes = point.taken.manifest.to_bytes().unwrap();
+        assert_eq!(Manifest::from_bytes(&bytes).unwrap(), point.taken.manifest);
+        assert!(point.taken.manifest.rows() > 490, "{:?}", point.taken);
+        let outcome = drilled(&point, &source).await.unwrap();
+        assert_eq!(outcome.differences, Vec::<String>::new(), "{major:?}");
+        let left_out: Vec<&str> = outcome.left_out.iter().map(|left| left.what.as_str()).collect();
+        assert_eq!(left_out, ["TABLE secret postgres"], "{:?}", outcome.left_out);
+        assert!(outcome.isolation.network && outcome.isolation.files);
+        assert_eq!(outcome.rows, point.taken.manifest.rows());
+
+        // What is not as the manifest says is found, in rows and in roles.
+        let mut other = point;
+        other.taken.manifest.tables[0].rows += 1;
+        other.taken.manifest.tables[1].digest.push('0');
+        other.taken.manifest.roles.retain(|role| role.name != "reader");
+        other.taken.manifest.roles[0].connection_limit = 7;
+        let outcome = drilled(&other, &source).await.unwrap();
+        assert_eq!(outcome.differences.len(), 3, "{:?}", outcome.differences);
+    }
+}
+
+#[tokio::test]
+async fn a_point_is_restored_into_another_server_by_its_owner() {
+    for major in majors() {
+        let server = PostgresServer::start(major).unwrap();
+        server.psql_as(&server.owner(), COMPANY).unwrap();
+        server.psql_as(&server.owner(), REST).unwrap();
+        // A role that owns everything takes a point without being a superuser.
+        let from = source(&server, &server.owner()).await;
+        let point = point(&from).await;
+        let other = PostgresServer::start(major).unwrap();
+        let into = source(&other, &other.owner()).await;
+        let manifest = &point.taken.manifest;
+        let restored = restore(manifest, &mut point.archive.as_slice(), &into, &())
+            .await
+            .unwrap();
+        assert_eq!(restored.differences, Vec::<String>::new(), "{restored:?}");
+        assert_eq!(restored.left_out, vec![], "{restored:?}");
+
+        let again = restore(manifest, &mut point.archive.as_slice(), &into, &()).await;
+        assert!(again.unwrap_err().to_string().contains("already holds"));
+        let chief = source(&other, &other.superuser()).await;
+        let refused = restore(manifest, &mut point.archive.as_slice(), &chief, &()).await;
+        assert!(refused.unwrap_err().to_string().contains("is a superuser"));
+    }
+}
