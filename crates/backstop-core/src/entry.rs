@@ -254,6 +254,8 @@ pub enum Traffic<'a> {
     Outcome(Outcome<'a>),
     /// Written before a transaction is committed: where its rows' old and new versions are.
     Images(Images<'a>),
+    /// Written before an approved action runs: where the objects are that it takes.
+    Objects(Images<'a>),
 }
 
 /// Where the images of a transaction are.

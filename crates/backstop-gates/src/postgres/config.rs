@@ -92,4 +92,8 @@ pub struct TargetConfig {
     pub upstream: Upstream,
     /// How much passes without a person, where what is written is measured and kept in a vault; `None` without one.
     pub measures: Option<Limits>,
+    /// The file of authorities that its certificate is checked by, for PostgreSQL's own programs.
+    pub ca: Option<PathBuf>,
+    /// Where PostgreSQL's own programs are; looked for if not said.
+    pub pg_bin: Option<PathBuf>,
 }

@@ -11,6 +11,7 @@ use super::error::{GateError, report};
 use super::judge::Judged;
 use super::planted;
 use super::question::{ident, literal};
+use super::recover::Keeping;
 use super::refusal;
 use super::target::Target;
 use super::upstream::ServerConnection;
@@ -21,6 +22,7 @@ const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 pub(crate) struct Elsewhere {
     server: ServerConnection,
     transaction: bool,
+    keeping: Option<Keeping>,
 }
 
 /// What an approved action gave.
@@ -42,6 +44,7 @@ impl Elsewhere {
         settings: &[(String, String)],
         judged: &Judged,
         hold: &str,
+        keeping: Option<Keeping>,
     ) -> Result<Self, Box<Report>> {
         let mut parameters: Vec<(String, String)> = settings
             .iter()
@@ -75,6 +78,7 @@ impl Elsewhere {
         let mut elsewhere = Self {
             server,
             transaction: judged.analysis.transactional && !controls,
+            keeping,
         };
         elsewhere.prepare(path, judged).await?;
         Ok(elsewhere)
@@ -99,6 +103,9 @@ impl Elsewhere {
             return Ok(());
         }
         self.server.tell("begin read write").await.map_err(inside)?;
+        if let Some(keeping) = &self.keeping {
+            keeping.before(&mut self.server, path).await?;
+        }
         for statement in &judged.script.statements {
             for relation in &statement.relations {
                 if relation.oid == 0
@@ -251,6 +258,9 @@ impl Elsewhere {
     async fn commit(&mut self, answer: &mut Answer) -> Result<(), Box<Report>> {
         if !self.transaction {
             return Ok(());
+        }
+        if let Some(keeping) = &self.keeping {
+            keeping.after(&mut self.server).await?;
         }
         let mut out = BytesMut::new();
         FrontendMessage::Query("commit")

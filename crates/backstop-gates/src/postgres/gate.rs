@@ -74,6 +74,11 @@ impl Shared {
             .cloned()
     }
 
+    /// A number that no other connection has.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
     fn all_targets(&self) -> Vec<Arc<Target>> {
         self.targets
             .read()
@@ -165,6 +170,10 @@ pub struct Reopened {
 type Arrival = (Plain, String);
 
 impl Gate {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Connects to the targets, starts listening, and serves until it is shut down.
     ///
     /// # Errors

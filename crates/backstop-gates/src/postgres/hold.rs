@@ -18,11 +18,13 @@ use super::approved::leaves_open;
 use super::client::{Turn, write_backend};
 use super::error::report;
 use super::execute::Elsewhere;
+use super::images::Budget;
 use super::judge::Judged;
+use super::recover::{self, Keeping};
 use super::refusal;
 use super::relay::{End, Meaning, Note, Relay};
 
-/// Until the vault exists, nothing can be brought back.
+/// Without a vault, nothing can be brought back.
 const RECOVERABLE: &str = "nothing is recoverable yet: no vault is set up";
 /// Settings that change what a statement means.
 const MEANING: [&str; 3] = ["DateStyle", "IntervalStyle", "TimeZone"];
@@ -430,7 +432,7 @@ impl Relay<'_> {
             summary: judged.summary(),
             analysis: judged.analysis.clone(),
             verdict: judged.verdict.clone(),
-            recoverable: RECOVERABLE.to_owned(),
+            recoverable: self.recoverable(judged),
             policy: self.context.policy.version(),
             text: HoldText {
                 statement: judged.text.to_string(),
@@ -454,6 +456,31 @@ impl Relay<'_> {
                     .collect(),
             },
         }
+    }
+
+    /// What could be brought back, in the words that a person decides by.
+    fn recoverable(&self, judged: &Judged) -> String {
+        if self.measures().is_none() {
+            return RECOVERABLE.to_owned();
+        }
+        recover::promise(&recover::plan(judged))
+    }
+
+    /// What keeps what an approved action destroys.
+    fn keeping(&self, judged: &Judged, action: u64) -> Option<Keeping> {
+        self.measures()?;
+        let (bytes, millis) = self.shared.config.limits.approved_images;
+        Some(Keeping {
+            vault: self.shared.config.vault.clone()?,
+            target: Arc::clone(&self.target),
+            traffic: Arc::clone(&self.shared.traffic),
+            lease: self.lease.id.clone(),
+            connection: self.number,
+            action,
+            at_ms: self.shared.store.now_ms(),
+            plan: recover::plan(judged),
+            budget: Budget { bytes, millis },
+        })
     }
 
     pub(super) fn hold_url(&self, hold: &Hold) -> String {
@@ -512,6 +539,7 @@ impl Relay<'_> {
             &self.settings,
             &meaning.judged,
             &ticket.hold.id,
+            self.keeping(&meaning.judged, action),
         )
         .await;
         let bound = match opened {
@@ -595,6 +623,7 @@ impl Relay<'_> {
             &self.settings,
             judged,
             &ticket.hold.id,
+            self.keeping(judged, action),
         )
         .await;
         let done = match opened {

@@ -32,7 +32,7 @@ pub(crate) enum Settled {
 }
 
 /// Whether rows can be brought back, in the words that a person reads.
-const KEPT: &str = "every row it changes or deletes is copied to the vault before COMMIT and can be put back exactly";
+pub(super) const KEPT: &str = "every row it changes or deletes is copied to the vault before COMMIT and can be put back exactly";
 
 impl Relay<'_> {
     /// The limits on what is measured, at a target where it is.

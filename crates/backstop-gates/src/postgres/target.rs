@@ -22,6 +22,8 @@ const TEN_MINUTES_MS: i64 = 600_000;
 pub(crate) struct Target {
     /// How it was configured.
     pub(crate) config: TargetConfig,
+    /// The server's major version.
+    pub(crate) major: u16,
     /// Its catalogue.
     pub(crate) catalogue: Keeper,
     /// What the server says of its settings at the start of a session.
@@ -66,6 +68,7 @@ impl Target {
         let catalogue = Keeper::open(config.upstream.clone(), major).await?;
         Ok(Self {
             config,
+            major,
             catalogue,
             greeting: plain.settings,
             admin: tokio::sync::Mutex::new(Some(server)),

@@ -21,6 +21,7 @@ mod extended;
 mod halts;
 mod holds;
 mod judging;
+mod kept;
 mod measured;
 mod raw;
 mod roles;

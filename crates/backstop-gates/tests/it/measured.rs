@@ -61,6 +61,14 @@ async fn held(world: &World, scopes: &[&str], sql: &str, numbers: &str) -> Resul
     let agent = &world.lease(scopes).await?;
     let said = world.psql(agent, sql).await;
     assert!(said.contains("BK001"), "{sql}: {said}");
+    let done = [
+        "UPDATE ", "DELETE ", "INSERT ", "MERGE ", "CALL", "DO\n", "COMMIT",
+    ];
+    let shown = said.lines().next().unwrap_or_default();
+    assert!(
+        sql.starts_with("begin") || !done.iter().any(|tag| shown.starts_with(tag)),
+        "{sql}: {said}"
+    );
     let hold = world.waiting().await?.hold;
     assert!(hold.summary.contains(numbers), "{sql}: {}", hold.summary);
     assert_eq!(world.direct(EVERYTHING), before, "{sql}");

@@ -104,7 +104,7 @@ pub struct Kept {
     pub identity: Identity,
     pub folder: std::path::PathBuf,
     pub client: Client,
-    _stop: tokio::sync::watch::Sender<bool>,
+    stop: tokio::sync::watch::Sender<bool>,
 }
 
 impl Kept {
@@ -128,8 +128,13 @@ impl Kept {
             identity,
             folder,
             client,
-            _stop: stop,
+            stop,
         })
+    }
+
+    /// It is gone.
+    pub fn stop(&self) {
+        let _ = self.stop.send(true);
     }
 
     /// The content of an object, as the holder of the key reads it.
@@ -502,6 +507,8 @@ fn target(owner: &Connection) -> TargetConfig {
         environment: Environment::Production,
         upstream: upstream(owner),
         measures: None,
+        ca: None,
+        pg_bin: None,
     }
 }
 

@@ -191,7 +191,8 @@ impl Session {
         PointError::Tool {
             tool: "psql".to_owned(),
             problem: format!("lost its session: {}", said.trim()),
-            hint: "check host, port, role, password and certificate, and the server's log".to_owned(),
+            hint: "check host, port, role, password and certificate, and the server's log"
+                .to_owned(),
         }
     }
 }
@@ -231,7 +232,9 @@ impl End {
 
 fn hint(sqlstate: &str) -> &'static str {
     match sqlstate {
-        "42501" => "the role that copies must be allowed to read all of it, past row-level security",
+        "42501" => {
+            "the role that copies must be allowed to read all of it, past row-level security"
+        }
         "55P03" => "others hold locks on it; try again",
         "53100" | "53200" | "53300" => "the server lacks room for it",
         _ => "the server's log says more",

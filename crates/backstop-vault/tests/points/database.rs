@@ -70,8 +70,17 @@ async fn a_point_is_restored_into_a_throwaway_server_and_compared() {
         assert!(point.taken.manifest.rows() > 490, "{:?}", point.taken);
         let outcome = drilled(&point, &source).await.unwrap();
         assert_eq!(outcome.differences, Vec::<String>::new(), "{major:?}");
-        let left_out: Vec<&str> = outcome.left_out.iter().map(|left| left.what.as_str()).collect();
-        assert_eq!(left_out, ["TABLE secret postgres"], "{:?}", outcome.left_out);
+        let left_out: Vec<&str> = outcome
+            .left_out
+            .iter()
+            .map(|left| left.what.as_str())
+            .collect();
+        assert_eq!(
+            left_out,
+            ["TABLE secret postgres"],
+            "{:?}",
+            outcome.left_out
+        );
         assert!(outcome.isolation.network && outcome.isolation.files);
         assert_eq!(outcome.rows, point.taken.manifest.rows());
 
@@ -79,7 +88,11 @@ async fn a_point_is_restored_into_a_throwaway_server_and_compared() {
         let mut other = point;
         other.taken.manifest.tables[0].rows += 1;
         other.taken.manifest.tables[1].digest.push('0');
-        other.taken.manifest.roles.retain(|role| role.name != "reader");
+        other
+            .taken
+            .manifest
+            .roles
+            .retain(|role| role.name != "reader");
         other.taken.manifest.roles[0].connection_limit = 7;
         let outcome = drilled(&other, &source).await.unwrap();
         assert_eq!(outcome.differences.len(), 3, "{:?}", outcome.differences);

@@ -13,7 +13,10 @@ const DROPS: &[(&str, &[&str])] = &[
     ("DROP TABLE public.parts_old CASCADE", &["public.parts_old"]),
     ("DROP TABLE public.of_parts", &["public.of_parts"]),
     ("DROP VIEW public.glad CASCADE", &["public.glad"]),
-    ("DROP MATERIALIZED VIEW public.names CASCADE", &["public.names"]),
+    (
+        "DROP MATERIALIZED VIEW public.names CASCADE",
+        &["public.names"],
+    ),
     (
         "DROP SEQUENCE public.customers_serial_number_seq CASCADE",
         &["public.customers_serial_number_seq"],
@@ -54,7 +57,11 @@ async fn what_a_drop_takes_comes_back_as_it_was() {
                 .await
                 .unwrap_or_else(|why| panic!("{major:?}: {statement}: {why}"));
             let after = picture(&server);
-            assert_same(&before, &after, &format!("{major:?}: {statement}\n{held:#?}"));
+            assert_same(
+                &before,
+                &after,
+                &format!("{major:?}: {statement}\n{held:#?}"),
+            );
         }
     }
 }
@@ -101,7 +108,11 @@ async fn schemas_and_functions_come_back_with_what_they_took() {
                 lines.map(|line| format!("{line}\n")).collect::<String>()
             };
             let (before, after) = (own(before), own(picture(&server)));
-            assert_same(&before, &after, &format!("{major:?}: {statement}\n{held:#?}"));
+            assert_same(
+                &before,
+                &after,
+                &format!("{major:?}: {statement}\n{held:#?}"),
+            );
         }
     }
 }
@@ -126,7 +137,11 @@ async fn emptied_tables_are_filled_again_and_their_triggers_stay_silent() {
         server.psql_as(&owner, REST).unwrap();
         let source = source(&server, &owner).await;
         for (statement, name, restart_identity) in [
-            ("TRUNCATE public.customers CASCADE", "public.customers", false),
+            (
+                "TRUNCATE public.customers CASCADE",
+                "public.customers",
+                false,
+            ),
             (
                 "TRUNCATE public.customers RESTART IDENTITY CASCADE",
                 "public.customers",
@@ -148,7 +163,11 @@ async fn emptied_tables_are_filled_again_and_their_triggers_stay_silent() {
             bring_back(&mut script.as_slice(), &source)
                 .await
                 .unwrap_or_else(|why| panic!("{major:?}: {statement}: {why}"));
-            assert_same(&before, &picture(&server), &format!("{major:?}: {statement}"));
+            assert_same(
+                &before,
+                &picture(&server),
+                &format!("{major:?}: {statement}"),
+            );
         }
     }
 }
@@ -175,12 +194,13 @@ async fn what_an_alter_changes_comes_back_beside_it() {
         .await
         .unwrap();
         assert_ne!(server.psql_as(&owner, rows).unwrap(), before);
-        assert!(held.notes.iter().any(|note| note.contains("beside it")), "{held:?}");
+        assert!(
+            held.notes.iter().any(|note| note.contains("beside it")),
+            "{held:?}"
+        );
         bring_back(&mut script.as_slice(), &source).await.unwrap();
         let schema = copied.beside.unwrap();
-        let beside = format!(
-            "SELECT c::text FROM \"{schema}\".customers_{table} c ORDER BY id"
-        );
+        let beside = format!("SELECT c::text FROM \"{schema}\".customers_{table} c ORDER BY id");
         assert_eq!(server.psql_as(&owner, &beside).unwrap(), before);
     }
 }

@@ -256,6 +256,8 @@ fn target(owner: &Connection) -> TargetConfig {
         name: "prod".into(),
         environment: Environment::Production,
         measures: None,
+        ca: None,
+        pg_bin: None,
         upstream: Upstream {
             host: Host::Tcp(owner.host.clone(), owner.port),
             database: owner.database.clone(),

@@ -28,13 +28,18 @@ const KEEP_TRAFFIC: Duration = Duration::from_secs(90 * 86_400);
 const SHORTEST_KEEP: Duration = Duration::from_secs(86_400);
 
 /// Where a mistake would be.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
 impl Place<'_> {
-    fn fault(&self, span: Range<usize>, what: impl AsRef<str>, right: impl AsRef<str>) -> Failure {
+    pub(super) fn fault(
+        &self,
+        span: Range<usize>,
+        what: impl AsRef<str>,
+        right: impl AsRef<str>,
+    ) -> Failure {
         fault::at(self.path, self.text, span, what.as_ref(), right.as_ref())
     }
 
@@ -47,7 +52,7 @@ impl Place<'_> {
     }
 
     /// A path as seen from the configuration's own directory.
-    fn resolve(&self, path: &Path) -> PathBuf {
+    pub(super) fn resolve(&self, path: &Path) -> PathBuf {
         let base = self.path.parent().unwrap_or(Path::new(""));
         let joined = base.join(path);
         std::path::absolute(&joined).unwrap_or(joined)
@@ -72,6 +77,8 @@ pub(super) fn check(path: &Path, text: &str, raw: file::File) -> Outcome<Config>
             .collect(),
         limits: limits(&place, &raw.limits)?,
         journal: journal(&place, &raw.journal)?,
+        measure: super::vault::measure(&place, &raw.measure)?,
+        vault: super::vault::vault(&place, raw.vault)?,
         notify: raw.notify,
         console,
     })

@@ -25,6 +25,10 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) journal: Journal,
     #[serde(default)]
+    pub(super) vault: Option<Spanned<super::vault::VaultFile>>,
+    #[serde(default)]
+    pub(super) measure: super::vault::MeasureFile,
+    #[serde(default)]
     pub(super) notify: crate::notify::NotifyConfig,
 }
 

@@ -9,6 +9,7 @@ mod fault;
 mod file;
 mod password;
 pub mod template;
+mod vault;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use dsn::{Dsn, Host, Tls};
 pub(crate) use dsn::{encode, encode_path};
 pub(crate) use fault::of_toml;
 pub use password::Pgpass;
+pub use vault::{Measure, Vault, Whereabouts};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -44,6 +46,10 @@ pub struct Config {
     pub policy_files: Vec<PathBuf>,
     /// Bounds on holds.
     pub limits: backstop_store::Limits,
+    /// Where old rows go; without one nothing is measured.
+    pub vault: Option<Vault>,
+    /// What is measured, and how much passes.
+    pub measure: Measure,
     /// The journal's retention.
     pub journal: Journal,
     /// Where people are called.

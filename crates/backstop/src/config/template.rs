@@ -61,6 +61,18 @@ decide_within = "24h"                # then a hold expires
 execute_within = "15m"               # then an approval expires
 alone_delay = "10m"                  # when fewer people are enrolled than must approve
 
+# Where old rows go before they are changed, so that they can be put back. `backstop vault init` prints these
+# lines. With them, what a lease writes is measured before COMMIT, and most of it passes unasked. Needs a restart.
+# [vault]
+# socket = "/run/backstop-vault/gate.sock"
+# recipients = ["age1…"]
+# [measure]
+# rows = 1000                        # of one table in one transaction
+# share = 10.0                       # percent of a table in one transaction, beyond 20 rows
+# lease_rows = 5000                  # changed or deleted within the window by a lease and its children
+# target_rows = 20000                # and by all leases
+# window = "1h"
+
 # The control log (leases, holds, decisions, halts) is kept for ever.
 [journal]
 keep_traffic = "90d"                 # what agents did; or "forever"

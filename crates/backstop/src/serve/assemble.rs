@@ -9,11 +9,13 @@ use backstop_gates::postgres::{
     GateConfig, GateLimits, Host as GateHost, TargetConfig, Upstream, UpstreamTls,
 };
 use backstop_store::SealKey;
+use backstop_vault::Recipients;
+use backstop_vault::client::{Address, Client as VaultClient, Tls as VaultTls};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::config::{Config, Host, Target, Tls};
+use crate::config::{Config, Host, Target, Tls, Whereabouts};
 use crate::failure::{Context, Failure, Outcome};
 use crate::home::{Authority, Home, Identity};
 
@@ -95,7 +97,10 @@ pub(super) fn gate_config(config: &Config, home: &Home) -> Outcome<GateConfig> {
             authority.server(&config.gate.hosts)?
         }
     };
-    let mut limits = GateLimits::default();
+    let mut limits = GateLimits {
+        images: config.measure.images,
+        ..GateLimits::default()
+    };
     if let Some(connections) = config.gate.connections_per_lease {
         limits.role.connections = u32::try_from(connections).unwrap_or(u32::MAX);
     }
@@ -107,9 +112,37 @@ pub(super) fn gate_config(config: &Config, home: &Home) -> Outcome<GateConfig> {
         pause: config.gate.pause,
         worker_threads: config.gate.worker_threads,
         console_url: config.console.origin(),
-        vault: None,
+        vault: vault(config)?,
         limits,
     })
+}
+
+/// The way to the vault. Its connections live on the runtime that this is called in.
+fn vault(config: &Config) -> Outcome<Option<VaultClient>> {
+    let Some(vault) = &config.vault else {
+        return Ok(None);
+    };
+    let recipients = Recipients::parse(&vault.recipients).doing("cannot use the vault's keys")?;
+    let address = match &vault.place {
+        Whereabouts::Socket(path) => Address::Unix(path.clone()),
+        Whereabouts::Address { at, files } => {
+            let read = |path: &Path| {
+                std::fs::read(path).doing(format!("cannot read `{}`", path.display()))
+            };
+            let [authority, certificate, key] = files;
+            let tls = VaultTls::new(&read(authority)?, &read(certificate)?, &read(key)?)
+                .doing("cannot use the certificates for the vault")?;
+            Address::Tcp {
+                at: at.clone(),
+                tls,
+            }
+        }
+    };
+    Ok(Some(VaultClient::new(
+        address,
+        recipients,
+        VaultClient::TIMEOUT,
+    )))
 }
 
 /// The directory of the gate's unix socket and the port in its name.
@@ -135,7 +168,12 @@ pub(super) fn target_configs(
             Ok(TargetConfig {
                 name: target.name.clone(),
                 environment: target.environment,
-                measures: None,
+                ca: match &target.dsn.tls {
+                    Tls::Verify { ca } => ca.clone(),
+                    _ => None,
+                },
+                pg_bin: None,
+                measures: config.vault.is_some().then_some(config.measure.limits),
                 upstream: upstream(home, key, target)?,
             })
         })

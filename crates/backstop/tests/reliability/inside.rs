@@ -182,6 +182,8 @@ impl Site {
             name: "prod".into(),
             environment: Environment::Production,
             measures: None,
+            ca: None,
+            pg_bin: None,
             upstream: self.upstream(),
         };
         let traffic_log = Arc::new(TrafficLog::new(log("traffic", &traffic), self.seal.clone()));

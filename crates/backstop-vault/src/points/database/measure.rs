@@ -33,7 +33,11 @@ pub async fn measure(
     let mut tables = Vec::with_capacity(found.len());
     for (done, row) in (0..).zip(&found) {
         let name = sql::qualified(&sql::text(row, 0), &sql::text(row, 1));
-        progress.at("counting and digesting tables", done, Some(found.len() as u64));
+        progress.at(
+            "counting and digesting tables",
+            done,
+            Some(found.len() as u64),
+        );
         let (rows, digest) = of(&name, session).await?;
         tables.push(Table {
             name,

@@ -59,8 +59,15 @@ where
     let now = measure(&mut session, progress).await?;
     session.close().await;
     for (role, settings) in &manifest.settings {
-        let whose = if role.is_empty() { "the database" } else { role };
-        notes.push(format!("{whose} had settings that are not set: {}", settings.join(", ")));
+        let whose = if role.is_empty() {
+            "the database"
+        } else {
+            role
+        };
+        notes.push(format!(
+            "{whose} had settings that are not set: {}",
+            settings.join(", ")
+        ));
     }
     Ok(Restored {
         tables: manifest.tables.len() as u64,
@@ -119,13 +126,12 @@ async fn fit(session: &mut Session, manifest: &Manifest) -> Result<(), PointErro
 }
 
 /// Makes the roles that own things or are granted something, and makes them ours to give things to.
-async fn make_roles(
-    session: &mut Session,
-    manifest: &Manifest,
-) -> Result<Vec<String>, PointError> {
+async fn make_roles(session: &mut Session, manifest: &Manifest) -> Result<Vec<String>, PointError> {
     let present = roles::read(session).await?;
     let (statements, mut notes) = roles::missing(&manifest.roles, &present);
-    session.ask("SET default_transaction_read_only = off").await?;
+    session
+        .ask("SET default_transaction_read_only = off")
+        .await?;
     for statement in &statements {
         if let Err(error) = session.ask(statement).await {
             notes.push(format!("{statement}: {error}"));
@@ -138,6 +144,8 @@ async fn make_roles(
             notes.push(format!("objects of role {} may stay ours", role.name));
         }
     }
-    session.ask("SET default_transaction_read_only = on").await?;
+    session
+        .ask("SET default_transaction_read_only = on")
+        .await?;
     Ok(notes)
 }

@@ -48,7 +48,11 @@ where
             if read == 0 {
                 break;
             }
-            if input.write_all(chunk.get(..read).unwrap_or_default()).await.is_err() {
+            if input
+                .write_all(chunk.get(..read).unwrap_or_default())
+                .await
+                .is_err()
+            {
                 break;
             }
         }

@@ -74,7 +74,11 @@ pub fn missing(wanted: &[Role], present: &[Role]) -> (Vec<String>, Vec<String>) 
                 above.join(", ")
             ));
         }
-        let inherit = if plain.contains(&"INHERIT") { "" } else { " NOINHERIT" };
+        let inherit = if plain.contains(&"INHERIT") {
+            ""
+        } else {
+            " NOINHERIT"
+        };
         let name = sql::ident(&role.name);
         statements.push(format!(
             "CREATE ROLE {name}{inherit} {} CONNECTION LIMIT {}",

@@ -134,13 +134,13 @@ where
 
 async fn one(session: &mut Session, sql: &str) -> Result<String, PointError> {
     let rows = session.ask(sql).await?;
-    Ok(rows.first().map(|row| sql::text(row, 0)).unwrap_or_default())
+    Ok(rows
+        .first()
+        .map(|row| sql::text(row, 0))
+        .unwrap_or_default())
 }
 
-async fn describe(
-    session: &mut Session,
-    progress: &dyn Progress,
-) -> Result<Manifest, PointError> {
+async fn describe(session: &mut Session, progress: &dyn Progress) -> Result<Manifest, PointError> {
     let rows = session
         .ask(
             "SELECT pg_catalog.current_setting('server_version_num'), d.datname,

@@ -24,8 +24,19 @@ pub(super) const INSIDE: &str = "/tmp/drill";
 
 /// Folders that hold what is others', keys and sockets among it; each is empty inside.
 const HIDDEN: &[&str] = &[
-    "/dev/shm", "/home", "/media", "/mnt", "/root", "/run", "/srv", "/tmp", "/var/cache", "/var/lib",
-    "/var/log", "/var/spool", "/var/tmp",
+    "/dev/shm",
+    "/home",
+    "/media",
+    "/mnt",
+    "/root",
+    "/run",
+    "/srv",
+    "/tmp",
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/spool",
+    "/var/tmp",
 ];
 
 /// What the script itself and `mount` leave in `/run`.
@@ -131,9 +142,20 @@ impl Sandbox {
             command.args(["--user", "--map-root-user"]);
         }
         command
-            .args(["--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"])
+            .args([
+                "--mount",
+                "--net",
+                "--ipc",
+                "--pid",
+                "--fork",
+                "--kill-child=KILL",
+                "--mount-proc",
+            ])
             .args(["--", "/bin/sh", "-c"])
-            .arg(format!("{SCRIPT}{}", if self.root { AS_ROOT } else { AS_OTHERS }))
+            .arg(format!(
+                "{SCRIPT}{}",
+                if self.root { AS_ROOT } else { AS_OTHERS }
+            ))
             .arg("sandbox")
             .arg(&self.folder)
             .arg(self.user.to_string())
@@ -169,12 +191,14 @@ impl Sandbox {
 
     /// Looks from inside for what must not be there.
     async fn attempt(&self) -> Result<(), PointError> {
-        let refuse = |problem: String| PointError::Tool {
+        let refuse = |problem: String| {
+            PointError::Tool {
             tool: "unshare".to_owned(),
             problem,
             hint: "a drill needs util-linux 2.38 and leave to make namespaces: run it as root or allow \
                    unprivileged user namespaces"
                 .to_owned(),
+        }
         };
         let mut command = self.command(Path::new("/bin/sh"));
         command.args([
@@ -194,7 +218,10 @@ impl Sandbox {
         let open = networks.split_whitespace().any(|name| name != "lo");
         let visible = files.split_whitespace().any(|name| !OURS.contains(&name));
         if open || visible {
-            return Err(refuse(format!("leaves something to be seen: {}", seen.trim())));
+            return Err(refuse(format!(
+                "leaves something to be seen: {}",
+                seen.trim()
+            )));
         }
         Ok(())
     }

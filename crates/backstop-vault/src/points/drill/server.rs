@@ -103,7 +103,9 @@ impl Throwaway {
         let mut session = self.session(&self.bootstrap, "postgres").await?;
         let found = database::roles(&mut session).await?;
         let differences = compare(&manifest.roles, &found);
-        session.ask("SET default_transaction_read_only = off").await?;
+        session
+            .ask("SET default_transaction_read_only = off")
+            .await?;
         for statement in self.preparations(&found, manifest) {
             session.ask(&statement).await?;
         }
@@ -128,7 +130,10 @@ impl Throwaway {
     }
 
     /// Counts and digests what came back, as a role that may read everything and write nothing.
-    pub(super) async fn measure(&mut self, progress: &dyn Progress) -> Result<Vec<Table>, PointError> {
+    pub(super) async fn measure(
+        &mut self,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Table>, PointError> {
         let mut session = self.session(&self.inspector, DATABASE).await?;
         let tables = database::measure(&mut session, progress).await?;
         session.close().await;
@@ -168,7 +173,9 @@ impl Throwaway {
         }
         // Who owns a thing must be allowed to make it where it is, as the database's owner is in `public`.
         let owner = match manifest.owner.as_str() {
-            owner if roles.iter().any(|role| role.name == owner) && owner != self.bootstrap => sql::ident(owner),
+            owner if roles.iter().any(|role| role.name == owner) && owner != self.bootstrap => {
+                sql::ident(owner)
+            }
             _ => restorer,
         };
         statements.push(format!(
@@ -183,7 +190,9 @@ impl Throwaway {
     /// Extensions come from the server's own files, not from the archive, and most need a superuser.
     async fn add_extensions(&mut self, manifest: &Manifest) -> Result<(), PointError> {
         let mut session = self.session(&self.bootstrap, DATABASE).await?;
-        session.ask("SET default_transaction_read_only = off").await?;
+        session
+            .ask("SET default_transaction_read_only = off")
+            .await?;
         for extension in &manifest.extensions {
             let schema = sql::ident(&extension.schema);
             let statements = [
@@ -245,11 +254,13 @@ impl Drop for Throwaway {
 fn compare(wanted: &[Role], found: &[Role]) -> Vec<String> {
     wanted
         .iter()
-        .filter_map(|was| match found.iter().find(|role| role.name == was.name) {
-            None => Some(format!("role {} is missing", was.name)),
-            Some(is) if is != was => Some(format!("role {} is not as it was", was.name)),
-            Some(_) => None,
-        })
+        .filter_map(
+            |was| match found.iter().find(|role| role.name == was.name) {
+                None => Some(format!("role {} is missing", was.name)),
+                Some(is) if is != was => Some(format!("role {} is not as it was", was.name)),
+                Some(_) => None,
+            },
+        )
         .collect()
 }
 
@@ -270,7 +281,13 @@ async fn make(
     write("password", password)?;
     let mut initdb = sandbox.command(&tools.bin().join("initdb"));
     initdb
-        .args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"])
+        .args([
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--no-instructions",
+        ])
         .arg(format!("--username={bootstrap}"))
         .arg(format!("--pwfile={INSIDE}/password"))
         .arg(format!("--pgdata={INSIDE}/data"));
@@ -344,7 +361,10 @@ where
         String::from_utf8_lossy(&said).into_owned()
     };
     let (fed, said) = tokio::join!(feeding, listening);
-    let status = child.wait().await.map_err(PointError::io("waiting for psql"))?;
+    let status = child
+        .wait()
+        .await
+        .map_err(PointError::io("waiting for psql"))?;
     fed.map_err(PointError::io("reading the roles"))?;
     if status.success() {
         return Ok(());

@@ -137,7 +137,9 @@ impl<M, S> Session<M, S> {
     /// A completion is kept back until what ends its transaction has succeeded, as PostgreSQL itself
     /// reports a statement done only once it is committed.
     fn show_held(&mut self, message: u8, body: &[u8], show: Show) -> Action {
-        if !show.answers && message != tag::COMMAND_COMPLETE {
+        let quiet = !show.answers && !show.ready;
+        if quiet || (!show.answers && message != tag::COMMAND_COMPLETE) {
+            // A question of the gate's own decides nothing yet.
             return Action::Swallow;
         }
         self.release_completion();
@@ -209,7 +211,9 @@ impl<M, S> Session<M, S> {
             .instead
             .take_if(|_| kind == Kind::Refusal || code == SqlState::QUERY_CANCELED);
         item.failed = Some(code);
-        self.settle_held_completion(show.hold_completion);
+        if show.errors {
+            self.settle_held_completion(show.hold_completion);
+        }
         if self.copying == Copying::In && !self.data_came && code == SqlState::QUERY_CANCELED {
             // It was cancelled as it waited for data, with the Sync behind it.
             self.held_sync = false;

@@ -287,6 +287,29 @@ fn the_gates_own_transaction_is_not_seen() {
 }
 
 #[test]
+fn a_question_in_between_neither_reports_it_done_nor_forgets_it() {
+    let mut session = session();
+    send(&mut session, query(), Show::UNTIL_ENDED);
+    let _ = answer(&mut session, b'C', b"UPDATE 1\0");
+    let _ = answer(&mut session, b'Z', b"T");
+    assert_eq!(session.take_to_client(), None);
+    for fails in [false, true] {
+        send(&mut session, query(), Show::NOTHING);
+        if fails {
+            assert_eq!(error(&mut session, "22012"), Action::Swallow);
+        } else {
+            assert_eq!(answer(&mut session, b'C', b"SELECT 1\0"), Action::Swallow);
+        }
+        assert_eq!(answer(&mut session, b'Z', b"T"), Action::Swallow);
+        assert_eq!(session.take_to_client(), None);
+    }
+    send(&mut session, query(), Show::ENDING);
+    assert_eq!(answer(&mut session, b'C', b"COMMIT\0"), Action::Swallow);
+    assert_eq!(tags(session.take_to_client()), "C");
+    assert_eq!(answer(&mut session, b'Z', b"I"), Action::Relay);
+}
+
+#[test]
 fn what_failed_to_commit_is_not_reported_done() {
     let mut session = session();
     send(&mut session, query(), Show::UNTIL_ENDED);

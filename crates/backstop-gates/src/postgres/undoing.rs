@@ -1,0 +1,339 @@
+//! Undoing what the journal says was done: only exactly that, and only for who can open its images.
+//!
+//! The gate cannot read what it gave the vault. Whoever asks brings the content, opened with the recovery key, and the
+//! gate believes it only where its salted digest stands in the journal: so an undo can put back nothing but what was
+//! there.
+
+use std::sync::Arc;
+
+use backstop_core::digest::Digest;
+use backstop_core::effect::EffectKind;
+use backstop_core::entry::{Intent, Outcome};
+use backstop_core::verdict::Decision;
+use backstop_vault::{Class, Label};
+use ring::digest::{SHA256, digest};
+use serde::Deserialize;
+
+use super::error::GateError;
+use super::gate::{Gate, Shared};
+use super::images::{About, Budget};
+use super::keep::{Kept, Say, ToVault};
+use super::target::Target;
+use super::traffic::{name_of, rfc3339};
+use super::undo::{self, Summary, UndoError, Wish};
+use super::upstream::ServerConnection;
+
+/// How long an undo may take, in milliseconds.
+const MILLIS: u64 = 4 * 3_600_000;
+/// How many bytes its own images may have.
+const BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// What is to be undone.
+#[derive(Debug)]
+pub struct UndoAsk {
+    /// The index of each `images` entry of the traffic log, and the opened content of its object, the newest first.
+    pub images: Vec<(u64, Vec<u8>)>,
+    /// Whether to do it; otherwise it is only found out what it would do.
+    pub apply: bool,
+    /// Whether rows that were changed since are left as they are, instead of ending it.
+    pub leave_conflicts: bool,
+}
+
+/// What an undo did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndoDone {
+    /// The tables with their numbers of rows, and the conflicts: as JSON, stable.
+    pub summary: serde_json::Value,
+    /// How many rows conflict.
+    pub conflicts: u64,
+    /// The index of its own `images` entry, by which it can be undone; none for a dry run.
+    pub entry: Option<u64>,
+}
+
+/// Why nothing was undone.
+#[derive(Debug, thiserror::Error)]
+pub enum NotUndone {
+    /// It cannot be; one sentence, perhaps with a hint.
+    #[error("{0}")]
+    Refused(String),
+    /// Rows were changed since; the summary lists them.
+    #[error("{conflicts} rows were changed since, and nothing is guessed")]
+    Conflicts {
+        /// As in [`UndoDone`].
+        summary: serde_json::Value,
+        /// How many.
+        conflicts: u64,
+    },
+    /// Something failed inside.
+    #[error(transparent)]
+    Failed(#[from] GateError),
+}
+
+/// What an undo needs of an `images` entry.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    entry: String,
+    lease: Option<String>,
+    target: Option<String>,
+    xid: Option<String>,
+    content: Option<Digest>,
+}
+
+impl Gate {
+    /// Finds out what an undo would do, or does it.
+    ///
+    /// # Errors
+    /// Why nothing was undone; nothing of it stays then.
+    pub async fn undo(&self, ask: UndoAsk) -> Result<UndoDone, NotUndone> {
+        let shared = self.shared();
+        let entries = checked(shared, &ask.images)?;
+        let Some((lease, name)) = entries
+            .first()
+            .and_then(|e| e.lease.clone().zip(e.target.clone()))
+        else {
+            return Err(refused("there is nothing to undo"));
+        };
+        if entries
+            .iter()
+            .any(|e| e.lease.as_ref() != Some(&lease) || e.target.as_ref() != Some(&name))
+        {
+            return Err(refused(
+                "these are of more than one lease or target; hint: undo them lease by lease",
+            ));
+        }
+        let Some(target) = shared.target(&name) else {
+            return Err(NotUndone::Refused(format!(
+                "the target `{name}` is not configured any more"
+            )));
+        };
+        let mut server = target
+            .config
+            .upstream
+            .connect(&super::question::settings())
+            .await?;
+        let mut images = vec![];
+        for (entry, (_, content)) in entries.iter().zip(&ask.images) {
+            if committed(&mut server, entry.xid.as_deref()).await? {
+                images.push(content.as_slice());
+            }
+        }
+        if images.is_empty() {
+            return Err(refused(
+                "it was never committed, so there is nothing to undo",
+            ));
+        }
+        if !ask.apply {
+            let summary = undo::plan(&mut server, images, MILLIS)
+                .await
+                .map_err(told)?;
+            return Ok(UndoDone {
+                conflicts: summary.conflicts_in_all(),
+                summary: json(&summary)?,
+                entry: None,
+            });
+        }
+        apply(shared, &target, &lease, server, images, ask.leave_conflicts).await
+    }
+}
+
+/// The entries, if every content is what the journal says.
+fn checked(shared: &Shared, images: &[(u64, Vec<u8>)]) -> Result<Vec<Entry>, NotUndone> {
+    images
+        .iter()
+        .map(|(index, content)| {
+            let bytes = shared
+                .traffic
+                .journal()
+                .read(*index)
+                .map_err(|e| NotUndone::Refused(format!("entry {index} cannot be read: {e}")))?;
+            let entry: Entry = serde_json::from_slice(&bytes)
+                .ok()
+                .filter(|e: &Entry| e.entry == "images")
+                .ok_or_else(|| NotUndone::Refused(format!("entry {index} is none with images")))?;
+            let plain = digest(&SHA256, content);
+            if entry.content != Some(shared.traffic.salted(plain.as_ref())) {
+                return Err(NotUndone::Refused(format!(
+                    "the content that was given for entry {index} is not what the journal says of it"
+                )));
+            }
+            Ok(entry)
+        })
+        .collect()
+}
+
+/// Whether the server has committed a transaction. What it does not remember any more is long over, and its outcome is
+/// found out by looking at the rows.
+async fn committed(server: &mut ServerConnection, xid: Option<&str>) -> Result<bool, NotUndone> {
+    let Some(xid) = xid.and_then(|x| x.parse::<u64>().ok()) else {
+        return Ok(true);
+    };
+    let rows = server
+        .ask(&format!(
+            "select pg_catalog.pg_xact_status('{xid}'::pg_catalog.xid8)"
+        ))
+        .await?;
+    let status = rows.into_iter().next().and_then(|r| r.into_iter().next());
+    match status.flatten().as_deref() {
+        Some("aborted") => Ok(false),
+        Some("in progress") => Err(refused(
+            "its transaction is not over yet; hint: wait until it is, or end its session",
+        )),
+        _ => Ok(true),
+    }
+}
+
+async fn apply(
+    shared: &Shared,
+    target: &Arc<Target>,
+    lease: &str,
+    mut server: ServerConnection,
+    images: Vec<&[u8]>,
+    leave_conflicts: bool,
+) -> Result<UndoDone, NotUndone> {
+    let Some(vault) = shared.config.vault.clone() else {
+        return Err(refused(
+            "without a vault the undo itself could not be undone; hint: set one up under [vault]",
+        ));
+    };
+    let connection = shared.next_number();
+    let sealed = shared.traffic.seal("-- backstop undo")?;
+    let intent = shared.traffic.intent(
+        Intent {
+            at_ms: shared.store.now_ms(),
+            lease,
+            target: &target.config.name,
+            connection,
+            action: 1,
+            text: name_of(&sealed),
+            parameters: None,
+            effect: EffectKind::Write,
+            verdict: Decision::Allow,
+            rule: "undo",
+            hold: None,
+        },
+        Some(&sealed),
+    )?;
+    shared.traffic.durable(intent).await?;
+    let result = apply_journaled(
+        shared,
+        target,
+        lease,
+        connection,
+        &mut server,
+        vault,
+        images,
+        leave_conflicts,
+    )
+    .await;
+    let (said, code) = match &result {
+        Ok(_) => ("UNDO", None),
+        Err(_) => ("rolled back", None),
+    };
+    shared.traffic.outcome(Outcome {
+        at_ms: shared.store.now_ms(),
+        connection,
+        action: 1,
+        result: said,
+        sqlstate: code,
+    })?;
+    result
+}
+
+#[allow(clippy::too_many_arguments)] // One caller, and each is what it says.
+async fn apply_journaled(
+    shared: &Shared,
+    target: &Arc<Target>,
+    lease: &str,
+    connection: u64,
+    server: &mut ServerConnection,
+    vault: backstop_vault::client::Client,
+    images: Vec<&[u8]>,
+    leave_conflicts: bool,
+) -> Result<UndoDone, NotUndone> {
+    let about = About {
+        target: target.config.name.clone(),
+        lease: lease.to_owned(),
+        role: target.config.upstream.user.clone(),
+        transaction: format!("undo, connection {connection}"),
+        at: rfc3339(shared.store.now_ms()),
+    };
+    let wish = Wish {
+        leave_conflicts,
+        about: &about,
+        budget: Budget {
+            bytes: BYTES,
+            millis: MILLIS,
+        },
+    };
+    let mut to = ToVault::new(
+        vault,
+        Label {
+            class: Class::Images,
+            target: about.target.clone(),
+            // On nobody's account: a lease that has used up its room can still be undone.
+            lease: None,
+            note: about.transaction.clone(),
+        },
+    );
+    let mut observer = target.observer().await?;
+    let applied = undo::apply(server, &mut observer, images, &wish, &mut to)
+        .await
+        .map_err(told)?;
+    target.give_back(observer);
+    let stored = match to.finish().await {
+        Ok(stored) if stored.plain == applied.captured.digest => stored,
+        other => {
+            tracing::error!(
+                kept = other.is_ok(),
+                "the images of an undo are not in the vault"
+            );
+            // Where the connection is lost, it is taken back as well.
+            let _ = applied.rollback().await;
+            return Err(refused(
+                "the vault does not keep what the undo changes, so it was taken back",
+            ));
+        }
+    };
+    let kept = Kept {
+        captured: applied.captured.clone(),
+        stored,
+    };
+    let entry = shared.traffic.images(&Say {
+        at_ms: shared.store.now_ms(),
+        lease,
+        target: &target.config.name,
+        connection,
+        actions: (1, 1),
+        xid: None,
+        kept: &kept,
+    })?;
+    shared.traffic.durable(entry).await?;
+    let summary = applied.commit().await.map_err(told)?;
+    Ok(UndoDone {
+        conflicts: summary.conflicts_in_all(),
+        summary: json(&summary)?,
+        entry: Some(entry),
+    })
+}
+
+fn told(error: UndoError) -> NotUndone {
+    match error {
+        UndoError::Conflicts(summary) => match json(&summary) {
+            Ok(value) => NotUndone::Conflicts {
+                conflicts: summary.conflicts_in_all(),
+                summary: value,
+            },
+            Err(error) => error,
+        },
+        UndoError::Refused(why) => NotUndone::Refused(why),
+        UndoError::Failed(error) => NotUndone::Failed(error),
+    }
+}
+
+fn json(summary: &Summary) -> Result<serde_json::Value, NotUndone> {
+    serde_json::to_value(summary).map_err(|e| NotUndone::Failed(GateError::Protocol(e.to_string())))
+}
+
+fn refused(why: &str) -> NotUndone {
+    NotUndone::Refused(why.to_owned())
+}
