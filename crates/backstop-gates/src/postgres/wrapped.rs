@@ -279,7 +279,8 @@ impl Relay<'_> {
         self.wrapped = Some(Wrapped {
             action,
             frame: frame.clone(),
-            shown: false,
+            // Of several statements the client sees all but the last one done.
+            shown: judged.script.statements.len() > 1,
             runs: true,
             tail: None,
         });
