@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::error::{GateError, ServerError};
+use super::images::Known;
 use super::sasl;
 use super::stream::{Plain, Stream};
 
@@ -95,6 +96,8 @@ pub(crate) struct ServerConnection {
     pub(crate) settings: Vec<(String, String)>,
     /// How to cancel what runs here.
     pub(crate) cancel: Option<CancelKey>,
+    /// What was seen here of tables whose rows were captured.
+    pub(crate) known: Known,
 }
 
 impl Upstream {
@@ -128,6 +131,7 @@ impl Upstream {
             inbox: BytesMut::new(),
             settings: vec![],
             cancel: None,
+            known: Known::default(),
         };
         let mut all = vec![
             ("user".to_owned(), self.user.clone()),

@@ -21,7 +21,7 @@ use super::write::Out;
 use super::{format, text};
 use crate::postgres::error::GateError;
 use crate::postgres::pour::Sink;
-use crate::postgres::question::Row;
+use crate::postgres::question::{Row, literal};
 use crate::postgres::upstream::ServerConnection;
 
 /// Tables up to this many blocks are looked through at once.
@@ -128,7 +128,11 @@ pub(crate) async fn capture(
         server: observer,
         clock,
     };
-    let (mut header, tables) = first(&mut observer, about, wrote).await?;
+    let First {
+        mut header,
+        tables,
+        looked,
+    } = first(&mut observer, about, wrote).await?;
     let mut own = Own {
         writer,
         clock,
@@ -138,7 +142,9 @@ pub(crate) async fn capture(
         makers: Makers::default(),
         found: HashMap::new(),
     };
-    let facts = work.cheaply(&mut observer, &mut own, &tables).await?;
+    let facts = work
+        .cheaply(&mut observer, &mut own, &tables, looked)
+        .await?;
     facts.counted()?;
     header.xid = facts.xid;
     if facts.xid.is_some() {
@@ -188,24 +194,58 @@ fn encoding(observer: &ServerConnection) -> Result<(), CaptureError> {
     Ok(())
 }
 
-/// Finds out what the relations are.
+/// What the first question to the observer gave.
+struct First<'a> {
+    header: Header,
+    tables: Vec<Table<'a>>,
+    /// The first look at places; none where it has still to be taken.
+    looked: Option<Vec<Row>>,
+}
+
+/// Finds out what the relations are, and looks at them in the same breath where their shapes are as they were known.
 async fn first<'a>(
     observer: &mut Observer<'_>,
     about: &About,
     wrote: &'a [Wrote],
-) -> Result<(Header, Vec<Table<'a>>), CaptureError> {
-    let changed = wrote
+) -> Result<First<'a>, CaptureError> {
+    let changed: Vec<&Wrote> = wrote
         .iter()
-        .filter(|w| w.inserted != 0 || w.updated != 0 || w.deleted != 0);
-    let changed: Vec<&Wrote> = changed.collect();
+        .filter(|w| w.inserted != 0 || w.updated != 0 || w.deleted != 0)
+        .collect();
     let oids: Vec<u32> = changed.iter().map(|w| w.relation).collect();
-    let rows = observer
-        .look(&format!(
-            "select 's', pg_catalog.current_setting('server_version_num'), \
-             pg_catalog.current_setting('lc_monetary');{}",
-            shape::question(&oids, &about.role)
-        ))
-        .await?;
+    let known: Vec<Table<'_>> = changed
+        .iter()
+        .filter_map(|wrote| {
+            let shape = observer.server.known.get(wrote.relation)?.clone();
+            Some(Table { wrote, shape })
+        })
+        .collect();
+    let mut question = format!(
+        "select 's', pg_catalog.current_setting('server_version_num'), \
+         pg_catalog.current_setting('lc_monetary');{}",
+        shape::question(&oids, &about.role)
+    );
+    if known.len() == changed.len() {
+        for look in first_looks(&known) {
+            question.push(';');
+            question.push_str(&look);
+        }
+    }
+    let rows = match observer.look(&question).await {
+        // invalid_sql_statement_name: this connection has not been asked before.
+        Err(CaptureError::Failed(GateError::Server(told))) if told.code == "26000" => {
+            observer.server.tell(&shape::prepare()).await?;
+            observer.look(&question).await?
+        }
+        // A name or a column that is not there any more.
+        Err(CaptureError::Failed(GateError::Server(told)))
+            if told.code.starts_with("42") && !known.is_empty() =>
+        {
+            observer.server.known.forget();
+            return Box::pin(first(observer, about, wrote)).await;
+        }
+        other => other?,
+    };
     let server = rows.iter().find(|r| tag(r) == "s");
     let text = |n: usize| server.and_then(|r| r.get(n).cloned().flatten());
     let header = Header {
@@ -223,7 +263,30 @@ async fn first<'a>(
             tables.push(Table { wrote, shape });
         }
     }
-    Ok((header, tables))
+    // The looks were taken, and in the way that the shapes ask for.
+    let same = |t: &Table<'_>| {
+        known
+            .iter()
+            .any(|k| k.shape.looks_like(&t.shape) && k.small() == t.small())
+    };
+    let as_known =
+        known.len() == changed.len() && tables.len() == known.len() && tables.iter().all(same);
+    for table in &tables {
+        observer.server.known.learn(&table.shape);
+    }
+    Ok(First {
+        header,
+        tables,
+        looked: as_known.then_some(rows),
+    })
+}
+
+fn first_looks(tables: &[Table<'_>]) -> Vec<String> {
+    tables
+        .iter()
+        .filter(|t| t.cheap() && t.most_old() > 0)
+        .map(|t| old::first_look(&t.shape, t.places().as_deref()))
+        .collect()
 }
 
 impl Table<'_> {
@@ -271,17 +334,19 @@ impl Work {
         observer: &mut Observer<'_>,
         own: &mut Own<'_, W>,
         tables: &[Table<'_>],
+        looked: Option<Vec<Row>>,
     ) -> Result<Facts, CaptureError> {
         let cheap: Vec<&Table<'_>> = tables.iter().filter(|t| t.cheap()).collect();
-        let first: Vec<String> = cheap
-            .iter()
-            .filter(|t| t.most_old() > 0)
-            .map(|t| old::first_look(&t.shape, t.places().as_deref()))
-            .collect();
-        let looked = if first.is_empty() {
-            vec![]
-        } else {
-            observer.look(&first.join(";")).await?
+        let looked = match looked {
+            Some(rows) => rows,
+            None => {
+                let looks = first_looks(tables);
+                if looks.is_empty() {
+                    vec![]
+                } else {
+                    observer.look(&looks.join(";")).await?
+                }
+            }
         };
         let seen = own.look(&own_question(&cheap, &looked, tables)).await?;
         names(&seen, tables)?;
@@ -434,12 +499,15 @@ impl Work {
 
 /// What the writer is asked on the cheap road.
 fn own_question(cheap: &[&Table<'_>], looked: &[Row], tables: &[Table<'_>]) -> String {
-    let mut out = vec![facts::QUESTION.to_owned(), named(tables)];
+    let mut out = vec![facts::QUESTION.to_owned()];
+    if !tables.is_empty() {
+        out.push(named(tables));
+    }
     for table in cheap {
         let oid = table.shape.oid.to_string();
         let rows: Vec<&Row> = looked
             .iter()
-            .filter(|r| r.get(1).and_then(Option::as_deref) == Some(&oid))
+            .filter(|r| tag(r) == "a" && r.get(1).and_then(Option::as_deref) == Some(&oid))
             .collect();
         if !rows.is_empty() {
             let places = rows.iter().filter_map(|r| old::version(r)).map(|v| v.tid);
@@ -463,29 +531,23 @@ fn own_question(cheap: &[&Table<'_>], looked: &[Row], tables: &[Table<'_>]) -> S
     out.join(";")
 }
 
-/// Asks what the transaction itself calls the relations.
+/// Asks which relations the transaction itself finds under the names that others know.
 fn named(tables: &[Table<'_>]) -> String {
-    let oids = tables
-        .iter()
-        .map(|t| t.shape.oid.to_string())
-        .collect::<Vec<_>>()
-        .join(",");
-    format!(
-        "select 'm', c.oid, n.nspname, c.relname from pg_catalog.unnest('{{{oids}}}'::pg_catalog.oid[]) w(oid) \
-         join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) w.oid \
-         join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace"
-    )
+    let all = tables.iter().map(|t| {
+        format!(
+            "select 'm', '{}', pg_catalog.to_regclass({})::pg_catalog.oid",
+            t.shape.oid,
+            literal(&t.shape.qualified())
+        )
+    });
+    all.collect::<Vec<_>>().join(";")
 }
 
 /// Both sides must look at the same relation under one name.
 fn names(seen: &[Row], tables: &[Table<'_>]) -> Result<(), CaptureError> {
     for Table { shape, .. } in tables {
-        let expected = [
-            Some("m".to_owned()),
-            Some(shape.oid.to_string()),
-            Some(shape.schema.clone()),
-            Some(shape.name.clone()),
-        ];
+        let oid = Some(shape.oid.to_string());
+        let expected = [Some("m".to_owned()), oid.clone(), oid];
         if !seen.iter().any(|row| row.as_slice() == expected) {
             return Err(CaptureError::inexact(format!(
                 "`{}.{}` was dropped or renamed in the same transaction, so its rows cannot be told apart",

@@ -28,4 +28,5 @@ pub(crate) use capture::{Budget, Captured, Counted, Writer, Wrote, capture};
 pub(crate) use error::CaptureError;
 pub(crate) use facts::pin;
 pub(crate) use read::{Image, Reader, Side};
+pub(crate) use shape::Known;
 pub(crate) use touched::{TOUCHED, Touched};

@@ -1,9 +1,35 @@
 //! What the gate's own connection knows of a relation: names, columns, key, and who may look.
 
+use std::collections::HashMap;
+
 use super::about::{Column, Relation, Sight};
 use super::capture::Wrote;
 use super::error::CaptureError;
 use crate::postgres::question::{Row, ident, literal};
+
+/// Shapes that were seen on a connection. They are asked for anew each time; knowing them saves a round trip.
+#[derive(Debug, Default)]
+pub(crate) struct Known(HashMap<u32, Shape>);
+
+/// How many are kept.
+const KNOWN: usize = 1_000;
+
+impl Known {
+    pub(super) fn get(&self, oid: u32) -> Option<&Shape> {
+        self.0.get(&oid)
+    }
+
+    pub(super) fn learn(&mut self, shape: &Shape) {
+        if self.0.len() >= KNOWN {
+            self.forget();
+        }
+        self.0.insert(shape.oid, shape.clone());
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
 
 /// A relation, as it stands in the catalogue for everybody but the transaction.
 #[derive(Debug, Clone)]
@@ -34,23 +60,19 @@ pub(super) enum WriterSees {
 }
 
 /// A column of the key that tells rows apart.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyColumn {
     pub(super) name: String,
     /// The type that its equality takes, qualified.
     pub(super) kind: String,
 }
 
-/// The question for these relations. Each is looked up by its OID, so that it costs the same in a large catalogue.
-pub(super) fn question(oids: &[u32], role: &str) -> String {
-    let list = oids
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(",");
-    let (list, role) = (literal(&format!("{{{list}}}")), literal(role));
+/// The questions, prepared once on a connection: planning them anew would take longer than everything else. Each
+/// relation is looked up by its OID, so that it costs the same in a large catalogue.
+pub(super) fn prepare() -> String {
     format!(
-        "select 'r', c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, \
+        "prepare backstop_relations(pg_catalog.oid[], pg_catalog.name) as \
+         select 'r', c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, \
          pg_catalog.pg_relation_size(c.oid) operator(pg_catalog./) \
            pg_catalog.current_setting('block_size')::pg_catalog.int8, \
          pg_catalog.mxid_age(c.relminmxid), \
@@ -63,21 +85,35 @@ pub(super) fn question(oids: &[u32], role: &str) -> String {
            when pg_catalog.has_column_privilege(r.oid, c.oid, 'ctid', 'select') \
              and pg_catalog.has_column_privilege(r.oid, c.oid, 'xmin', 'select') then 'places' \
            else 'nothing' end \
-         from pg_catalog.unnest({list}::pg_catalog.oid[]) w(oid) \
+         from pg_catalog.unnest($1) w(oid) \
          join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) w.oid \
          join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace \
-         left join pg_catalog.pg_roles r on r.rolname operator(pg_catalog.=) {role} order by c.oid;\
+         left join pg_catalog.pg_roles r on r.rolname operator(pg_catalog.=) $2 order by c.oid;\
+         prepare backstop_columns(pg_catalog.oid[]) as \
          select 'c', a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
            a.attgenerated, a.attidentity \
-         from pg_catalog.pg_attribute a where a.attrelid operator(pg_catalog.=) any ({list}::pg_catalog.oid[]) \
+         from pg_catalog.pg_attribute a where a.attrelid operator(pg_catalog.=) any ($1) \
          and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped order by a.attrelid, a.attnum;\
-         select 'k', w.oid, a.attname, k.kind \
-         from pg_catalog.unnest({list}::pg_catalog.oid[]) w(oid) \
+         prepare backstop_keys(pg_catalog.oid[]) as \
+         select 'k', w.oid, a.attname, k.kind from pg_catalog.unnest($1) w(oid) \
          join lateral ({KEY}) i on true \
          join lateral pg_catalog.generate_series(0, i.indnkeyatts operator(pg_catalog.-) 1) g(n) on true \
          join pg_catalog.pg_attribute a on a.attrelid operator(pg_catalog.=) w.oid \
            and a.attnum operator(pg_catalog.=) i.indkey[g.n] \
          join lateral ({KEY_TYPE}) k on true order by w.oid, g.n"
+    )
+}
+
+/// Asks them.
+pub(super) fn question(oids: &[u32], role: &str) -> String {
+    let list = oids
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
+    let (list, role) = (literal(&format!("{{{list}}}")), literal(role));
+    format!(
+        "execute backstop_relations({list}, {role});execute backstop_columns({list});execute backstop_keys({list})"
     )
 }
 
@@ -189,6 +225,13 @@ impl Shape {
                 "{what} is a relation of kind `{other}`, which the gate cannot read rows of"
             ),
         }))
+    }
+
+    /// Whether a look that was made for the one fits the other.
+    pub(super) fn looks_like(&self, other: &Self) -> bool {
+        (self.oid, &self.schema, &self.name) == (other.oid, &other.schema, &other.name)
+            && (&self.columns, &self.key) == (&other.columns, &other.key)
+            && self.writer == other.writer
     }
 
     /// Its name in SQL.

@@ -50,11 +50,15 @@ impl Observer<'_> {
         self.ask(&format!("{begun};{sql};commit")).await
     }
 
-    /// What begins a transaction in which every statement sees what is committed by then.
+    /// What begins a transaction in which every statement sees what is committed by then. Plans are made once, and
+    /// look things up one by one however large the catalogue is.
     pub(super) fn begin(&self) -> Result<String, CaptureError> {
         Ok(format!(
             "begin isolation level read committed read only;{}, \
-             pg_catalog.set_config('lock_timeout', '{LOCK}', true)",
+             pg_catalog.set_config('lock_timeout', '{LOCK}', true), \
+             pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true), \
+             pg_catalog.set_config('enable_hashjoin', 'off', true), \
+             pg_catalog.set_config('enable_mergejoin', 'off', true)",
             pin(None, self.clock.left()?)
         ))
     }

@@ -8,12 +8,15 @@ use super::error::UndoError;
 use super::load::Staged;
 use super::table::{Table, WANTED};
 use crate::postgres::error::{GateError, ServerError};
+use crate::postgres::question::ident;
 
 /// What is done to rows that are there but differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Differing {
     /// They are updated.
     Update,
+    /// The same, once what must be unique has made room: it is NULL for a moment, where it may be.
+    Park,
     /// They go and come anew: past triggers on UPDATE, and where rows swap unique values.
     Replace,
 }
@@ -31,8 +34,9 @@ enum Order {
 
 type Way = (Order, Differing);
 
-const FIRST_WAYS: [Way; 5] = [
+const FIRST_WAYS: [Way; 6] = [
     (Order::AtOnce, Differing::Update),
+    (Order::AtOnce, Differing::Park),
     (Order::AtOnce, Differing::Replace),
     (Order::ComeFirst, Differing::Update),
     (Order::GoFirst, Differing::Update),
@@ -40,10 +44,11 @@ const FIRST_WAYS: [Way; 5] = [
 ];
 
 /// When something has moved what was put in place, an UPDATE would be moved again.
-const LATER_WAYS: [Way; 5] = [
+const LATER_WAYS: [Way; 6] = [
     (Order::AtOnce, Differing::Replace),
     (Order::GoFirst, Differing::Replace),
     (Order::AtOnce, Differing::Update),
+    (Order::AtOnce, Differing::Park),
     (Order::ComeFirst, Differing::Update),
     (Order::GoFirst, Differing::Update),
 ];
@@ -58,33 +63,58 @@ impl Staged<'_> {
         let ways = if round == 0 { FIRST_WAYS } else { LATER_WAYS };
         let mut refused: Vec<ServerError> = vec![];
         for way in ways {
-            match self.try_way(way, families).await {
-                Ok(()) => return Ok(()),
-                Err(GateError::Server(told)) if another_way_may_do(&told.code) => {
-                    self.ask("rollback to savepoint backstop_act;release savepoint backstop_act")
-                        .await?;
-                    refused.push(told);
-                }
-                Err(error) => return Err(UndoError::acting(error)),
+            if self.may(way, families, &mut refused).await?.is_some() {
+                return Ok(());
+            }
+        }
+        // One table by itself: what its rows take with them comes back in the next round.
+        for n in families.iter().flatten() {
+            let alone = [vec![*n]];
+            let way = (Order::AtOnce, Differing::Replace);
+            if self.may(way, &alone, &mut refused).await?.unwrap_or(0) > 0 {
+                return Ok(());
             }
         }
         Err(UndoError::no_way(refused))
     }
 
-    async fn try_way(&mut self, way: Way, families: &[Vec<usize>]) -> Result<(), GateError> {
+    /// Tries a way; how many rows it changed, or none when it is not one, and nothing has changed.
+    async fn may(
+        &mut self,
+        way: Way,
+        families: &[Vec<usize>],
+        refused: &mut Vec<ServerError>,
+    ) -> Result<Option<u64>, UndoError> {
+        match self.try_way(way, families).await {
+            Ok(count) => Ok(Some(count)),
+            Err(GateError::Server(told)) if another_way_may_do(&told.code) => {
+                self.ask("rollback to savepoint backstop_act;release savepoint backstop_act")
+                    .await?;
+                refused.push(told);
+                Ok(None)
+            }
+            Err(error) => Err(UndoError::acting(error)),
+        }
+    }
+
+    async fn try_way(&mut self, way: Way, families: &[Vec<usize>]) -> Result<u64, GateError> {
         self.server
             .tell("savepoint backstop_act;set constraints all deferred")
             .await?;
+        let mut count = 0;
         for family in families {
             let tables: Vec<&Table> = family.iter().filter_map(|n| self.tables.get(*n)).collect();
             for statement in statements(way, &tables) {
-                self.server.tell(&statement).await?;
+                let rows = self.server.ask(&statement).await?;
+                let number = rows.into_iter().flatten().flatten().next();
+                count += number.and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
             }
         }
         // Deferred checks and triggers run now, where they can still be looked at, and not at COMMIT.
         self.server
             .tell("set constraints all immediate;release savepoint backstop_act")
-            .await
+            .await?;
+        Ok(count)
     }
 }
 
@@ -92,7 +122,16 @@ impl Staged<'_> {
 fn another_way_may_do(code: &str) -> bool {
     matches!(
         code,
-        "23001" | "23503" | "23505" | "23P01" | "27000" | "428C9" | "21000" | "0A000"
+        "23001"
+            | "23502"
+            | "23503"
+            | "23505"
+            | "23514"
+            | "23P01"
+            | "27000"
+            | "428C9"
+            | "21000"
+            | "0A000"
     )
 }
 
@@ -106,7 +145,15 @@ fn statements(way: Way, parents_first: &[&Table]) -> Vec<String> {
     };
     let come = || parents_first.iter().map(|t| come(t, differing, ""));
     match order {
-        Order::AtOnce => vec![at_once(parents_first, differing)],
+        Order::AtOnce => {
+            let room = parents_first
+                .iter()
+                .filter(|_| differing == Differing::Park)
+                .filter_map(|t| make_room(t));
+            let mut out: Vec<String> = room.collect();
+            out.push(at_once(parents_first, differing));
+            out
+        }
         Order::ComeFirst => come().chain(change()).chain(go()).collect(),
         Order::GoFirst => {
             // What was to be replaced has gone by the time that rows come, so it is simply absent.
@@ -168,7 +215,7 @@ fn go(table: &Table, differing: Differing) -> String {
         );
     }
     let too = match differing {
-        Differing::Update => String::new(),
+        Differing::Update | Differing::Park => String::new(),
         Differing::Replace => format!(" or {}", differ(table)),
     };
     format!(
@@ -197,6 +244,28 @@ fn change(table: &Table, differing: Differing, after: &str) -> Option<String> {
     ))
 }
 
+/// Takes unique values out of the rows that will get others.
+fn make_room(table: &Table) -> Option<String> {
+    if !table.keyed() || table.unique.is_empty() {
+        return None;
+    }
+    let set = table
+        .unique
+        .iter()
+        .map(|c| ident(c))
+        .map(|c| format!("{c} = case when pg_catalog.textin(pg_catalog.record_out(row(t.{c}))) operator(pg_catalog.<>) \
+             pg_catalog.textin(pg_catalog.record_out(row(d.{c}))) then null else t.{c} end"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    Some(format!(
+        "update only {} t set {set} from {} d where {} and d.{WANTED} and {}",
+        table.real(),
+        table.temporary('d'),
+        table.same_key("t", "d"),
+        differ(table),
+    ))
+}
+
 /// Brings rows back that are not there, or that are being replaced.
 fn come(table: &Table, differing: Differing, after: &str) -> String {
     let (d, real) = (table.temporary('d'), table.real());
@@ -216,7 +285,7 @@ fn come(table: &Table, differing: Differing, after: &str) -> String {
         );
     }
     let too = match differing {
-        Differing::Update => String::new(),
+        Differing::Update | Differing::Park => String::new(),
         Differing::Replace => format!(" and not ({})", differ(table)),
     };
     format!(

@@ -124,8 +124,9 @@ impl Staged<'_> {
             }
             return Err(changed(relation));
         }
-        let table = Table::of(relation, self.tables.len() + 1);
+        let mut table = Table::of(relation, self.tables.len() + 1);
         self.unchanged(&table, relation).await?;
+        table.unique = self.unique(&table).await?;
         let mut sql = String::new();
         for letter in ['s', 'r'] {
             let name = table.temporary(letter);
@@ -138,6 +139,21 @@ impl Staged<'_> {
         self.ask(&sql).await?;
         self.tables.push(table);
         Ok(self.tables.len() - 1)
+    }
+
+    async fn unique(&mut self, table: &Table) -> Result<Vec<String>, UndoError> {
+        let rows = self
+            .ask(&format!(
+                "select distinct a.attname from pg_catalog.pg_index x \
+                 join pg_catalog.pg_attribute a on a.attrelid operator(pg_catalog.=) x.indrelid \
+                   and a.attnum operator(pg_catalog.=) any (x.indkey::pg_catalog.int2[]) \
+                 where x.indrelid operator(pg_catalog.=) '{}'::pg_catalog.oid \
+                 and (x.indisunique or x.indisexclusion) \
+                 and not a.attnotnull and a.attgenerated operator(pg_catalog.=) ''",
+                table.oid
+            ))
+            .await?;
+        Ok(rows.into_iter().flatten().flatten().collect())
     }
 
     /// A table's structure must be as it was.

@@ -19,6 +19,8 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     /// Empty where nothing but the content tells its rows apart.
     pub(super) key: Vec<String>,
+    /// Columns beyond the key whose values must be unique, and that may be NULL.
+    pub(super) unique: Vec<String>,
 }
 
 impl Table {
@@ -30,6 +32,7 @@ impl Table {
             name: relation.name.clone(),
             columns: relation.columns.clone(),
             key: relation.key.clone(),
+            unique: vec![],
         }
     }
 

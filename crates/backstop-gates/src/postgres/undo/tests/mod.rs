@@ -4,3 +4,4 @@ mod basics;
 mod random;
 mod scene;
 mod schema;
+mod types;

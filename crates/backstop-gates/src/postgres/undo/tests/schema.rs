@@ -56,6 +56,17 @@ pub(super) const SCHEMA: &str = "\
     grant select, insert, update, delete on all tables in schema public to agent; \
     grant usage on all sequences in schema public to agent";
 
+/// Rows of others that make the tables so large that they are not looked through at once.
+pub(super) const FILLING: &str = "\
+    insert into p select g, repeat('f', 200), g from generate_series(200000, 204000) g; \
+    insert into ch select g, g, repeat('f', 200) from generate_series(200000, 204000) g; \
+    insert into gch select g, g, repeat('f', 200) from generate_series(200000, 204000) g; \
+    insert into part select g, 'a', repeat('f', 200) from generate_series(200000, 204000) g; \
+    insert into bag select repeat('f', 200), g from generate_series(200000, 204000) g; \
+    insert into boss select g, g from generate_series(200000, 212000) g; \
+    insert into stamp select g, repeat('f', 200) from generate_series(200000, 204000) g; \
+    insert into side select g, g from generate_series(200000, 212000) g; analyze";
+
 /// A small generator: the same seed, the same run.
 pub(super) struct Random(pub(super) u64);
 
@@ -172,7 +183,7 @@ fn values(r: &mut Random) -> String {
         "ar = array[null, 'NULL', '', E'a\\nb\\tc\\\\', '{\"'], bits = B'1010'",
         "ar = '[0:1]={a,b}', m = 'it''s, \"fine\"\\'",
         "pr = row(1, E'x,\"y\\\\\\n'), prs = array[row(null, ''), null]::pair[], sm = 7",
-        "j = '{\"a\": 1.10, \"b\": [null, \"\\u00e9\"]}', mo = -1234567.89::numeric::money",
+        "j = '{\"a\": 1.10, \"b\": [null, \"\\u00e9\"]}', mo = (-1234567.89)::numeric::money",
         "r = '[2026-01-01,)', mr = '{(1.0,2.00],[5,7)}', cl = 'public.p', x = '<a>b</a>'",
         "inet = '10.1.2.3/8', big = repeat(md5(id::text), 3000)",
         "big = null, pr = null, x = null, by = ''",
@@ -200,7 +211,7 @@ pub(super) fn others_statement(r: &mut Random) -> String {
         7 => format!(
             "insert into side values ({i}, 0) on conflict (id) do update set n = side.n + 1"
         ),
-        _ => format!("update part set v = 'oo' where id >= {OTHERS}"),
+        _ => format!("update part set v = 'oo' where id >= {OTHERS} and id < 200000"),
     }
 }
 
