@@ -38,6 +38,12 @@ want_python() {
     /usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null || want python3-venv
 }
 
+# They open what the vault stores, without Backstop.
+want_openers() {
+    have age || want age
+    have zstd || want zstd
+}
+
 want_node() {
     have node || want nodejs
     have npm || want npm
