@@ -392,3 +392,29 @@ async fn a_request_outlives_a_restart_with_its_signatures() {
     scene.round().await;
     assert!(!scene.has(&stored));
 }
+
+/// Killed after the deletion was recorded and before the file was gone: the next start finishes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_a_crash_cut_short_is_finished() {
+    let mut scene = Scene::new().await;
+    let stored = scene.put(b"gone").await;
+    scene.served.vault.store().settle().unwrap();
+    let hex = stored.name.to_hex();
+    let file = scene.dir().join("objects").join(&hex[..2]).join(&hex);
+    let bytes = std::fs::read(&file).unwrap();
+    scene.time.pass(2 * DAY);
+    let request = scene.request(&[stored]).await.unwrap();
+    scene.both_sign(&request).await;
+    scene.time.pass(4 * DAY);
+    scene.round().await;
+    let (home, identity) = scene.served.stop().await;
+    assert!(!file.exists());
+    std::fs::write(&file, bytes).unwrap();
+    assert!(!verify(&home.path().join("vault")).unwrap().is_sound());
+    let (options, people) = (Options::default(), People::default());
+    let time = scene.time.clone();
+    let served = Served::start(home, identity, options, people, time, vec![uid()]).await;
+    assert!(!file.exists());
+    let (home, _) = served.stop().await;
+    assert!(verify(&home.path().join("vault")).unwrap().is_sound());
+}

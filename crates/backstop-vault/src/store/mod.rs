@@ -135,14 +135,19 @@ impl Store {
         }
         shared.keep_clock()?;
         let (jobs, settle, threads) = start(&shared, index)?;
-        Ok(Self {
+        let store = Self {
             shared,
             jobs,
             settle,
             threads: Mutex::new(threads),
             uploads: AtomicU64::new(0),
             recovery,
-        })
+        };
+        let left = std::mem::take(&mut store.shared.state().last_deleted);
+        if !left.is_empty() {
+            store.remove_files(&left)?;
+        }
+        Ok(store)
     }
 
     /// What opening it found and mended.

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) frozen: Option<String>,
     pub(crate) logs: BTreeMap<String, String>,
     pub(crate) head: Option<Head>,
+    /// What the newest deletion removed: a crash may have left its files.
+    pub(crate) last_deleted: Vec<Digest>,
     lease_ids: HashMap<String, u32>,
     lease_used: Vec<u64>,
     used: BTreeMap<Class, u64>,
@@ -68,6 +70,7 @@ impl State {
                 for name in names {
                     self.remove(name);
                 }
+                self.last_deleted.clone_from(names);
             }
             Event::Frozen { why } => self.frozen = Some(why.clone()),
             Event::Lifted { .. } => self.frozen = None,
