@@ -43,6 +43,9 @@ pub enum PointError {
         "the recovery point is broken: {0}; hint: use an older one, and run `backstop vault verify`"
     )]
     Broken(String),
+    /// The vault refused, or could not be reached or read.
+    #[error("{0}")]
+    Vault(crate::VaultError),
     /// A file, a pipe or a process failed.
     #[error("{what}: {cause}")]
     Io {

@@ -3,6 +3,8 @@
 //! - [`objects`]: a copy of the objects that one action takes, before it takes them.
 //! - [`database`]: a recovery point of a whole database, and its restore into another server.
 //! - [`drill`]: a restore into a throwaway server that proves a point.
+//! - [`keep`]: points in the vault.
+//! - [`health`] and [`schedule`]: what is unusual about a point, which to pin, when the next is due.
 //!
 //! What is made here goes to an `AsyncWrite` and comes back from an `AsyncRead`: the vault's client, a file
 //! or a pipe. Nothing here keeps a table in memory, and nothing here decides whether an action may run.
@@ -12,9 +14,13 @@ pub mod database;
 mod digest;
 pub mod drill;
 mod error;
+pub mod health;
+pub mod keep;
 pub mod objects;
+mod opened;
 mod progress;
 mod question;
+pub mod schedule;
 mod session;
 mod source;
 mod sql;
@@ -22,6 +28,7 @@ mod tools;
 
 pub use digest::Digesting;
 pub use error::PointError;
+pub use opened::Opened;
 pub use progress::Progress;
 pub use question::{Question, Row};
 pub use session::Session;

@@ -4,7 +4,7 @@ use backstop_testing::postgres::PostgresServer;
 use backstop_vault::points::objects::{Act, Address, bring_back};
 use backstop_vault::points::{Question, Source};
 
-use crate::support::{COMPANY, REST, acting, destroy, majors, oid, picture, source};
+use crate::support::{COMPANY, REST, acting, assert_same, destroy, majors, oid, picture, source};
 
 /// Each a statement that takes something, and what it names.
 const DROPS: &[(&str, &[&str])] = &[
@@ -203,21 +203,4 @@ async fn what_an_alter_changes_comes_back_beside_it() {
         let beside = format!("SELECT c::text FROM \"{schema}\".customers_{table} c ORDER BY id");
         assert_eq!(server.psql_as(&owner, &beside).unwrap(), before);
     }
-}
-
-/// Compares two pictures by their lines: the order of a dump's entries follows OIDs, which are new.
-fn assert_same(before: &str, after: &str, what: &str) {
-    let sorted = |text: &str| {
-        let mut lines: Vec<String> = text
-            .lines()
-            .filter(|line| !matches!(*line, "" | "--"))
-            .map(str::to_owned)
-            .collect();
-        lines.sort();
-        lines
-    };
-    let (old, new) = (sorted(before), sorted(after));
-    let lost: Vec<&String> = old.iter().filter(|line| !new.contains(line)).collect();
-    let surplus: Vec<&String> = new.iter().filter(|line| !old.contains(line)).collect();
-    assert!(old == new, "{what}\nlost: {lost:#?}\nsurplus: {surplus:#?}");
 }

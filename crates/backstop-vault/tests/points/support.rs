@@ -199,3 +199,20 @@ INSERT INTO public.of_parts VALUES (1, '2026-02-02');
 CREATE FUNCTION public.first_customer() RETURNS public.customers LANGUAGE sql AS 'SELECT * FROM public.customers LIMIT 1';
 CREATE PUBLICATION news FOR TABLE public.customers (id, name) WHERE (id > 3), public.parts;
 "#;
+
+/// Compares two pictures by their lines: the order of a dump's entries follows OIDs, which are new.
+pub fn assert_same(before: &str, after: &str, what: &str) {
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text
+            .lines()
+            .filter(|line| !matches!(*line, "" | "--"))
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        lines
+    };
+    let (old, new) = (sorted(before), sorted(after));
+    let lost: Vec<&String> = old.iter().filter(|line| !new.contains(line)).collect();
+    let surplus: Vec<&String> = new.iter().filter(|line| !old.contains(line)).collect();
+    assert!(old == new, "{what}\nlost: {lost:#?}\nsurplus: {surplus:#?}");
+}

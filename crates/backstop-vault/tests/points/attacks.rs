@@ -1,0 +1,546 @@
+//! What somebody who can write to the database, or to it at the wrong moment, tries against copies and drills.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::Stdio;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use backstop_testing::postgres::{Major, PostgresServer};
+use backstop_vault::points::drill::Sandbox;
+use backstop_vault::points::objects::{
+    Act, Address, Patience, bring_back, closure, confirm, copy, hold_still,
+};
+use backstop_vault::points::{PointError, Question, Session};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::database::{drilled, point};
+use crate::support::{
+    COMPANY, REST, acting, assert_same, destroy, majors, oid, picture, psql_alone, source,
+};
+
+const DROP: Act = Act::Drop { cascade: true };
+
+/// Others get little time here.
+const SHORT: Patience = Patience {
+    tries: 3,
+    pause: Duration::from_millis(20),
+};
+
+#[tokio::test]
+async fn names_with_line_breaks_are_no_commands() {
+    for major in majors() {
+        let folder = tempfile::tempdir().unwrap();
+        let canary = folder.path().join("canary");
+        let name = format!("x\n\\! touch {}\n", canary.display());
+        let server = PostgresServer::start(major).unwrap();
+        let owner = server.owner();
+        server
+            .psql_as(
+                &owner,
+                &format!(
+                    "CREATE TABLE public.\"{name}\" (\"{name}\" text PRIMARY KEY);
+                     COMMENT ON TABLE public.\"{name}\" IS '{name}';
+                     INSERT INTO public.\"{name}\" VALUES ('{name}'), (E'\\\\.\\n\\\\! touch {0}\\n');
+                     CREATE FUNCTION public.f() RETURNS text LANGUAGE sql AS $$ SELECT '
+COPY public.t FROM stdin;
+\\.
+\\! touch {0}
+' $$;
+                     CREATE VIEW public.v AS SELECT public.f() AS f, x.* FROM public.\"{name}\" x;",
+                    canary.display()
+                ),
+            )
+            .unwrap();
+        let source = source(&server, &owner).await;
+        let before = picture(&server);
+        let mut session = acting(&source).await;
+        let table = session
+            .ask("SELECT oid FROM pg_catalog.pg_class WHERE relname LIKE 'x%' AND relkind = 'r'")
+            .await
+            .unwrap();
+        session.close().await;
+        let root = Address::relation(table[0][0].clone().unwrap().parse().unwrap());
+        let statement = format!("DROP TABLE public.\"{name}\" CASCADE");
+        let (_, _, script) = destroy(&source, DROP, &[root], &statement).await.unwrap();
+        bring_back(&mut script.as_slice(), &source).await.unwrap();
+        assert_same(&before, &picture(&server), &format!("{major:?}"));
+        assert!(!canary.exists(), "a name ran as a command");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_between_copy_and_act_stops_the_act() {
+    let server = PostgresServer::start_any().unwrap();
+    let owner = server.owner();
+    server.psql_as(&owner, COMPANY).unwrap();
+    server.psql_as(&owner, REST).unwrap();
+    let source = source(&server, &owner).await;
+    let before = picture(&server);
+    // Each is possible though writers are held off, and would go, or be lost, unseen.
+    for between in [
+        "CREATE VIEW public.late AS SELECT * FROM public.customers",
+        "CREATE FUNCTION public.late() RETURNS SETOF public.customers LANGUAGE sql AS 'SELECT * FROM public.customers'",
+        "GRANT DELETE ON public.customers TO reader",
+        "GRANT REFERENCES (id) ON public.customers TO reader",
+    ] {
+        let mut session = acting(&source).await;
+        let root = Address::relation(oid(&mut session, "public.customers").await);
+        let found = closure(&mut session, DROP, &[root]).await.unwrap();
+        let (held, snapshot) = hold_still(&mut session, &found, SHORT).await.unwrap();
+        copy(&held, &source, &snapshot, &mut Vec::new())
+            .await
+            .unwrap();
+        server.psql_as(&owner, between).unwrap();
+        let outcome = confirm(&mut session, &held, SHORT).await;
+        assert!(
+            matches!(outcome, Err(PointError::Changed(_))),
+            "{between}: {outcome:?}"
+        );
+        session.ask("ROLLBACK").await.unwrap();
+        session.close().await;
+    }
+    server
+        .psql_as(
+            &owner,
+            "DROP VIEW public.late; DROP FUNCTION public.late();
+             REVOKE DELETE ON public.customers FROM reader; REVOKE REFERENCES (id) ON public.customers FROM reader",
+        )
+        .unwrap();
+    assert_same(&before, &picture(&server), "nothing was destroyed");
+}
+
+#[tokio::test]
+async fn rows_swapped_before_the_lock_are_in_the_copy_and_none_come_after() {
+    let server = PostgresServer::start_any().unwrap();
+    let owner = server.owner();
+    server
+        .psql_as(
+            &owner,
+            "CREATE TABLE public.t (a text); INSERT INTO public.t VALUES ('old')",
+        )
+        .unwrap();
+    let source = source(&server, &owner).await;
+    let mut session = acting(&source).await;
+    let root = Address::relation(oid(&mut session, "public.t").await);
+    let found = closure(&mut session, DROP, &[root]).await.unwrap();
+    // As many rows, but others.
+    server
+        .psql_as(&owner, "UPDATE public.t SET a = 'swapped'")
+        .unwrap();
+    let (held, snapshot) = hold_still(&mut session, &found, SHORT).await.unwrap();
+    let late = server.psql_as(
+        &owner,
+        "SET lock_timeout = '100ms'; UPDATE public.t SET a = 'too late'",
+    );
+    assert!(late.unwrap_err().to_string().contains("lock timeout"));
+    // Reading goes on.
+    server.psql_as(&owner, "SELECT * FROM public.t").unwrap();
+    let mut script = Vec::new();
+    copy(&held, &source, &snapshot, &mut script).await.unwrap();
+    confirm(&mut session, &held, SHORT).await.unwrap();
+    session.ask("DROP TABLE public.t").await.unwrap();
+    session.ask("COMMIT").await.unwrap();
+    bring_back(&mut script.as_slice(), &source).await.unwrap();
+    let rows = server.psql_as(&owner, "SELECT a FROM public.t").unwrap();
+    assert_eq!(rows, "swapped");
+}
+
+#[tokio::test]
+async fn a_writer_is_not_waited_for_in_the_queue() {
+    let server = PostgresServer::start_any().unwrap();
+    let owner = server.owner();
+    server
+        .psql_as(&owner, "CREATE TABLE public.t (a text)")
+        .unwrap();
+    let source = source(&server, &owner).await;
+    let mut writer = acting(&source).await;
+    writer
+        .ask("INSERT INTO public.t VALUES ('mine')")
+        .await
+        .unwrap();
+    let mut session = acting(&source).await;
+    let root = Address::relation(oid(&mut session, "public.t").await);
+    let found = closure(&mut session, DROP, &[root]).await.unwrap();
+    let outcome = hold_still(&mut session, &found, SHORT).await;
+    assert!(matches!(outcome, Err(PointError::Busy(_))), "{outcome:?}");
+    // The transaction is still good, and once the writer is done the copy can be made.
+    writer.ask("COMMIT").await.unwrap();
+    let (held, snapshot) = hold_still(&mut session, &found, SHORT).await.unwrap();
+    let copied = copy(&held, &source, &snapshot, &mut Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(copied.rows.values().copied().collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_not_fit_is_refused() {
+    let server = PostgresServer::start_any().unwrap();
+    let owner = server.owner();
+    server
+        .psql_as(&owner, "CREATE TABLE public.t (a text)")
+        .unwrap();
+    let source = source(&server, &owner).await;
+    for (statements, why) in [
+        (
+            &["BEGIN READ WRITE", "INSERT INTO public.t VALUES ('unseen')"][..],
+            "already written",
+        ),
+        (
+            &["BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"],
+            "not READ COMMITTED",
+        ),
+        (
+            &["BEGIN READ WRITE", "SET LOCAL search_path = public"],
+            "search_path is not empty",
+        ),
+        (&[], "SAVEPOINT can only be used in transaction blocks"),
+    ] {
+        let mut session = Session::open(&source).await.unwrap();
+        for statement in statements {
+            session.ask(statement).await.unwrap();
+        }
+        let root = Address::relation(oid(&mut session, "public.t").await);
+        let found = closure(&mut session, DROP, &[root]).await.unwrap();
+        let refused = hold_still(&mut session, &found, SHORT)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_copied_exactly_is_refused_in_words() {
+    let server = PostgresServer::start_any().unwrap();
+    let owner = server.owner();
+    server
+        .psql_as(
+            &owner,
+            "CREATE TABLE public.hidden (a text); ALTER TABLE public.hidden ENABLE ROW LEVEL SECURITY;
+             ALTER TABLE public.hidden FORCE ROW LEVEL SECURITY; INSERT INTO public.hidden SELECT 'x' WHERE false;
+             CREATE TABLE public.one (id integer PRIMARY KEY);
+             CREATE TABLE public.two (id integer PRIMARY KEY REFERENCES public.one);
+             ALTER TABLE public.one ADD FOREIGN KEY (id) REFERENCES public.two",
+        )
+        .unwrap();
+    let source = source(&server, &owner).await;
+    let mut session = acting(&source).await;
+    session
+        .ask("CREATE TEMPORARY TABLE mine (a text)")
+        .await
+        .unwrap();
+    let temporary = Address::relation(oid(&mut session, "pg_temp.mine").await);
+    let refused = closure(&mut session, DROP, &[temporary])
+        .await
+        .unwrap()
+        .check()
+        .unwrap_err();
+    assert!(refused.to_string().contains("is temporary"), "{refused}");
+    let language = session
+        .ask("SELECT 'pg_catalog.pg_extension'::pg_catalog.regclass::pg_catalog.oid, oid FROM pg_catalog.pg_extension")
+        .await
+        .unwrap()
+        .remove(0);
+    let extension = Address {
+        class: language[0].clone().unwrap().parse().unwrap(),
+        object: language[1].clone().unwrap().parse().unwrap(),
+        column: 0,
+    };
+    let refused = closure(&mut session, DROP, &[extension])
+        .await
+        .unwrap()
+        .check()
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("CREATE EXTENSION"),
+        "{refused}"
+    );
+    session.close().await;
+
+    // Row-level security that would leave rows out fails the copy instead.
+    let mut session = acting(&source).await;
+    let hidden = Address::relation(oid(&mut session, "public.hidden").await);
+    let one = Address::relation(oid(&mut session, "public.one").await);
+    session.close().await;
+    let failed = destroy(&source, DROP, &[hidden], "DROP TABLE public.hidden")
+        .await
+        .unwrap_err();
+    assert!(
+        failed.to_string().contains("row-level security"),
+        "{failed}"
+    );
+    let truncate = Act::Truncate {
+        cascade: true,
+        restart_identity: false,
+    };
+    let failed = destroy(&source, truncate, &[one], "TRUNCATE public.one CASCADE")
+        .await
+        .unwrap_err();
+    assert!(failed.to_string().contains("in a circle"), "{failed}");
+    assert_eq!(
+        server
+            .psql("SELECT count(*) FROM pg_class WHERE relname IN ('hidden', 'one')")
+            .unwrap(),
+        "2"
+    );
+}
+
+/// A reader that breaks off with an error, as the vault's does when an object is not what it was.
+struct Broken<'a>(&'a [u8]);
+
+impl AsyncRead for Broken<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.0.is_empty() {
+            return Poll::Ready(Err(io::Error::other("not what was stored")));
+        }
+        let some = self.0.len().min(buffer.remaining());
+        buffer.put_slice(&self.0[..some]);
+        self.0 = &self.0[some..];
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_breaks_off_brings_nothing_back() {
+    let server = PostgresServer::start_any().unwrap();
+    let owner = server.owner();
+    server.psql_as(&owner, COMPANY).unwrap();
+    server.psql_as(&owner, REST).unwrap();
+    let source = source(&server, &owner).await;
+    let mut session = acting(&source).await;
+    let root = Address::relation(oid(&mut session, "public.customers").await);
+    session.close().await;
+    let before = picture(&server);
+    let statement = "DROP TABLE public.customers CASCADE";
+    let (_, _, script) = destroy(&source, DROP, &[root], statement).await.unwrap();
+    let without = picture(&server);
+    let copy_ends = script
+        .windows(4)
+        .position(|part| part == b"\n\\.\n")
+        .unwrap();
+    for end in [0, 100, copy_ends - 5, copy_ends + 4, script.len() - 1] {
+        let broken = bring_back(&mut Broken(&script[..end]), &source)
+            .await
+            .unwrap_err();
+        assert!(!broken.to_string().is_empty());
+        assert_same(&without, &picture(&server), &format!("cut at {end}"));
+    }
+    bring_back(&mut script.as_slice(), &source).await.unwrap();
+    assert_same(&before, &picture(&server), "whole");
+}
+
+#[tokio::test]
+async fn psql_and_zstd_alone_bring_it_back() {
+    let server = PostgresServer::start_any().unwrap();
+    let owner = server.owner();
+    server.psql_as(&owner, COMPANY).unwrap();
+    server.psql_as(&owner, REST).unwrap();
+    let source = source(&server, &owner).await;
+    let mut session = acting(&source).await;
+    let root = Address::relation(oid(&mut session, "public.parts").await);
+    session.close().await;
+    let before = picture(&server);
+    let (_, _, script) = destroy(&source, DROP, &[root], "DROP TABLE public.parts CASCADE")
+        .await
+        .unwrap();
+    let packed = zstd::encode_all(script.as_slice(), 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("object.zst");
+    std::fs::write(&file, packed).unwrap();
+    let unpacked = std::process::Command::new("zstd")
+        .args(["-d", "-c", "-q"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(unpacked.status.success(), "{unpacked:?}");
+    psql_alone(&server, &owner, &unpacked.stdout).unwrap();
+    assert_same(&before, &picture(&server), "by psql and zstd");
+}
+
+/// Runs a shell command and says whether it printed `reached`.
+async fn reaches(mut command: tokio::process::Command) -> bool {
+    let output = command.stdin(Stdio::null()).output().await.unwrap();
+    String::from_utf8_lossy(&output.stdout).contains("reached")
+}
+
+#[tokio::test]
+async fn a_sandbox_has_no_network_and_none_of_others_files() {
+    let server = PostgresServer::start_any().unwrap();
+    let source = source(&server, &server.superuser()).await;
+    // In a folder that everybody may enter and write: what keeps it out is the sandbox alone.
+    let vault = tempfile::Builder::new()
+        .prefix("backstop-test-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .tempdir_in("/opt")
+        .unwrap();
+    let key = vault.path().join("key");
+    std::fs::write(&key, "reached").unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let canary = std::env::temp_dir().join(format!("backstop-canary-{port}"));
+    let socket = server
+        .socket_folder()
+        .join(format!(".s.PGSQL.{}", server.port()));
+    let roads = [
+        format!("cat {}", key.display()),
+        format!("echo > {}/planted && echo reached", vault.path().display()),
+        format!("test -e {} && echo reached", socket.display()),
+        format!(
+            "echo > {} && ls {0} >/dev/null && echo reached",
+            canary.display()
+        ),
+        format!("bash -c 'echo > /dev/tcp/127.0.0.1/{port}' && echo reached"),
+        format!("kill -0 {} && echo reached", std::process::id()),
+        format!("test -e /proc/{} && echo reached", std::process::id()),
+    ];
+    let hidden = [vault.path().to_owned()];
+    let sandbox = Sandbox::open(&source.tools, &std::env::temp_dir(), &hidden)
+        .await
+        .unwrap();
+    for road in &roads {
+        let mut outside = tokio::process::Command::new("/bin/sh");
+        outside.args(["-c", road]);
+        assert!(reaches(outside).await, "the road is none: {road}");
+        let _ = std::fs::remove_file(&canary);
+        let mut inside = sandbox.command(Path::new("/bin/sh"));
+        inside.args(["-c", road]);
+        assert!(!reaches(inside).await, "{road}");
+        assert!(!canary.exists(), "{road}");
+    }
+    let mut inside = sandbox.command(Path::new("/bin/sh"));
+    inside.args(["-c", "id -u; umount /tmp 2>/dev/null && echo reached"]);
+    let output = inside.output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.trim().parse::<u32>().unwrap() > 0, "{said}");
+}
+
+/// Code that runs whenever its table is restored, and says what it reached.
+const PLANTED: &str = r#"
+CREATE FUNCTION public.ran(integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+    RETURN CASE WHEN pg_catalog.current_database() = 'drill' THEN 1 ELSE 0 END; END $$;
+CREATE FUNCTION public.reached(integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$
+DECLARE road text; reached integer := 0;
+BEGIN
+    FOREACH road IN ARRAY ARRAY[
+        'COPY (SELECT 1) TO PROGRAM ''touch CANARY''',
+        'COPY (SELECT 1) TO ''CANARY''',
+        'SELECT pg_catalog.pg_read_file(''/etc/passwd'')',
+        'SELECT pg_catalog.lo_import(''/etc/passwd'')',
+        'CREATE EXTENSION dblink',
+        'SET ROLE chief', 'SET ROLE postgres', 'SET SESSION AUTHORIZATION postgres',
+        'ALTER ROLE CURRENT_USER SUPERUSER', 'GRANT pg_execute_server_program TO CURRENT_USER',
+        'CREATE ROLE more SUPERUSER', 'ALTER SYSTEM SET archive_command = ''touch CANARY''']
+    LOOP
+        BEGIN
+            EXECUTE road;
+            reached := reached + 1;
+        EXCEPTION WHEN OTHERS THEN NULL;
+        END;
+    END LOOP;
+    RETURN reached;
+END $$;
+CREATE FUNCTION public.bait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM public.reached(1); RETURN NEW; END $$;
+CREATE TABLE public.ran (id integer, ran integer GENERATED ALWAYS AS (public.ran(id)) STORED);
+CREATE TABLE public.reached (id integer CHECK (public.reached(id) >= 0),
+    reached integer GENERATED ALWAYS AS (public.reached(id)) STORED);
+INSERT INTO public.ran VALUES (1);
+INSERT INTO public.reached VALUES (1);
+CREATE INDEX ON public.reached (public.reached(id));
+CREATE MATERIALIZED VIEW public.seen AS SELECT public.reached(id) AS reached FROM public.reached;
+"#;
+
+/// As a superuser: what nobody else can plant.
+const PLANTED_ABOVE: &str = "
+CREATE ROLE chief SUPERUSER; GRANT chief TO owner; GRANT pg_execute_server_program TO owner;
+ALTER ROLE owner SET session_preload_libraries = 'nowhere';
+CREATE FUNCTION public.always() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM public.reached(1); END $$;
+CREATE EVENT TRIGGER always ON ddl_command_end EXECUTE FUNCTION public.always()";
+
+#[tokio::test]
+async fn planted_code_runs_in_a_drill_and_reaches_nothing() {
+    for major in majors() {
+        let folder = tempfile::tempdir().unwrap();
+        let canary: PathBuf = folder.path().join("canary");
+        std::fs::set_permissions(
+            folder.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+        )
+        .unwrap();
+        let server = PostgresServer::start(major).unwrap();
+        let planted = PLANTED.replace("CANARY", &canary.display().to_string());
+        server.psql_as(&server.owner(), &planted).unwrap();
+        server.psql(PLANTED_ABOVE).unwrap();
+        let _ = std::fs::remove_file(&canary);
+        let source = source(&server, &server.superuser()).await;
+        let point = point(&source).await;
+        let outcome = drilled(&point, &source).await.unwrap();
+        assert!(!canary.exists(), "{major:?}");
+        // It did run, as its rows show; and it reached as little as it did where it was planted.
+        assert_eq!(
+            outcome.differences,
+            ["\"public\".\"ran\" has other rows, though as many"],
+            "{major:?}: {outcome:?}"
+        );
+        let left_out: Vec<&str> = outcome
+            .left_out
+            .iter()
+            .map(|left| left.what.as_str())
+            .collect();
+        assert!(
+            left_out.contains(&"EVENT TRIGGER always postgres"),
+            "{left_out:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_drill_leaves_nothing_behind_even_when_it_is_given_up() {
+    let server = PostgresServer::start(Major::any().unwrap()).unwrap();
+    let source = source(&server, &server.superuser()).await;
+    let base = tempfile::tempdir().unwrap();
+    let point = point(&source).await;
+    let setup = backstop_vault::points::drill::Setup {
+        tools: source.tools.clone(),
+        scratch: base.path().to_owned(),
+        hidden: vec![],
+    };
+    let mut never = tokio::io::join(tokio::io::empty(), tokio::io::empty());
+    let (mut stuck, _kept) = tokio::io::duplex(16);
+    let manifest = &point.taken.manifest;
+    let drill =
+        backstop_vault::points::drill::drill("p", manifest, &mut never, &mut stuck, &setup, &());
+    // The archive never comes; whoever waits loses patience when the server is up.
+    let up = async {
+        loop {
+            let folders = std::fs::read_dir(base.path()).unwrap().flatten();
+            let pid = folders.map(|one| one.path().join("data/postmaster.pid"));
+            if pid.filter(|path| path.exists()).count() > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        outcome = drill => panic!("it ended: {outcome:?}"),
+        () = up => {}
+    }
+    let left: Vec<_> = std::fs::read_dir(base.path()).unwrap().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    let of_ours = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .any(|process| {
+            std::fs::read(process.path().join("cmdline")).is_ok_and(|line| {
+                String::from_utf8_lossy(&line).contains(&base.path().display().to_string())
+            })
+        });
+    assert!(!of_ours, "a process of the drill's lives on");
+}
