@@ -93,12 +93,51 @@ pub enum Verb {
     Freeze(Freeze),
     Judge(Judge),
     Journal(Journal),
+    Undo(Undo),
     Vault(Vault),
     /// Say what is up, what waits and what is stopped
     Status,
     Doctor(Doctor),
     Demo(Demo),
     Completions(Completions),
+}
+
+/// Put back rows as they were before an agent changed them
+///
+/// Finds the old and new rows that were kept of a statement's transaction, or of everything that a lease did, opens them with the recovery key, compares them with what is there now, and, with --apply, puts the old rows back in one transaction. Rows that somebody has changed since are conflicts: they are listed, and nothing is guessed. An undo is kept like any other change, so that it can be undone.
+///
+/// It reads the vault's directory, and talks to the running gate: run it as root, or as a user that may do both.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  backstop undo 4711 --identity /media/stick/recovery.txt\n  backstop undo 4711 --identity /media/stick/recovery.txt --apply\n  backstop undo --lease lease_x1y2 --since 2h --identity /media/stick/recovery.txt --apply"
+)]
+pub struct Undo {
+    /// An entry of the traffic log: the intent or outcome of a statement, or the images of a transaction
+    #[arg(value_name = "ENTRY", conflicts_with = "lease")]
+    pub entry: Option<u64>,
+    /// Everything that this lease did
+    #[arg(long, value_name = "LEASE")]
+    pub lease: Option<String>,
+    /// Only what it did within this time until now
+    #[arg(long, value_name = "SPAN", requires = "lease")]
+    pub since: Option<Span>,
+    /// The file with the private half of the recovery key
+    #[arg(long, value_name = "FILE")]
+    pub identity: PathBuf,
+    /// The vault's directory
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/var/lib/backstop-vault",
+        env = "BACKSTOP_VAULT"
+    )]
+    pub vault: PathBuf,
+    /// Do it; without this it is only shown what would be done
+    #[arg(long)]
+    pub apply: bool,
+    /// Leave rows that were changed since as they are, and undo the others
+    #[arg(long)]
+    pub leave_conflicts: bool,
 }
 
 /// Set Backstop up: configuration, keys, local CA, the first person

@@ -249,6 +249,27 @@ fn traffic(entry: &Value) -> String {
                 .map(|c| format!(" {c}"));
             format!("{action}: {}{}", text("result"), code.unwrap_or_default())
         }
+        kind @ ("images" | "objects") => {
+            let rows = entry.get("rows").and_then(Value::as_array);
+            let parts: Vec<String> = rows
+                .into_iter()
+                .flatten()
+                .take(4)
+                .map(|row| {
+                    let count = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
+                    let relation = row
+                        .get("relation")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default();
+                    format!(
+                        "{} old and {} new of {relation}",
+                        count("old"),
+                        count("new")
+                    )
+                })
+                .collect();
+            format!("{action}: {kind} kept in the vault: {}", parts.join(", "))
+        }
         _ => "an entry that this version cannot read".into(),
     }
 }

@@ -14,6 +14,7 @@ mod lease;
 mod resume;
 mod serve;
 mod status;
+mod undo;
 mod vault;
 mod waiting;
 
@@ -48,6 +49,7 @@ pub fn run(cli: Cli, output: Output) -> Outcome {
             JudgeProtocol::Postgres(args) => judge::run(&path, &args, output),
         },
         Verb::Journal(args) => journal::run(&path, args.verb, output),
+        Verb::Undo(args) => undo::run(&path, &args, output),
         Verb::Vault(args) => vault::run(args.verb, output),
         Verb::Status => status::run(&path, output),
         Verb::Doctor(args) => doctor::run(&path, &args, output),

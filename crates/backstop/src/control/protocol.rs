@@ -78,6 +78,15 @@ pub enum Request {
         /// Whether to wait for a person.
         wait: bool,
     },
+    /// What an undo would do, or doing it.
+    Undo {
+        /// The images, the newest first.
+        images: Vec<UndoImage>,
+        /// Whether to do it.
+        apply: bool,
+        /// Whether rows that were changed since are left as they are.
+        leave_conflicts: bool,
+    },
     /// Entries of a log.
     Entries {
         /// `control` or `traffic`.
@@ -94,6 +103,15 @@ pub enum Request {
         /// Which.
         index: u64,
     },
+}
+
+/// The opened images of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoImage {
+    /// The `images` entry of the traffic log that they must belong to.
+    pub entry: u64,
+    /// The file that they are in; the gate believes its content only if the journal has its digest.
+    pub file: std::path::PathBuf,
 }
 
 /// The lease that is asked for.

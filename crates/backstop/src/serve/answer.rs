@@ -8,13 +8,14 @@ use backstop_console::particulars_line;
 use backstop_core::action::Ask;
 use backstop_core::hold::{HoldRecord, HoldState};
 use backstop_core::lease::{LeaseRecord, LeaseState};
+use backstop_gates::postgres::{NotUndone, UndoAsk};
 use backstop_journal::{JournalError, TextDigest, TextState};
 use backstop_store::{Opened, State};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
 
 use super::{HoldRow, LeaseRow, Service, retention};
-use crate::control::protocol::{EntryWithText, Held, Reply, Request};
+use crate::control::protocol::{EntryWithText, Held, Reply, Request, UndoImage};
 use crate::entries::Row;
 use crate::failure::{Context, Failure, Outcome};
 
@@ -105,6 +106,14 @@ impl Service {
                     return Err(Failure::new("nothing is frozen"));
                 }
                 self.ask_and_wait(Ask::Unfreeze, wait, told).await
+            }
+            Request::Undo {
+                images,
+                apply,
+                leave_conflicts,
+            } => {
+                let service = Arc::clone(self);
+                finish(async move { service.undo(images, apply, leave_conflicts).await }).await
             }
             Request::Entries { log, from, count } => self.entries(&log, from, count),
             Request::Entry { log, index } => self.entry(&log, index),
@@ -263,6 +272,41 @@ impl Service {
         let state = self.store.state();
         rows.iter_mut().for_each(|row| row.name_people(&state));
         done(&rows)
+    }
+
+    async fn undo(
+        &self,
+        images: Vec<UndoImage>,
+        apply: bool,
+        leave_conflicts: bool,
+    ) -> Outcome<Reply> {
+        let mut opened = vec![];
+        for image in images {
+            let content = tokio::fs::read(&image.file)
+                .await
+                .doing("cannot read the opened images")?;
+            opened.push((image.entry, content));
+        }
+        let gate = self.gate.read().await;
+        let Some(gate) = gate.as_ref() else {
+            return Err(Failure::new("backstop is stopping").hint("start it again first"));
+        };
+        let ask = UndoAsk {
+            images: opened,
+            apply,
+            leave_conflicts,
+        };
+        match gate.undo(ask).await {
+            Ok(undone) => done(&json!({
+                "summary": undone.summary,
+                "conflicts": undone.conflicts,
+                "entry": undone.entry,
+            })),
+            Err(NotUndone::Conflicts { summary, conflicts }) => {
+                done(&json!({ "summary": summary, "conflicts": conflicts, "entry": null }))
+            }
+            Err(error) => Err(Failure::new("nothing was undone").because(error)),
+        }
     }
 
     fn entry(&self, log: &str, index: u64) -> Outcome<Reply> {
