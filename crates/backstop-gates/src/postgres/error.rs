@@ -45,6 +45,9 @@ pub enum GateError {
     /// The server said something that the protocol does not allow.
     #[error("the server does not keep to the protocol: {0}")]
     Protocol(String),
+    /// An answer of the server's is longer than was asked for.
+    #[error("the server's answer has more than {0} bytes")]
+    Oversized(u64),
     /// The server did not answer in time.
     #[error("the server did not answer within {0} seconds")]
     Timeout(u64),

@@ -27,6 +27,24 @@ fn question(path: &[String]) -> String {
     )
 }
 
+/// What code with this `search_path` could meet without naming it, such as a trigger that runs while rows come back.
+pub(crate) async fn unnamed(
+    server: &mut ServerConnection,
+    path: &[String],
+) -> Result<Option<String>, GateError> {
+    for row in server.ask(&question(path)).await? {
+        let [Some(what), Some(name), in_reach] = row.as_slice() else {
+            return Err(GateError::Protocol(
+                "no answer to a question about what leases made".into(),
+            ));
+        };
+        if in_reach.as_deref() != Some("f") {
+            return Ok(Some(format!("{what} `{name}`")));
+        }
+    }
+    Ok(None)
+}
+
 /// What an action with this `search_path` could meet, if there is anything.
 pub(crate) async fn within_reach(
     server: &mut ServerConnection,

@@ -34,6 +34,11 @@ pub(crate) fn settings() -> Vec<(String, String)> {
 impl ServerConnection {
     /// Runs `sql` and gives back all rows of all its statements.
     pub(crate) async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, GateError> {
+        self.ask_within(sql, u64::MAX).await
+    }
+
+    /// The same, but what goes beyond `most` bytes is read and dropped, and then it is an error; what `sql` did stays.
+    pub(crate) async fn ask_within(&mut self, sql: &str, most: u64) -> Result<Vec<Row>, GateError> {
         let mut out = BytesMut::new();
         FrontendMessage::Query(sql)
             .write(&mut out)
@@ -41,10 +46,18 @@ impl ServerConnection {
         self.send(&out).await?;
         let mut rows = vec![];
         let mut failed = None;
+        let mut bytes = 0_u64;
         loop {
             let (message, body) = self.message().await?;
             match message {
-                tag::DATA_ROW => rows.push(row(&body)?),
+                tag::DATA_ROW => {
+                    bytes = bytes.saturating_add(body.len() as u64);
+                    if bytes > most {
+                        rows.clear();
+                    } else {
+                        rows.push(row(&body)?);
+                    }
+                }
                 tag::ERROR_RESPONSE => failed = Some(ServerError::of(&body)),
                 tag::READY_FOR_QUERY => break,
                 _ => {}
@@ -52,6 +65,7 @@ impl ServerConnection {
         }
         match failed {
             Some(error) => Err(error.into()),
+            None if bytes > most => Err(GateError::Oversized(most)),
             None => Ok(rows),
         }
     }

@@ -14,7 +14,7 @@ use super::fresh::{self, Makers, Pass};
 use super::old;
 use super::read::Side;
 use super::shape::{self, Shape, WriterSees};
-use super::sight::{Clock, Observer, Own};
+use super::sight::{self, Clock, Observer, Own, Pace};
 use super::tid::{Tid, Version, full};
 use super::touched::Touched;
 use super::write::Out;
@@ -69,11 +69,25 @@ pub(crate) struct Budget {
 pub(crate) trait Writer {
     /// Runs one simple query of the gate's in it, and gives back all rows of all its statements.
     async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, GateError>;
+
+    /// The same; an answer of more than `most` bytes is [`GateError::Oversized`]. Whoever can should drop what is too
+    /// much while it comes, so that an agent's rows do not fill the gate's memory.
+    async fn ask_within(&mut self, sql: &str, most: u64) -> Result<Vec<Row>, GateError> {
+        let rows = self.ask(sql).await?;
+        if sight::size(&rows) > most {
+            return Err(GateError::Oversized(most));
+        }
+        Ok(rows)
+    }
 }
 
 impl Writer for ServerConnection {
     async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, GateError> {
         Self::ask(self, sql).await
+    }
+
+    async fn ask_within(&mut self, sql: &str, most: u64) -> Result<Vec<Row>, GateError> {
+        Self::ask_within(self, sql, most).await
     }
 }
 
@@ -122,6 +136,22 @@ pub(crate) async fn capture(
     budget: &Budget,
     sink: &mut impl Sink,
 ) -> Result<Captured, CaptureError> {
+    match all(observer, writer, about, wrote, budget, sink).await {
+        Err(CaptureError::Failed(GateError::Oversized(bytes))) => Err(CaptureError::OverBudget(
+            format!("{bytes} bytes for a few rows at once"),
+        )),
+        other => other,
+    }
+}
+
+async fn all(
+    observer: &mut ServerConnection,
+    writer: &mut impl Writer,
+    about: &About,
+    wrote: &[Wrote],
+    budget: &Budget,
+    sink: &mut impl Sink,
+) -> Result<Captured, CaptureError> {
     let clock = Clock::new(budget);
     encoding(observer)?;
     let mut observer = Observer {
@@ -142,9 +172,14 @@ pub(crate) async fn capture(
         makers: Makers::default(),
         found: HashMap::new(),
     };
-    let facts = work
-        .cheaply(&mut observer, &mut own, &tables, looked)
-        .await?;
+    let facts = match work.cheaply(&mut observer, &mut own, &tables, looked).await {
+        // Few rows, but long ones: they are read a few at a time.
+        Err(CaptureError::Failed(GateError::Oversized(_))) => {
+            let seen = own.look(facts::QUESTION).await?;
+            Facts::of(&seen)?
+        }
+        other => other?,
+    };
     facts.counted()?;
     header.xid = facts.xid;
     if facts.xid.is_some() {
@@ -302,7 +337,9 @@ impl Table<'_> {
     /// How many new rows there can be at most; none are looked for where the transaction may not read.
     fn most_new(&self) -> u64 {
         match self.shape.writer {
-            WriterSees::Rows => self.wrote.inserted.saturating_add(self.wrote.updated),
+            WriterSees::Rows | WriterSees::Through => {
+                self.wrote.inserted.saturating_add(self.wrote.updated)
+            }
             WriterSees::Places | WriterSees::Nothing => 0,
         }
     }
@@ -467,6 +504,7 @@ impl Work {
                         own: &mut *own,
                         makers: &mut self.makers,
                         near,
+                        pace: Pace::default(),
                     };
                     found.new_rows = new_rows(pass, table, out).await?;
                 }
@@ -500,8 +538,9 @@ impl Work {
 /// What the writer is asked on the cheap road.
 fn own_question(cheap: &[&Table<'_>], looked: &[Row], tables: &[Table<'_>]) -> String {
     let mut out = vec![facts::QUESTION.to_owned()];
-    if !tables.is_empty() {
-        out.push(named(tables));
+    let named = named(tables);
+    if !named.is_empty() {
+        out.push(named);
     }
     for table in cheap {
         let oid = table.shape.oid.to_string();
@@ -533,20 +572,25 @@ fn own_question(cheap: &[&Table<'_>], looked: &[Row], tables: &[Table<'_>]) -> S
 
 /// Asks which relations the transaction itself finds under the names that others know.
 fn named(tables: &[Table<'_>]) -> String {
-    let all = tables.iter().map(|t| {
-        format!(
-            "select 'm', '{}', pg_catalog.to_regclass({})::pg_catalog.oid",
-            t.shape.oid,
-            literal(&t.shape.qualified())
-        )
-    });
+    let all = tables
+        .iter()
+        .filter_map(|t| t.shape.through())
+        .map(|(oid, name)| {
+            format!(
+                "select 'm', '{oid}', pg_catalog.to_regclass({})::pg_catalog.oid",
+                literal(&name)
+            )
+        });
     all.collect::<Vec<_>>().join(";")
 }
 
 /// Both sides must look at the same relation under one name.
 fn names(seen: &[Row], tables: &[Table<'_>]) -> Result<(), CaptureError> {
     for Table { shape, .. } in tables {
-        let oid = Some(shape.oid.to_string());
+        let Some((oid, _)) = shape.through() else {
+            continue;
+        };
+        let oid = Some(oid.to_string());
         let expected = [Some("m".to_owned()), oid.clone(), oid];
         if !seen.iter().any(|row| row.as_slice() == expected) {
             return Err(CaptureError::inexact(format!(
@@ -594,9 +638,16 @@ async fn old_rows<S: Sink>(
     out: &mut Out<'_, S>,
 ) -> Result<u64, CaptureError> {
     let mut count = 0;
-    for some in candidates.chunks(fresh::ROWS) {
+    let (mut rest, mut pace) = (candidates, Pace::default());
+    while !rest.is_empty() {
+        let (some, later) = rest.split_at(rest.len().min(pace.rows()));
         let look = old::second_look(&table.shape, some.iter().map(|v| v.tid));
-        let rows = observer.look(&look).await?;
+        let rows = match observer.look(&look).await {
+            Err(CaptureError::Failed(GateError::Oversized(_))) if pace.slower() => continue,
+            other => other?,
+        };
+        pace.learn(&rows);
+        rest = later;
         let set: HashSet<Version> = some.iter().copied().collect();
         let rows = old::changed(rows.iter().filter(|r| tag(r) == "o"), &set, facts)?;
         count += rows.len() as u64;

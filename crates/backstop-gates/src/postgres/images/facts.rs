@@ -18,6 +18,7 @@ pub(crate) fn pin(lc_monetary: Option<&str>, millis: u64) -> String {
     let mut out = String::from("select 'p'");
     for (name, value) in [
         ("search_path", ""),
+        ("standard_conforming_strings", "on"),
         ("DateStyle", "ISO, YMD"),
         ("IntervalStyle", "postgres"),
         ("TimeZone", "UTC"),

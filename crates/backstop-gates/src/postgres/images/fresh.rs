@@ -10,12 +10,10 @@ use super::error::CaptureError;
 use super::facts::tag;
 use super::old::{status, version};
 use super::shape::Shape;
-use super::sight::{Observer, Own};
+use super::sight::{Observer, Own, Pace};
 use super::tid::Version;
 use crate::postgres::question::{Row, ident, literal};
 
-/// How many rows are fetched at once.
-pub(super) const ROWS: usize = 500;
 /// How many blocks at a table's end are looked at for what was inserted.
 const TAIL: u64 = 4;
 /// How many of the highest keys are looked at beyond what was inserted.
@@ -28,10 +26,11 @@ const YOUNG: &str = "pg_catalog.age(t.xmin) operator(pg_catalog.<=) 0";
 /// All new versions, by looking through the whole table.
 pub(super) fn everywhere(shape: &Shape) -> String {
     format!(
-        "select 'n', '{}', t.ctid, t.xmin{} from only {} t where {YOUNG}",
+        "select 'n', '{}', t.ctid, t.xmin{} from {} t where {YOUNG}{}",
         shape.oid,
         shape.select(),
-        shape.qualified()
+        shape.own_relation(),
+        shape.own_filter(),
     )
 }
 
@@ -44,7 +43,7 @@ pub(super) fn by_key(shape: &Shape, keys: &[&[Option<String>]]) -> Option<String
         let values = shape.key.iter().zip(key.iter()).map(|(column, value)| {
             format!(
                 "{}::{}",
-                literal(value.as_deref().unwrap_or_default()),
+                own_literal(value.as_deref().unwrap_or_default()),
                 column.kind
             )
         });
@@ -64,10 +63,11 @@ pub(super) fn by_key(shape: &Shape, keys: &[&[Option<String>]]) -> Option<String
         .join(" and ");
     Some(format!(
         "select 'n', '{}', t.ctid, t.xmin{} from (values {list}) k({names}) \
-         join only {} t on {same} where {YOUNG}",
+         join {} t on {same} where {YOUNG}{}",
         shape.oid,
         shape.select(),
-        shape.qualified()
+        shape.own_relation(),
+        shape.own_filter(),
     ))
 }
 
@@ -75,15 +75,17 @@ pub(super) fn by_key(shape: &Shape, keys: &[&[Option<String>]]) -> Option<String
 pub(super) fn at_the_end(shape: &Shape, inserted: u64) -> String {
     let from = shape.blocks.saturating_sub(TAIL);
     let select = format!(
-        "select 'n', '{}', t.ctid, t.xmin{} from only {} t",
+        "select 'n', '{}', t.ctid, t.xmin{} from {} t",
         shape.oid,
         shape.select(),
-        shape.qualified()
+        shape.own_relation()
     );
     let mut out = format!(
-        "{select} where t.ctid operator(pg_catalog.>=) '({from},0)'::pg_catalog.tid and {YOUNG}"
+        "{select} where t.ctid operator(pg_catalog.>=) '({from},0)'::pg_catalog.tid and {YOUNG}{}",
+        shape.own_filter()
     );
-    if let Some(first) = shape.key.first() {
+    // Through a partitioned table the highest keys would be those of other partitions.
+    if let Some(first) = shape.key.first().filter(|_| shape.own_filter().is_empty()) {
         let limit = inserted.saturating_add(MORE_KEYS);
         let place = format!("t.{}", ident(&first.name));
         out.push_str(&format!(
@@ -92,6 +94,15 @@ pub(super) fn at_the_end(shape: &Shape, inserted: u64) -> String {
         ));
     }
     out
+}
+
+/// A literal that reads the same whatever `standard_conforming_strings` is in the agent's session.
+fn own_literal(text: &str) -> String {
+    if text.contains('\\') {
+        format!(" e{}", literal(&text.replace('\\', "\\\\")))
+    } else {
+        literal(text)
+    }
 }
 
 /// Who made which row versions.
@@ -152,6 +163,7 @@ pub(super) struct Pass<'p, 'o, 'w, W> {
     pub(super) own: &'p mut Own<'w, W>,
     pub(super) makers: &'p mut Makers,
     pub(super) near: u64,
+    pub(super) pace: Pace,
 }
 
 impl<W: Writer> Pass<'_, '_, '_, W> {
@@ -168,8 +180,12 @@ impl<W: Writer> Pass<'_, '_, '_, W> {
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Row>>, CaptureError> {
         let rows = self
             .own
-            .ask(&format!("fetch {ROWS} from \"backstop images\""))
+            .ask(&format!(
+                "fetch {} from \"backstop images\"",
+                self.pace.rows()
+            ))
             .await?;
+        self.pace.learn(&rows);
         let rows: Vec<Row> = rows.into_iter().filter(|r| tag(r) == "n").collect();
         if rows.is_empty() {
             self.own.leave().await?;

@@ -46,10 +46,11 @@ pub(super) fn first_look(shape: &Shape, places: Option<&[Tid]>) -> String {
 /// Which of these places the transaction sees.
 pub(super) fn own_look(shape: &Shape, places: impl IntoIterator<Item = Tid>) -> String {
     format!(
-        "select 'v', '{}', t.ctid from only {} t where t.ctid operator(pg_catalog.=) any ({})",
+        "select 'v', '{}', t.ctid from {} t where t.ctid operator(pg_catalog.=) any ({}){}",
         shape.oid,
-        shape.qualified(),
-        list(places)
+        shape.own_relation(),
+        list(places),
+        shape.own_filter(),
     )
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Shape {
     pub(super) columns: Vec<Column>,
     pub(super) key: Vec<KeyColumn>,
     pub(super) writer: WriterSees,
+    /// The partitioned table that the role reads it through: OID, schema, name.
+    above: Option<(u32, String, String)>,
     /// Its length in blocks.
     pub(super) blocks: u64,
     /// No multixact that is older than this can be in it: `mxid_age(relminmxid)`.
@@ -54,6 +56,8 @@ pub(super) struct Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WriterSees {
     Rows,
+    /// The same, through a partitioned table above.
+    Through,
     /// `ctid` and `xmin` only.
     Places,
     Nothing,
@@ -78,17 +82,18 @@ pub(super) fn prepare() -> String {
          pg_catalog.mxid_age(c.relminmxid), \
          pg_catalog.has_table_privilege(c.oid, 'select') and pg_catalog.has_schema_privilege(n.oid, 'usage'), \
          pg_catalog.row_security_active(c.oid), \
-         case when c.relrowsecurity and not r.rolsuper and not r.rolbypassrls \
-             and (c.relforcerowsecurity or not pg_catalog.pg_has_role(r.oid, c.relowner, 'usage')) then 'nothing' \
-           when not pg_catalog.has_schema_privilege(r.oid, n.oid, 'usage') then 'nothing' \
-           when pg_catalog.has_table_privilege(r.oid, c.oid, 'select') then 'rows' \
-           when pg_catalog.has_column_privilege(r.oid, c.oid, 'ctid', 'select') \
+         case when o.direct and pg_catalog.has_table_privilege(r.oid, c.oid, 'select') then 'rows' \
+           when v.oid is not null then 'through' \
+           when o.direct and pg_catalog.has_column_privilege(r.oid, c.oid, 'ctid', 'select') \
              and pg_catalog.has_column_privilege(r.oid, c.oid, 'xmin', 'select') then 'places' \
-           else 'nothing' end \
+           else 'nothing' end, v.oid, v.nspname, v.relname \
          from pg_catalog.unnest($1) w(oid) \
          join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) w.oid \
          join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace \
-         left join pg_catalog.pg_roles r on r.rolname operator(pg_catalog.=) $2 order by c.oid;\
+         left join pg_catalog.pg_roles r on r.rolname operator(pg_catalog.=) $2 \
+         cross join lateral (select {DIRECT} as direct) o \
+         left join lateral ({THROUGH}) v on c.relispartition \
+         order by c.oid;\
          prepare backstop_columns(pg_catalog.oid[]) as \
          select 'c', a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
            a.attgenerated, a.attidentity \
@@ -103,6 +108,22 @@ pub(super) fn prepare() -> String {
          join lateral ({KEY_TYPE}) k on true order by w.oid, g.n"
     )
 }
+
+/// Whether the role sees all rows of the table that it may read.
+const DIRECT: &str = "pg_catalog.has_schema_privilege(r.oid, n.oid, 'usage') \
+     and not (c.relrowsecurity and not r.rolsuper and not r.rolbypassrls \
+       and (c.relforcerowsecurity or not pg_catalog.pg_has_role(r.oid, c.relowner, 'usage')))";
+
+/// A partitioned table through which the role sees all rows of the partition: grants are usually on that alone.
+const THROUGH: &str = "select p.oid, p.relname, m.nspname \
+     from pg_catalog.pg_partition_ancestors(c.oid) a(relid) \
+     join pg_catalog.pg_class p on p.oid operator(pg_catalog.=) a.relid \
+     join pg_catalog.pg_namespace m on m.oid operator(pg_catalog.=) p.relnamespace \
+     where p.relkind operator(pg_catalog.=) 'p' \
+     and pg_catalog.has_table_privilege(r.oid, p.oid, 'select') \
+     and pg_catalog.has_schema_privilege(r.oid, m.oid, 'usage') \
+     and not (p.relrowsecurity and not r.rolsuper and not r.rolbypassrls \
+       and (p.relforcerowsecurity or not pg_catalog.pg_has_role(r.oid, p.relowner, 'usage'))) limit 1";
 
 /// Asks them.
 pub(super) fn question(oids: &[u32], role: &str) -> String {
@@ -169,9 +190,14 @@ pub(super) fn read(rows: &[Row]) -> Vec<Shape> {
                 secured: text(row, 9) == "t",
                 writer: match text(row, 10).as_str() {
                     "rows" => WriterSees::Rows,
+                    "through" => WriterSees::Through,
                     "places" => WriterSees::Places,
                     _ => WriterSees::Nothing,
                 },
+                above: text(row, 11)
+                    .parse()
+                    .ok()
+                    .map(|oid| (oid, text(row, 12), text(row, 13))),
             }),
             tag => {
                 let Some(shape) = out.iter_mut().find(|s| s.oid == oid) else {
@@ -231,7 +257,37 @@ impl Shape {
     pub(super) fn looks_like(&self, other: &Self) -> bool {
         (self.oid, &self.schema, &self.name) == (other.oid, &other.schema, &other.name)
             && (&self.columns, &self.key) == (&other.columns, &other.key)
-            && self.writer == other.writer
+            && (self.writer, &self.above) == (other.writer, &other.above)
+    }
+
+    /// What the transaction looks at to see the relation's rows, if it sees any: its OID, and its name in SQL.
+    pub(super) fn through(&self) -> Option<(u32, String)> {
+        match (self.writer, &self.above) {
+            (WriterSees::Nothing, _) => None,
+            (WriterSees::Through, Some((oid, schema, name))) => {
+                Some((*oid, format!("{}.{}", ident(schema), ident(name))))
+            }
+            _ => Some((self.oid, self.qualified())),
+        }
+    }
+
+    /// The same behind FROM.
+    pub(super) fn own_relation(&self) -> String {
+        match (self.writer, self.through()) {
+            (WriterSees::Through, Some((_, name))) => name,
+            _ => format!("only {}", self.qualified()),
+        }
+    }
+
+    /// What keeps others' rows out of it, behind a condition.
+    pub(super) fn own_filter(&self) -> String {
+        match self.writer {
+            WriterSees::Through => format!(
+                " and t.tableoid operator(pg_catalog.=) '{}'::pg_catalog.oid",
+                self.oid
+            ),
+            _ => String::new(),
+        }
     }
 
     /// Its name in SQL.
@@ -256,7 +312,7 @@ impl Shape {
             columns: self.columns.clone(),
             key: self.key.iter().map(|k| k.name.clone()).collect(),
             sight: match self.writer {
-                WriterSees::Rows => Sight::Whole,
+                WriterSees::Rows | WriterSees::Through => Sight::Whole,
                 WriterSees::Places => Sight::Old,
                 WriterSees::Nothing => Sight::AtLeastOld,
             },

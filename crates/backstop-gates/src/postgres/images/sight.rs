@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use super::capture::{Budget, Writer};
 use super::error::CaptureError;
 use super::facts::pin;
+use crate::postgres::error::GateError;
 use crate::postgres::question::Row;
 use crate::postgres::upstream::ServerConnection;
 
 /// How long the gate waits for a lock, ms. Only the transaction itself, or a change of structure, keeps a reader out.
 const LOCK: u64 = 500;
+/// How much of an answer is kept in memory at once, bytes.
+const AT_ONCE: u64 = 16 << 20;
 
 /// Time that runs out.
 #[derive(Clone, Copy)]
@@ -65,7 +68,7 @@ impl Observer<'_> {
 
     /// Asks; after an error no transaction is open.
     pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, CaptureError> {
-        match self.server.ask(sql).await {
+        match self.server.ask_within(sql, AT_ONCE).await {
             Ok(rows) => Ok(rows),
             Err(error) => {
                 // Where the connection itself is gone this fails as well, and the first error says why.
@@ -92,7 +95,12 @@ impl<W: Writer> Own<'_, W> {
     /// Asks, and leaves everything as it was.
     pub(super) async fn look(&mut self, sql: &str) -> Result<Vec<Row>, CaptureError> {
         let pinned = self.pinned()?;
-        self.ask(&format!("{ENTER};{pinned};{sql};{LEAVE}")).await
+        let sql = format!("{ENTER};{pinned};{sql};{LEAVE}");
+        match self.writer.ask_within(&sql, AT_ONCE).await {
+            // It was all done, and left: only the answer is too long.
+            Err(GateError::Oversized(most)) => Err(GateError::Oversized(most).into()),
+            answer => self.recover(answer).await,
+        }
     }
 
     /// Opens a cursor; [`Own::leave`] closes it.
@@ -103,7 +111,15 @@ impl<W: Writer> Own<'_, W> {
 
     /// Asks more; after an error everything is as it was before [`Own::enter`].
     pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, CaptureError> {
-        match self.writer.ask(sql).await {
+        let answer = self.writer.ask_within(sql, AT_ONCE).await;
+        self.recover(answer).await
+    }
+
+    async fn recover(
+        &mut self,
+        answer: Result<Vec<Row>, GateError>,
+    ) -> Result<Vec<Row>, CaptureError> {
+        match answer {
             Ok(rows) => Ok(rows),
             Err(error) => {
                 let _ = self.writer.ask(LEAVE).await;
@@ -119,5 +135,46 @@ impl<W: Writer> Own<'_, W> {
 
     fn pinned(&self) -> Result<String, CaptureError> {
         Ok(pin(Some(&self.lc_monetary), self.clock.left()?))
+    }
+}
+
+/// How many bytes these rows hold.
+pub(super) fn size(rows: &[Row]) -> u64 {
+    rows.iter()
+        .flatten()
+        .flatten()
+        .map(|text| text.len() as u64)
+        .sum()
+}
+
+/// How many rows are asked for at once: few where they are long.
+pub(super) struct Pace(usize);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(16)
+    }
+}
+
+impl Pace {
+    pub(super) fn rows(&self) -> usize {
+        self.0
+    }
+
+    /// Asks for more or for fewer after these.
+    pub(super) fn learn(&mut self, rows: &[Row]) {
+        let size = size(rows);
+        if size < AT_ONCE / 16 {
+            self.0 = (self.0 * 2).min(1_024);
+        } else if size > AT_ONCE / 4 {
+            self.slower();
+        }
+    }
+
+    /// Asks for fewer; false where it was one already.
+    pub(super) fn slower(&mut self) -> bool {
+        let was = self.0;
+        self.0 = (was / 2).max(1);
+        was > 1
     }
 }

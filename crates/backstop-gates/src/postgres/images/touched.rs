@@ -88,8 +88,11 @@ impl Touched {
         })
     }
 
-    /// Whether rows may have been changed through it: a table, with a lock that changing rows takes.
+    /// Whether it is a table with changed rows that others can see: not the catalogue's own, nor a temporary one.
     pub(crate) fn may_have_rows(&self) -> bool {
-        matches!(self.kind, Some('r')) && (self.inserted, self.updated, self.deleted) != (0, 0, 0)
+        self.kind == Some('r')
+            && self.persistence != Some('t')
+            && self.relation >= FIRST_OF_USERS
+            && (self.inserted, self.updated, self.deleted) != (0, 0, 0)
     }
 }

@@ -7,8 +7,9 @@ use super::error::UndoError;
 use super::load::Staged;
 use super::summary::Summary;
 use crate::postgres::images::{About, Budget, Captured, pin};
+use crate::postgres::planted;
 use crate::postgres::pour::Sink;
-use crate::postgres::question::ident;
+use crate::postgres::question::{ident, literal};
 use crate::postgres::upstream::ServerConnection;
 
 /// How long the undo waits for a lock, ms.
@@ -121,6 +122,7 @@ async fn act<R: Read>(
     if summary.conflicts_in_all() > 0 && !wish.leave_conflicts {
         return Err(UndoError::Conflicts(Box::new(summary)));
     }
+    staged.let_triggers_find_names().await?;
     let (captured, own) = staged.rounds(observer, wish.about, &wish.budget).await?;
     sink.write(&own).await?;
     Ok((summary, captured))
@@ -163,10 +165,43 @@ async fn prepare<R: Read>(
     })
 }
 
+/// The `search_path` of sessions in this database that say nothing of it.
+const USUAL_PATH: &str = "select pg_catalog.regexp_replace(c.one, '^search_path=', '') \
+     from pg_catalog.pg_db_role_setting s \
+     cross join lateral pg_catalog.unnest(s.setconfig) c(one) \
+     where s.setrole operator(pg_catalog.=) 0::pg_catalog.oid \
+     and s.setdatabase operator(pg_catalog.=) any (array[0::pg_catalog.oid, \
+       (select d.oid from pg_catalog.pg_database d where d.datname operator(pg_catalog.=) pg_catalog.current_database())]) \
+     and c.one operator(pg_catalog.~~) 'search_path=%' \
+     order by s.setdatabase desc limit 1";
+
 /// The number of the newest transaction.
 const LATEST: usize = i32::MAX as usize;
 
 impl Staged<'_> {
+    /// Gives triggers the `search_path` that they have in anybody's session. The undo's own statements name schemas.
+    /// No code of a lease's may be met that way, since it would run as the gate's role (invariant 12).
+    async fn let_triggers_find_names(&mut self) -> Result<(), UndoError> {
+        let rows = self.ask(USUAL_PATH).await?;
+        let path = rows.into_iter().flatten().flatten().next();
+        let path = path.unwrap_or_else(|| "\"$user\", public".to_owned());
+        let rows = self
+            .ask(&format!(
+                "select pg_catalog.set_config('search_path', {}, true);\
+                 select pg_catalog.unnest(pg_catalog.current_schemas(false))",
+                literal(&path)
+            ))
+            .await?;
+        // The first row is the setting itself.
+        let schemas: Vec<String> = rows.into_iter().skip(1).flatten().flatten().collect();
+        match planted::unnamed(self.server, &schemas).await? {
+            None => Ok(()),
+            Some(code) => Err(UndoError::refused(format!(
+                "{code} was made by a lease, and triggers could run it with the gate's rights while rows come back; hint: have a person look at it, and drop it first"
+            ))),
+        }
+    }
+
     /// Keeps others from changing what is being compared; they may read.
     async fn lock(&mut self) -> Result<(), UndoError> {
         let mut tables: Vec<_> = self.tables.iter().collect();

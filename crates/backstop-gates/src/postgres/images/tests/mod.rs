@@ -1,4 +1,5 @@
 //! Tests against real servers.
 
 mod basics;
+mod roads;
 pub(crate) mod stage;

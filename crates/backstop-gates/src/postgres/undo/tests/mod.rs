@@ -1,6 +1,7 @@
 //! Tests against real servers.
 
 mod basics;
+mod hard;
 mod random;
 mod scene;
 mod schema;

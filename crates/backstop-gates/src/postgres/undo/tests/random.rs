@@ -65,7 +65,7 @@ async fn run(major: Major, count: u32, seed: u64) -> Tally {
         tally.rounds += 1;
         match transaction(&mut scene, &mut random, &mut tally).await {
             Some(taken) => several.push(taken),
-            None => assert!(several.len() > 0 || rows(&scene.stage.server, false) == before),
+            None => assert!(!several.is_empty() || rows(&scene.stage.server, false) == before),
         }
         // Now and then several transactions are undone as one.
         if several.is_empty() || (random.below(3) == 0 && several.len() < 4) {

@@ -54,6 +54,7 @@ pub(super) const SCHEMA: &str = "\
     insert into stamp(id, v) select g, 's' from generate_series(1, 12) g; \
     insert into typ(id, f8) select g, g from generate_series(1, 12) g; \
     grant select, insert, update, delete on all tables in schema public to agent; \
+    revoke all on part_a, part_b, part_rest from agent; \
     grant usage on all sequences in schema public to agent";
 
 /// Rows of others that make the tables so large that they are not looked through at once.
