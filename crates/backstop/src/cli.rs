@@ -4,7 +4,9 @@
 
 mod vault;
 
-pub use vault::{Vault, VaultInit, VaultList, VaultServe, VaultVerb, VaultVerify};
+pub use vault::{
+    Vault, VaultDrill, VaultInit, VaultList, VaultRestore, VaultServe, VaultVerb, VaultVerify,
+};
 
 use std::path::PathBuf;
 

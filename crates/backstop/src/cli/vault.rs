@@ -23,6 +23,8 @@ pub enum VaultVerb {
     Serve(VaultServe),
     List(VaultList),
     Verify(VaultVerify),
+    Drill(VaultDrill),
+    Restore(VaultRestore),
 }
 
 /// Make a vault: its directory, its keys, its configuration
@@ -107,6 +109,66 @@ pub struct VaultList {
 pub struct VaultVerify {
     #[command(flatten)]
     pub place: Place,
+}
+
+/// Restore a recovery point into a throwaway server and compare it: proof that it can be restored
+///
+/// Restores a recovery point of a whole database into a server that is thrown away afterwards, and compares all rows and roles with the point's manifest. Server and tools run as a user of their own, without network and without anybody's files, since a point can hold code that somebody planted; so run it as root, or where unprivileged user namespaces are allowed.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 1 means that rows or roles are not as they were, 4 that the point is damaged.\n\nExamples:\n  backstop vault drill --identity /etc/backstop-drill/key --target shop\n  backstop vault drill --identity ./drill.txt --point 3fa9 --pg-bin /usr/lib/postgresql/17/bin --json"
+)]
+pub struct VaultDrill {
+    #[command(flatten)]
+    pub place: Place,
+    /// The file with the private half of the drill's key, or of the recovery key
+    #[arg(long, value_name = "FILE")]
+    pub identity: PathBuf,
+    /// The newest point of this target; without --target and --point, the newest of all
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// This point: its name in the vault, or how that begins
+    #[arg(long, value_name = "OBJECT", conflicts_with = "target")]
+    pub point: Option<String>,
+    #[command(flatten)]
+    pub programs: Programs,
+    /// Where the throwaway server's data goes: needs room for the whole database
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    pub scratch: PathBuf,
+    /// A further folder that what is restored must not see
+    #[arg(long, value_name = "DIR")]
+    pub hide: Vec<PathBuf>,
+}
+
+/// Bring back a whole database, or the objects that one action took
+///
+/// Restores a recovery point of a whole database into an empty one, with the roles that the server lacks, and compares all rows with the point's manifest; or, given a copy of the objects that one action took, brings those back in one transaction. Code that the point holds runs with the rights of the role that the DSN names, so a superuser is refused.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The password comes from the DSN, else PGPASSWORD, else ~/.pgpass.\nExit code 1 means that something did not come back, 4 that the point is damaged.\n\nExample:\n  createdb -O shop_owner shop\n  backstop vault restore --point 3fa9 --into postgresql://shop_owner@db/shop --identity /media/stick/recovery.txt"
+)]
+pub struct VaultRestore {
+    #[command(flatten)]
+    pub place: Place,
+    /// What to restore: the name in the vault of a point or of a copied object, or how that begins
+    #[arg(long, value_name = "OBJECT")]
+    pub point: String,
+    /// The database to restore into
+    #[arg(long, value_name = "DSN")]
+    pub into: String,
+    /// The file with the private half of the recovery key
+    #[arg(long, value_name = "FILE")]
+    pub identity: PathBuf,
+    #[command(flatten)]
+    pub programs: Programs,
+}
+
+/// Where PostgreSQL's own programs are.
+#[derive(Debug, Clone, Args)]
+pub struct Programs {
+    /// The folder with PostgreSQL's own programs; without it, those of the server's version are looked for
+    #[arg(long, value_name = "DIR")]
+    pub pg_bin: Option<PathBuf>,
 }
 
 /// Where the vault is.

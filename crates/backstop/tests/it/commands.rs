@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::support::run;
 
 /// Every verb that is there, with its sub-verbs.
-const VERBS: [&[&str]; 29] = [
+const VERBS: [&[&str]; 31] = [
     &[],
     &["init"],
     &["serve"],
@@ -31,6 +31,8 @@ const VERBS: [&[&str]; 29] = [
     &["vault", "serve"],
     &["vault", "list"],
     &["vault", "verify"],
+    &["vault", "drill"],
+    &["vault", "restore"],
     &["status"],
     &["doctor"],
     &["demo"],

@@ -20,6 +20,7 @@ mod setup;
 mod support;
 mod targets;
 mod vault;
+mod vault_points;
 
 #[allow(dead_code)] // the demo uses more of it
 #[path = "../../src/demo/person.rs"]

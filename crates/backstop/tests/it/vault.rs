@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use crate::support::{backstop, run};
 
-struct Made {
+pub(crate) struct Made {
     folder: tempfile::TempDir,
     told: Value,
 }
 
 impl Made {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let user = rustix::process::geteuid().as_raw().to_string();
@@ -41,11 +41,15 @@ impl Made {
         Self { folder, told }
     }
 
-    fn dir(&self) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    pub(crate) fn dir(&self) -> PathBuf {
         self.folder.path().join("vault")
     }
 
-    fn serve(&self) -> Serving {
+    pub(crate) fn serve(&self) -> Serving {
         let mut child = backstop()
             .args(["--json", "vault", "serve", "--dir"])
             .arg(self.dir())
@@ -61,7 +65,7 @@ impl Made {
         Serving(child)
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let recipients = self.told["recipients"].as_array().unwrap();
         let recipients =
             Recipients::parse(recipients.iter().map(|one| one.as_str().unwrap())).unwrap();
@@ -69,17 +73,17 @@ impl Made {
         Client::new(Address::Unix(socket), recipients, Client::TIMEOUT)
     }
 
-    fn vault(&self, verb: &str, more: &[&str]) -> crate::support::Ran {
+    pub(crate) fn vault(&self, verb: &str, more: &[&str]) -> crate::support::Ran {
         let dir = self.dir().display().to_string();
         run(&[&["vault", verb, "--dir", &dir], more].concat())
     }
 }
 
-struct Serving(Child);
+pub(crate) struct Serving(Child);
 
 impl Serving {
     /// As systemd stops it.
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let id = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
         assert!(self.0.wait().unwrap().success());
@@ -129,7 +133,7 @@ async fn a_vault_is_made_served_listed_verified_and_found_damaged() {
     assert!(!list.contains("Alice"));
     let sound = made.vault("verify", &[]).fine().out;
     assert!(sound.starts_with("sound: 2 objects"), "{sound}");
-    flip(&made.dir(), &first);
+    flip(&made.dir(), &first.name.to_hex(), 99);
     let ran = made.vault("verify", &[]);
     assert_eq!(ran.code, 4);
     let named = format!(
@@ -150,11 +154,11 @@ async fn a_vault_is_made_served_listed_verified_and_found_damaged() {
     );
 }
 
-fn flip(dir: &Path, stored: &Stored) {
-    let hex = stored.name.to_hex();
-    let path = dir.join("objects").join(&hex[..2]).join(&hex);
+/// Flips a bit of an object's file.
+pub(crate) fn flip(dir: &Path, object: &str, at: usize) {
+    let path = dir.join("objects").join(&object[..2]).join(object);
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes[99] ^= 8;
+    bytes[at] ^= 8;
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
     std::fs::write(&path, bytes).unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();

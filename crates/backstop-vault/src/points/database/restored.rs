@@ -88,13 +88,13 @@ async fn listen<E: AsyncRead + Unpin>(errors: E) -> (Vec<LeftOut>, String) {
         if let Some(rest) = line.strip_prefix("pg_restore: from TOC entry ") {
             // `3245; 3466 16500 EVENT TRIGGER guard postgres`
             entry = rest.splitn(4, ' ').nth(3).unwrap_or(rest).to_owned();
-        } else if let Some(why) = line.split_once("ERROR:  ").map(|(_, why)| why) {
-            if left_out.len() < MOST {
-                left_out.push(LeftOut {
-                    what: entry.clone(),
-                    why: why.to_owned(),
-                });
-            }
+        } else if let Some((_, why)) = line.split_once("ERROR:  ")
+            && left_out.len() < MOST
+        {
+            left_out.push(LeftOut {
+                what: entry.clone(),
+                why: why.to_owned(),
+            });
         }
         if line.starts_with("pg_restore: ") {
             last = line;
