@@ -19,6 +19,7 @@ mod vault;
 mod waiting;
 
 pub(crate) use journal::verify_log;
+pub(crate) use undo::ask as ask_undo;
 
 use std::path::Path;
 

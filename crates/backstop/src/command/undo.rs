@@ -29,6 +29,12 @@ const FARTHEST: u64 = 200_000;
 /// # Errors
 /// Why nothing was undone; exit code 3 when rows conflict.
 pub fn run(path: &Path, args: &Undo, output: Output) -> Outcome {
+    let (answer, transactions) = ask(path, args)?;
+    show(&answer, transactions, args, output)
+}
+
+/// Asks the gate: what it answered, and how many transactions it was about.
+pub(crate) fn ask(path: &Path, args: &Undo) -> Outcome<(Value, usize)> {
     let config = Config::load(path)?;
     let home = Home::at(&config.data_dir);
     let mut client = Client::connect(&home)?;
@@ -60,8 +66,7 @@ pub fn run(path: &Path, args: &Undo, output: Output) -> Outcome {
         leave_conflicts: args.leave_conflicts,
     };
     let answer: Value = client.ask(&ask)?;
-    drop(opened);
-    show(&answer, &found, args, output)
+    Ok((answer, found.len()))
 }
 
 fn identity(args: &Undo) -> Outcome<Identity> {
@@ -212,7 +217,7 @@ impl Drop for Opened {
     }
 }
 
-fn show(answer: &Value, found: &[Row], args: &Undo, output: Output) -> Outcome {
+fn show(answer: &Value, transactions: usize, args: &Undo, output: Output) -> Outcome {
     let conflicts = answer.get("conflicts").and_then(Value::as_u64).unwrap_or(0);
     let blocked = conflicts > 0 && !args.leave_conflicts;
     if output.json {
@@ -263,7 +268,6 @@ fn show(answer: &Value, found: &[Row], args: &Undo, output: Output) -> Outcome {
             ))?;
         }
     }
-    let transactions = found.len();
     if blocked {
         return Err(Failure::new(format!(
             "{conflicts} rows were changed since, and nothing is guessed; nothing was undone"

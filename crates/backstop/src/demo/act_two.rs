@@ -25,11 +25,11 @@ const COUNT_INDEXES: &str = "SELECT count(*) FROM pg_indexes WHERE tablename = '
 const NO: &str = "not today: fix the failing test instead, the data is not to blame";
 
 /// The cast and where it stands.
-struct Play<'a> {
-    scene: &'a Scene,
-    story: &'a Story,
+pub(super) struct Play<'a> {
+    pub(super) scene: &'a Scene,
+    pub(super) story: &'a Story,
     interrupted: &'a AtomicBool,
-    person: Person,
+    pub(super) person: Person,
 }
 
 /// Plays it.
@@ -50,6 +50,7 @@ pub(super) fn play(scene: &Scene, story: &Story, interrupted: &AtomicBool) -> Ou
     play.migration(&agent)?;
     play.migration_again(&agent)?;
     play.foreign_credential(&agent, &grant)?;
+    play.mistaken_yes()?;
     play.reckoning()?;
     Ok(play.person)
 }
@@ -69,7 +70,7 @@ fn enrol(scene: &Scene, story: &Story) -> Outcome<Person> {
 
 impl Play<'_> {
     /// The lease is asked for, a person approves exactly that, and the agent gets a connection string.
-    fn lease(&mut self) -> Outcome<Grant> {
+    pub(super) fn lease(&mut self) -> Outcome<Grant> {
         let scopes = ["read:public.*", "insert,update:public.notes"];
         let request = Request::LeaseCreate(LeaseAsk {
             target: "prod".into(),
@@ -267,13 +268,13 @@ impl Play<'_> {
         Ok(came)
     }
 
-    fn waiting(&self) -> Outcome<Vec<String>> {
+    pub(super) fn waiting(&self) -> Outcome<Vec<String>> {
         check(self.interrupted)?;
         let rows: Vec<HoldRow> = self.scene.client()?.ask(&Request::Holds { all: true })?;
         Ok(rows.into_iter().map(|r| r.hold).collect())
     }
 
-    fn new_hold(&self, known: &[String]) -> Outcome<HoldRow> {
+    pub(super) fn new_hold(&self, known: &[String]) -> Outcome<HoldRow> {
         let mut client = self.scene.client()?;
         wait_for("a hold", self.interrupted, || {
             let rows: Vec<HoldRow> = client.ask(&Request::Holds { all: false })?;

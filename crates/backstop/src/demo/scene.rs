@@ -13,6 +13,7 @@ use super::agent::{Agent, psql};
 use super::broken;
 use super::person::Person;
 use super::story::Story;
+use super::vault::DemoVault;
 use crate::cli::{Cli, Verb};
 use crate::command;
 use crate::config::Config;
@@ -33,6 +34,8 @@ pub(super) struct Scene {
     pub(super) run: Run,
     /// Whether the server can reach others: an extension that many have.
     pub(super) has_dblink: bool,
+    /// Where what is destroyed is kept.
+    pub(super) vault: DemoVault,
     config: Config,
     folder: TempDir,
 }
@@ -53,6 +56,15 @@ impl Scene {
         init(&path, &server)?;
         let text = std::fs::read_to_string(&path).doing("cannot read the demo's configuration")?;
         let text = text.replace("pause = \"45s\"", &format!("pause = \"{PAUSE}\""));
+        let vault = runtime.block_on(DemoVault::open(folder.path()))?;
+        // Before the target, which must stand last.
+        let text = match text.find("[[target]]") {
+            Some(at) => {
+                let (head, tail) = text.split_at(at);
+                format!("{head}{}\n{tail}", vault.snippet)
+            }
+            None => text,
+        };
         std::fs::write(&path, text).doing("cannot write the demo's configuration")?;
         let config = Config::load(&path)?;
         let run = runtime.block_on(serve::run(config.clone()))?;
@@ -61,6 +73,7 @@ impl Scene {
             before,
             run,
             has_dblink,
+            vault,
             config,
             folder,
         })
@@ -69,6 +82,11 @@ impl Scene {
     /// A new conversation with what serves.
     pub(super) fn client(&self) -> Outcome<Client> {
         Client::connect(&self.home())
+    }
+
+    /// The configuration's file.
+    pub(super) fn config_path(&self) -> &std::path::Path {
+        &self.config.path
     }
 
     /// The data directory.
@@ -118,6 +136,7 @@ impl Scene {
     /// Puts everything away.
     pub(super) fn strike(self, runtime: &tokio::runtime::Runtime) -> Outcome {
         let stopped = runtime.block_on(self.run.stop(Duration::from_secs(2)));
+        runtime.block_on(self.vault.close());
         drop(self.server);
         let removed = self
             .folder
