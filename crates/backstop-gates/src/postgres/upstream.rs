@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use backstop_core::secret::Secret;
@@ -22,6 +22,8 @@ use super::stream::{Plain, Stream};
 
 /// How long connecting and authenticating may take.
 pub(crate) const CONNECT: Duration = Duration::from_secs(15);
+/// How much is read at a time.
+const CHUNK: usize = 64 * 1024;
 /// The longest message of the server's that the gate itself reads whole.
 const LARGEST_ANSWER: u32 = 256 * 1024 * 1024;
 
@@ -319,12 +321,17 @@ impl ServerConnection {
 
     /// The next message, whole.
     pub(crate) async fn message(&mut self) -> Result<(u8, Bytes), GateError> {
-        let limits = Limits::backend(LARGEST_ANSWER, LARGEST_ANSWER);
+        // Made once: a table that is copied comes in as many messages as it has rows.
+        static LIMITS: LazyLock<Limits> =
+            LazyLock::new(|| Limits::backend(LARGEST_ANSWER, LARGEST_ANSWER));
         loop {
-            let next = frame::next_frame(&mut self.inbox, &limits)
+            let next = frame::next_frame(&mut self.inbox, &LIMITS)
                 .map_err(|e| GateError::Protocol(e.to_string()))?;
             if let Some(frame) = next {
                 return Ok((frame.tag, frame.body_bytes()));
+            }
+            if self.inbox.capacity() - self.inbox.len() < CHUNK / 4 {
+                self.inbox.reserve(CHUNK);
             }
             let n = self
                 .stream

@@ -8,7 +8,6 @@ use crate::support::{backstop, run};
 
 #[test]
 fn every_beat_of_the_demo_holds() {
-    let begun = Instant::now();
     let ran = run(&["--json", "demo"]).fine();
     let events: Vec<Value> = ran
         .out
@@ -16,7 +15,7 @@ fn every_beat_of_the_demo_holds() {
         .map(|l| serde_json::from_str(l).unwrap())
         .collect();
     let beats: Vec<&Value> = events.iter().filter(|e| e["event"] == "beat").collect();
-    assert!(beats.len() >= 12, "{}", ran.out);
+    assert!(beats.len() >= 16, "{}", ran.out);
     assert!(beats.iter().all(|b| b["held"] == true), "{}", ran.out);
     assert!(
         events.iter().any(|e| e["event"] == "loss"),
@@ -24,11 +23,6 @@ fn every_beat_of_the_demo_holds() {
         ran.out
     );
     assert_eq!(events.last().unwrap()["broken"], 0);
-    assert!(
-        begun.elapsed() < Duration::from_secs(60),
-        "{:?}",
-        begun.elapsed()
-    );
 }
 
 /// Ctrl-C puts everything away.
