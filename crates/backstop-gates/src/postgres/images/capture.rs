@@ -124,7 +124,7 @@ pub(crate) struct Counted {
 /// `observer` is the gate's own connection, idle; it is idle again afterwards. The transaction must be at rest, and is
 /// left as it was, settings included. `wrote` must name every relation whose counters are not zero; views, sequences,
 /// partitioned tables and temporary tables in it are passed over. Nothing may be kept of what was written to the sink
-/// when this fails.
+/// when this fails. Where the future is dropped before it is done, both connections have to be closed.
 ///
 /// # Errors
 /// When it would cost too much, cannot be exact, or something fails.

@@ -123,7 +123,7 @@ impl<W: Writer> Own<'_, W> {
             Ok(rows) => Ok(rows),
             Err(error) => {
                 let _ = self.writer.ask(LEAVE).await;
-                Err(CaptureError::looking(error, self.clock.millis))
+                Err(moved(CaptureError::looking(error, self.clock.millis)))
             }
         }
     }
@@ -135,6 +135,21 @@ impl<W: Writer> Own<'_, W> {
 
     fn pinned(&self) -> Result<String, CaptureError> {
         Ok(pin(Some(&self.lc_monetary), self.clock.left()?))
+    }
+}
+
+/// What others know and the transaction does not find: undefined_table, undefined_column, invalid_schema_name.
+fn moved(error: CaptureError) -> CaptureError {
+    match error {
+        CaptureError::Failed(GateError::Server(told))
+            if matches!(told.code.as_str(), "42P01" | "42703" | "3F000") =>
+        {
+            CaptureError::inexact(format!(
+                "something that it changed was dropped or renamed in the same transaction, so its rows cannot be told apart: {}",
+                told.message
+            ))
+        }
+        other => other,
     }
 }
 

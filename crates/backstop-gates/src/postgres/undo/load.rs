@@ -68,10 +68,31 @@ impl Staged<'_> {
             if relation.sight != Sight::Whole
                 && let Some(table) = self.tables.get(*number).cloned()
             {
+                if let Some(xid) = header.xid {
+                    self.still_told(xid, relation).await?;
+                }
                 self.unseen(&table, relation, &xids, seq).await?;
             }
         }
         Ok(())
+    }
+
+    /// Ids tell rows apart only in the database that gave them, and before they are used anew.
+    async fn still_told(&mut self, xid: u64, relation: &Relation) -> Result<(), UndoError> {
+        let rows = self
+            .ask(&format!(
+                "select case when pg_catalog.pg_current_xact_id() operator(pg_catalog.>) i.xid \
+                 then pg_catalog.pg_xact_status(i.xid) end \
+                 from pg_catalog.unnest('{{{xid}}}'::pg_catalog.xid8[]) i(xid)"
+            ))
+            .await?;
+        if rows.into_iter().flatten().flatten().next().as_deref() == Some("committed") {
+            return Ok(());
+        }
+        Err(UndoError::refused(format!(
+            "the lease could not read `{}.{}`, and this server does not remember the transaction any more, so which rows are its own cannot be told; hint: restore the table's rows from a recovery point",
+            relation.schema, relation.name
+        )))
     }
 
     /// New rows that the lease could not read. Those that nobody changed since carry the transaction's own ids.
