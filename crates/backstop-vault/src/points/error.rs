@@ -63,6 +63,11 @@ impl PointError {
         move |cause| Self::Io { what, cause }
     }
 
+    /// A stored content that cannot be read to its end is not what was stored.
+    pub(crate) fn unread(what: &str) -> impl FnOnce(std::io::Error) -> Self {
+        move |cause| Self::Broken(format!("{what} cannot be read to its end: {cause}"))
+    }
+
     /// What a program of PostgreSQL's said when it failed.
     pub(crate) fn tool(tool: &str, said: &str) -> Self {
         Self::Tool {

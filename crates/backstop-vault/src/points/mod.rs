@@ -25,6 +25,7 @@ mod session;
 mod source;
 mod sql;
 mod tools;
+mod unprivileged;
 
 pub use digest::Digesting;
 pub use error::PointError;

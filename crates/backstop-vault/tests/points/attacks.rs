@@ -222,7 +222,11 @@ async fn what_cannot_be_copied_exactly_is_refused_in_words() {
              ALTER TABLE public.hidden FORCE ROW LEVEL SECURITY; INSERT INTO public.hidden SELECT 'x' WHERE false;
              CREATE TABLE public.one (id integer PRIMARY KEY);
              CREATE TABLE public.two (id integer PRIMARY KEY REFERENCES public.one);
-             ALTER TABLE public.one ADD FOREIGN KEY (id) REFERENCES public.two",
+             ALTER TABLE public.one ADD FOREIGN KEY (id) REFERENCES public.two;
+             CREATE FUNCTION public.more() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN DELETE FROM public.one; RETURN NULL; END';
+             CREATE TABLE public.bait (a text);
+             CREATE TRIGGER more BEFORE TRUNCATE ON public.bait EXECUTE FUNCTION public.more()",
         )
         .unwrap();
     let source = source(&server, &owner).await;
@@ -275,6 +279,13 @@ async fn what_cannot_be_copied_exactly_is_refused_in_words() {
         cascade: true,
         restart_identity: false,
     };
+    let mut session = acting(&source).await;
+    let bait = Address::relation(oid(&mut session, "public.bait").await);
+    session.close().await;
+    let failed = destroy(&source, truncate, &[bait], "TRUNCATE public.bait")
+        .await
+        .unwrap_err();
+    assert!(failed.to_string().contains("may destroy more"), "{failed}");
     let failed = destroy(&source, truncate, &[one], "TRUNCATE public.one CASCADE")
         .await
         .unwrap_err();
@@ -502,6 +513,46 @@ async fn planted_code_runs_in_a_drill_and_reaches_nothing() {
 }
 
 #[tokio::test]
+async fn code_that_never_ends_ends_with_the_drills_time() {
+    let server = PostgresServer::start_any().unwrap();
+    server
+        .psql_as(
+            &server.owner(),
+            "CREATE FUNCTION public.slow(integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+                 IF pg_catalog.current_database() = 'drill' THEN LOOP NULL; END LOOP; END IF;
+                 RETURN true; END $$;
+             CREATE TABLE public.t (id integer CHECK (public.slow(id))); INSERT INTO public.t VALUES (1)",
+        )
+        .unwrap();
+    let source = source(&server, &server.superuser()).await;
+    let point = point(&source).await;
+    let base = tempfile::tempdir().unwrap();
+    // As a drill that was killed leaves it.
+    let abandoned = base.path().join("backstop-drill-abandoned");
+    std::fs::create_dir(&abandoned).unwrap();
+    std::fs::write(abandoned.join("lock"), "").unwrap();
+    std::fs::write(abandoned.join("rows"), "somebody's").unwrap();
+    let setup = backstop_vault::points::drill::Setup {
+        tools: source.tools.clone(),
+        scratch: base.path().to_owned(),
+        hidden: vec![],
+        longest: Duration::from_secs(3),
+    };
+    let outcome = backstop_vault::points::drill::drill(
+        "p",
+        &point.taken.manifest,
+        &mut point.roles.as_slice(),
+        &mut point.archive.as_slice(),
+        &setup,
+        &(),
+    )
+    .await;
+    let refused = outcome.unwrap_err().to_string();
+    assert!(refused.contains("had not ended after 3 s"), "{refused}");
+    assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_drill_leaves_nothing_behind_even_when_it_is_given_up() {
     let server = PostgresServer::start(Major::any().unwrap()).unwrap();
     let source = source(&server, &server.superuser()).await;
@@ -511,6 +562,7 @@ async fn a_drill_leaves_nothing_behind_even_when_it_is_given_up() {
         tools: source.tools.clone(),
         scratch: base.path().to_owned(),
         hidden: vec![],
+        longest: Duration::from_secs(600),
     };
     let mut never = tokio::io::join(tokio::io::empty(), tokio::io::empty());
     let (mut stuck, _kept) = tokio::io::duplex(16);

@@ -1,6 +1,7 @@
 //! Recovery points of whole databases: taken, restored into another server, drilled.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use backstop_testing::postgres::{PostgresServer, Server};
 use backstop_vault::points::database::{Manifest, Taken, restore, take};
@@ -31,6 +32,16 @@ pub async fn point(source: &Source) -> Point {
 pub fn fill(server: &Server) {
     server.psql_as(&server.owner(), COMPANY).unwrap();
     server.psql_as(&server.owner(), REST).unwrap();
+    // Counting must not run a cast, nor take a column for the row.
+    server
+        .psql_as(
+            &server.owner(),
+            "CREATE TABLE public.x (x text, a text); INSERT INTO public.x VALUES ('same', '1'), ('same', '2');
+             CREATE FUNCTION public.shout(public.x) RETURNS text LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION 'a cast ran'; END $$;
+             CREATE CAST (public.x AS text) WITH FUNCTION public.shout(public.x) AS IMPLICIT",
+        )
+        .unwrap();
     server
         .psql(
             "ALTER ROLE reader SET work_mem = '5MB'; GRANT reader TO owner WITH ADMIN OPTION;
@@ -46,6 +57,7 @@ pub async fn drilled(point: &Point, source: &Source) -> Result<Drilled, PointErr
         tools: source.tools.clone(),
         scratch: std::env::temp_dir(),
         hidden: vec![PathBuf::from("/var/lib")],
+        longest: Duration::from_secs(600),
     };
     drill(
         "a-point",
@@ -84,6 +96,17 @@ async fn a_point_is_restored_into_a_throwaway_server_and_compared() {
         assert!(outcome.isolation.network && outcome.isolation.files);
         assert_eq!(outcome.rows, point.taken.manifest.rows());
 
+        // Other rows, as many, are found by their digest, in any column.
+        server
+            .psql_as(&server.owner(), "UPDATE public.x SET a = '3' WHERE a = '2'")
+            .unwrap();
+        let later = crate::database::point(&source).await;
+        let found = backstop_vault::points::database::differences(
+            &point.taken.manifest,
+            &later.taken.manifest.tables,
+        );
+        assert_eq!(found, ["\"public\".\"x\" has other rows, though as many"]);
+
         // What is not as the manifest says is found, in rows and in roles.
         let mut other = point;
         other.taken.manifest.tables[0].rows += 1;
@@ -119,6 +142,11 @@ async fn a_point_is_restored_into_another_server_by_its_owner() {
 
         let again = restore(manifest, &mut point.archive.as_slice(), &into, &()).await;
         assert!(again.unwrap_err().to_string().contains("already holds"));
+        other
+            .psql("GRANT pg_execute_server_program TO owner")
+            .unwrap();
+        let mighty = restore(manifest, &mut point.archive.as_slice(), &into, &()).await;
+        assert!(mighty.unwrap_err().to_string().contains("programs"));
         let chief = source(&other, &other.superuser()).await;
         let refused = restore(manifest, &mut point.archive.as_slice(), &chief, &()).await;
         assert!(refused.unwrap_err().to_string().contains("is a superuser"));

@@ -135,6 +135,9 @@ pub struct VaultDrill {
     /// Where the throwaway server's data goes: needs room for the whole database
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     pub scratch: PathBuf,
+    /// How long it may take
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub longest: Span,
     /// A further folder that what is restored must not see
     #[arg(long, value_name = "DIR")]
     pub hide: Vec<PathBuf>,

@@ -11,6 +11,7 @@ use super::restored::{self, LeftOut};
 use super::roles;
 use crate::points::progress::Progress;
 use crate::points::question::Question;
+use crate::points::unprivileged::unprivileged;
 use crate::points::{PointError, Session, Source, sql};
 
 /// What came back.
@@ -90,10 +91,10 @@ fn plain(database: &str) -> Result<&str, PointError> {
 }
 
 async fn fit(session: &mut Session, manifest: &Manifest) -> Result<(), PointError> {
+    unprivileged(session).await?;
     let rows = session
         .ask(
-            "SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
-                (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c
+            "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c
                     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                     WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
                     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 1259
@@ -102,20 +103,13 @@ async fn fit(session: &mut Session, manifest: &Manifest) -> Result<(), PointErro
         )
         .await?;
     let row = rows.first().cloned().unwrap_or_default();
-    if sql::truth(&row, 0) {
-        return Err(PointError::Refused(
-            "the role to restore as is a superuser, and code in the archive would run with its rights; hint: \
-             restore as the role that shall own the database"
-                .to_owned(),
-        ));
-    }
-    let objects: u64 = sql::number(&row, 1);
+    let objects: u64 = sql::number(&row, 0);
     if objects > 0 {
         return Err(PointError::Refused(format!(
             "the database to restore into already holds {objects} relations; hint: restore into an empty one"
         )));
     }
-    let major: u32 = sql::number(&row, 2);
+    let major: u32 = sql::number(&row, 1);
     if major < manifest.major() {
         return Err(PointError::Refused(format!(
             "the server is PostgreSQL {major}, older than the {} that the point is of",

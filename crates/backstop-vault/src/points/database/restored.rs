@@ -64,7 +64,7 @@ where
         .wait()
         .await
         .map_err(PointError::io("waiting for pg_restore"))?;
-    fed.map_err(PointError::io("reading the archive"))?;
+    fed.map_err(PointError::unread("the archive"))?;
     // It ends with 1 when it went on past errors, and when it gave up: the difference is in its words.
     if status.success() || last.contains("errors ignored on restore") {
         return Ok(left_out);

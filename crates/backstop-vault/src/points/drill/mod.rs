@@ -8,7 +8,7 @@ mod sandbox;
 mod server;
 
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncRead;
@@ -29,6 +29,8 @@ pub struct Setup {
     pub scratch: PathBuf,
     /// Folders that must not be seen: the vault's, the keys'.
     pub hidden: Vec<PathBuf>,
+    /// How long it may take: code in an archive can also just never end.
+    pub longest: Duration,
 }
 
 /// The record of a drill.
@@ -87,9 +89,16 @@ where
     let isolation = sandbox.isolation();
     progress.at("starting a throwaway server", 0, None);
     let mut server = Throwaway::start(sandbox, &setup.tools, manifest).await?;
-    let outcome = restore(&mut server, manifest, roles, archive, progress).await;
+    let restoring = restore(&mut server, manifest, roles, archive, progress);
+    let outcome = tokio::time::timeout(setup.longest, restoring).await;
     server.stop().await;
-    let (differences, left_out, restore_ms) = outcome?;
+    let (differences, left_out, restore_ms) = outcome.map_err(|_| {
+        PointError::Refused(format!(
+            "the drill had not ended after {} s; hint: allow it more time, or look for code in the database \
+             that never ends",
+            setup.longest.as_secs()
+        ))
+    })??;
     Ok(Drilled {
         point: point.to_owned(),
         started_at_ms,

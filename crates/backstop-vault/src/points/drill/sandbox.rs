@@ -6,7 +6,7 @@
 //! As root each sandbox is a user that nobody else is. As anybody else a user namespace takes that place: the
 //! kernel still sees our own user, which is why what must not be read is hidden as well.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -38,6 +38,10 @@ const HIDDEN: &[&str] = &[
     "/var/spool",
     "/var/tmp",
 ];
+
+/// How a drill's folder is called, and the file in it that is locked while the drill lives.
+const PREFIX: &str = "backstop-drill-";
+const LOCK: &str = "lock";
 
 /// What the script itself and `mount` leave in `/run`.
 const OURS: [&str; 2] = ["mount", "passwd"];
@@ -90,6 +94,8 @@ pub struct Isolation {
 /// A place to run programs in; its folder is removed when it is dropped.
 pub struct Sandbox {
     folder: PathBuf,
+    /// Locked as long as this process lives.
+    _lock: File,
     user: u32,
     root: bool,
     postgres: PathBuf,
@@ -103,15 +109,21 @@ impl Sandbox {
     /// When this system does not let it be made.
     pub async fn open(tools: &Tools, base: &Path, hidden: &[PathBuf]) -> Result<Self, PointError> {
         let root = rustix::process::geteuid().is_root();
+        remove_abandoned(base);
         let folder = tempfile::Builder::new()
-            .prefix("backstop-drill-")
+            .prefix(PREFIX)
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(base)
             .map_err(PointError::io("making a folder for the drill"))?
             .keep();
+        let making = PointError::io("making a folder for the drill");
+        let lock = File::create(folder.join(LOCK))
+            .and_then(|lock| lock.lock().map(|()| lock))
+            .map_err(making)?;
         let bin = tools.bin();
         let sandbox = Self {
             folder,
+            _lock: lock,
             user: if root { free_user()? } else { 1000 },
             root,
             postgres: bin.parent().unwrap_or(bin).to_owned(),
@@ -239,6 +251,18 @@ impl Drop for Sandbox {
         }
         if self.folder.exists() {
             tracing::warn!(folder = %self.folder.display(), "a drill's folder could not be removed");
+        }
+    }
+}
+
+/// Removes what drills left that were killed: it holds others' rows in plain text.
+fn remove_abandoned(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let lock = File::open(entry.path().join(LOCK));
+        if is_ours && lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+            // Somebody else's stays, if it is not ours to remove.
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }

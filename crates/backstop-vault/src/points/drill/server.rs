@@ -365,7 +365,12 @@ where
         .wait()
         .await
         .map_err(PointError::io("waiting for psql"))?;
-    fed.map_err(PointError::io("reading the roles"))?;
+    match fed {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+            return Err(PointError::unread("the roles")(why));
+        }
+        _ => {}
+    }
     if status.success() {
         return Ok(());
     }

@@ -4,18 +4,21 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-use crate::points::{PointError, Source};
+use crate::points::unprivileged::unprivileged;
+use crate::points::{PointError, Session, Source};
 
 /// Runs the script that `copy` is in one transaction of `target`, as its role.
 ///
-/// The script is code: it must be one that the vault gave back under its own hash, and the role no superuser.
+/// The script is code: it must be one that the vault gave back under its own hash, and a role that may do more
+/// than a database's owner is refused.
 ///
 /// # Errors
-/// When the server refuses any part of it: then nothing of it stays.
+/// When the server refuses any part of it, or the copy cannot be read to its end: then nothing of it stays.
 pub async fn bring_back<R>(copy: &mut R, target: &Source) -> Result<(), PointError>
 where
     R: AsyncRead + Unpin,
 {
+    unprivileged(&mut Session::open(target).await?).await?;
     let mut command = target.command("psql");
     command
         .args(["--no-psqlrc", "--quiet", "--no-password"])
@@ -49,8 +52,15 @@ where
         .wait()
         .await
         .map_err(PointError::io("waiting for psql"))?;
+    // psql stops reading at an error of its own, which it tells better than a closed pipe.
+    match fed {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+            return Err(PointError::unread("the copy")(why));
+        }
+        _ => {}
+    }
     if !status.success() {
         return Err(PointError::tool("psql", &said));
     }
-    fed.map_err(PointError::io("reading the copy"))
+    Ok(())
 }

@@ -115,6 +115,24 @@ pub async fn closure<Q: Question>(
         }
         found.outside = outside::find(server, &gone).await?;
     }
+    for row in ask(
+        server,
+        &triggered(&gone, act),
+        "which triggers the act fires",
+    )
+    .await?
+    {
+        let what = sql::text(&row, 0);
+        if sql::truth(&row, 1) {
+            found
+                .refusals
+                .push(format!("{what} runs on TRUNCATE and may destroy more"));
+        } else {
+            found.notes.push(format!(
+                "{what} runs too, and what it does is not in the copy"
+            ));
+        }
+    }
     let code = ask(server, &code(&gone), "which code belongs to them").await?;
     found.code = code.iter().map(|row| sql::text(row, 0)).collect();
     let stamp = ask(server, &stamp(&gone), "the versions of what goes").await?;
@@ -218,6 +236,24 @@ fn objects(with_gone: &str) -> String {
             AND (ec.oid IS NULL OR ec.relkind = 'c')
         )
         ORDER BY 1, 2"
+    )
+}
+
+/// Triggers that run when tables are emptied, and event triggers that run when definitions change.
+fn triggered(with_gone: &str, act: Act) -> String {
+    let truncates = matches!(act, Act::Truncate { .. });
+    format!(
+        "{with_gone}
+        SELECT pg_catalog.pg_describe_object('pg_catalog.pg_trigger'::pg_catalog.regclass, t.oid, 0), true
+        FROM pg_catalog.pg_trigger t JOIN gone g ON g.objid = t.tgrelid AND g.classid = 1259::pg_catalog.oid
+        WHERE {truncates} AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+            AND (t.tgtype & 32) <> 0
+        UNION
+        SELECT pg_catalog.pg_describe_object('pg_catalog.pg_event_trigger'::pg_catalog.regclass, e.oid, 0),
+            false
+        FROM pg_catalog.pg_event_trigger e
+        WHERE NOT {truncates} AND e.evtenabled IN ('O', 'A') AND e.evtevent <> 'login'
+        ORDER BY 1"
     )
 }
 

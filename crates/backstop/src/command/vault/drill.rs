@@ -62,6 +62,7 @@ async fn work(
         tools,
         scratch: args.scratch.clone(),
         hidden,
+        longest: args.longest.0,
     };
     let mut roles = keep::open(dir, &index.roles, identity)?;
     let mut archive = keep::open(dir, &index.archive, identity)?;

@@ -72,18 +72,6 @@ async fn objects(
     identity: &Identity,
     target: &Source,
 ) -> Result<(), PointError> {
-    let mut session = Session::open(target).await?;
-    let rows = session
-        .ask("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER")
-        .await?;
-    session.close().await;
-    if rows.first().and_then(|row| row.first()) != Some(&Some("f".to_owned())) {
-        return Err(PointError::Refused(
-            "the role to restore as is a superuser, and code in the copy would run with its rights; hint: \
-             restore as the role that owned the objects"
-                .to_owned(),
-        ));
-    }
     let mut script = keep::open_object(dir, copy.stored.name, identity)?;
     bring_back(&mut script, target).await
 }
