@@ -5,13 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::capture::Writer;
 use super::error::CaptureError;
 use super::facts::tag;
 use super::old::{status, version};
 use super::shape::Shape;
 use super::sight::{Observer, Own, Pace};
 use super::tid::Version;
+use super::wrote::Writer;
 use crate::postgres::question::{Row, ident, literal};
 
 /// How many blocks at a table's end are looked at for what was inserted.

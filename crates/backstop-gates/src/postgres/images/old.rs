@@ -9,12 +9,12 @@
 
 use std::collections::HashSet;
 
-use super::capture::Writer;
 use super::error::CaptureError;
 use super::facts::{Facts, tag};
 use super::shape::{Shape, WriterSees};
 use super::sight::{Observer, Own};
 use super::tid::{Tid, Version, full, list};
+use super::wrote::Writer;
 use crate::postgres::question::{Row, literal};
 
 /// How many places are asked for at once.

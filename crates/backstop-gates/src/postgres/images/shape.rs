@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::about::{Column, Relation, Sight};
-use super::capture::Wrote;
 use super::error::CaptureError;
+use super::wrote::Wrote;
 use crate::postgres::question::{Row, ident, literal};
 
 /// Shapes that were seen on a connection. They are asked for anew each time; knowing them saves a round trip.

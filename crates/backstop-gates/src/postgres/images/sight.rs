@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::capture::{Budget, Writer};
 use super::error::CaptureError;
 use super::facts::pin;
+use super::wrote::{Budget, Writer};
 use crate::postgres::error::GateError;
 use crate::postgres::question::Row;
 use crate::postgres::upstream::ServerConnection;

@@ -3,8 +3,8 @@
 use backstop_core::digest::Digest;
 use ring::digest::{Context, SHA256};
 
-use super::capture::{Budget, Captured, Counted};
 use super::error::CaptureError;
+use super::wrote::{Budget, Captured, Counted};
 use crate::postgres::pour::Sink;
 
 /// The way to the sink.
