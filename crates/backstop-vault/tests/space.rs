@@ -50,6 +50,19 @@ async fn a_full_vault_refuses_and_keeps_what_it_has() {
     let (points, error) = fill(&client, &label(Class::Point)).await;
     assert_eq!((points, error.refusal()), (10, Some(Refusal::Full)));
     assert_eq!(served.vault.status().room, [0, 0, 0]);
+    // Whoever lost an answer asks again, and is told of what is there, full or not.
+    let newest = backstop_vault::list(&served.dir()).unwrap().pop().unwrap();
+    let hex = newest.stored.name.to_hex();
+    served.vault.store().settle().unwrap();
+    let file = served.dir().join("objects").join(&hex[..2]).join(&hex);
+    let mut raw = crate::raw::Raw::connect(&served.socket()).await;
+    raw.put(
+        &newest.label,
+        newest.stored.name,
+        &std::fs::read(file).unwrap(),
+    )
+    .await;
+    assert_eq!(raw.stored().await, newest.stored);
     let (home, _) = served.stop().await;
     let report = verify(&home.path().join("vault")).unwrap();
     assert!(report.is_sound() && report.objects == 50, "{report:#?}");

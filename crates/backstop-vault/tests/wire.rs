@@ -348,6 +348,18 @@ async fn a_caller_of_another_user_is_sent_away() {
     );
 }
 
+/// The gate's connections take no place from the operator, who has to see what goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_gets_in_however_many_callers_there_are() {
+    let served = Served::new().await;
+    let mut callers = Vec::new();
+    for _ in 0..300 {
+        callers.push(Raw::connect(&served.socket()).await);
+    }
+    let status = backstop_vault::server::operator::status(&served.dir()).await;
+    assert_eq!(status.unwrap().objects, 0);
+}
+
 /// What one lease stored, another cannot find, read, count on or take the place of.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_leases_objects_are_out_of_reach() {

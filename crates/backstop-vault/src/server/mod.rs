@@ -26,10 +26,17 @@ pub use tls::ServerTls;
 pub use vault::{KEY_FILE, People, Vault};
 
 use self::session::{Role, Session};
-use crate::error::{Result, VaultError};
+use crate::{
+    error::{Result, VaultError},
+    s3::{BucketOptions, Mirror},
+};
 
 /// Connections that may be open at a time.
 const CONNECTIONS: usize = 128;
+/// Callers over TCP that may be about to show their certificate; they keep no place from those who have.
+const HANDSHAKES: usize = 64;
+/// Connections of the operator's; the gate's keep none of them.
+const OPERATORS: usize = 8;
 /// The operator's socket, inside the vault's directory.
 pub const OPERATOR_SOCKET: &str = "operator.sock";
 
@@ -50,6 +57,9 @@ pub struct Server {
     operator: UnixListener,
     sockets: Vec<PathBuf>,
     places: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
+    operators: Arc<Semaphore>,
+    mirror: Option<Mirror>,
 }
 
 impl Server {
@@ -85,7 +95,19 @@ impl Server {
             operator,
             sockets,
             places: Arc::new(Semaphore::new(CONNECTIONS)),
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
+            operators: Arc::new(Semaphore::new(OPERATORS)),
+            mirror: None,
         })
+    }
+
+    /// Keeps a copy in a bucket, too, whose lock is tried first.
+    ///
+    /// # Errors
+    /// When the bucket cannot be reached, or its lock does not hold.
+    pub async fn with_bucket(mut self, options: &BucketOptions) -> Result<Self> {
+        self.mirror = Some(Mirror::begin(options, &self.vault).await?);
+        Ok(self)
     }
 
     /// The TCP address, with the port that the system chose if it was to.
@@ -94,18 +116,21 @@ impl Server {
     }
 
     /// Serves until `stop` says so; what is under way may end within `grace`.
-    pub async fn run(self, mut stop: watch::Receiver<bool>, grace: Duration) {
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>, grace: Duration) {
         let keeper = tokio::spawn(self.vault.clone().keep(stop.clone()));
+        let mirror = self
+            .mirror
+            .take()
+            .map(|mirror| tokio::spawn(mirror.run(self.vault.clone(), stop.clone())));
         while !*stop.borrow() {
             tokio::select! {
                 _ = stop.changed() => break,
                 called = accept_unix(self.unix.as_ref()) => self.gate(called, &stop),
                 called = accept_tcp(self.tcp.as_ref()) => self.remote(called, &stop),
-                called = self.operator.accept() => {
-                    if let Ok((stream, _)) = called {
-                        self.begin(stream, Role::Operator, &stop);
-                    }
-                }
+                called = self.operator.accept() => match called {
+                    Ok((stream, _)) => self.begin(stream, Role::Operator, &stop),
+                    Err(error) => breathe(&error).await,
+                },
             }
         }
         for path in &self.sockets {
@@ -114,6 +139,9 @@ impl Server {
         let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
         let _ = tokio::time::timeout(grace, self.places.acquire_many(all)).await;
         let _ = keeper.await;
+        if let Some(mirror) = mirror {
+            let _ = mirror.await;
+        }
     }
 
     fn gate(&self, stream: Option<UnixStream>, stop: &watch::Receiver<bool>) {
@@ -140,22 +168,33 @@ impl Server {
         let (Some(stream), Some((_, tls))) = (stream, &self.tcp) else {
             return;
         };
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
+        let Ok(handshake) = self.handshakes.clone().try_acquire_owned() else {
             return;
         };
         let (tls, session) = (tls.clone(), Session::new(self.vault.clone(), Role::Gate));
-        let stop = stop.clone();
+        let (stop, places) = (stop.clone(), self.places.clone());
         tokio::spawn(async move {
-            match tls.accept(stream).await {
-                Ok(stream) => session.run(stream, stop).await,
-                Err(error) => tracing::warn!(%error, "a caller was refused"),
+            let stream = match tls.accept(stream).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a caller was refused");
+                    return;
+                }
+            };
+            drop(handshake);
+            if let Ok(place) = places.try_acquire_owned() {
+                session.run(stream, stop).await;
+                drop(place);
             }
-            drop(place);
         });
     }
 
     fn begin(&self, stream: UnixStream, role: Role, stop: &watch::Receiver<bool>) {
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
+        let places = match role {
+            Role::Gate => &self.places,
+            Role::Operator => &self.operators,
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
             tracing::warn!("a caller was sent away: too many connections");
             return;
         };

@@ -29,6 +29,8 @@ const NAMES: usize = 10_000;
 const REASON: usize = 1024;
 /// Requests that may be open at a time.
 const REQUESTS: usize = 64;
+/// How far retention can be extended at a time, in milliseconds: what every calendar still knows.
+const LONGEST_MS: i64 = 100 * 365 * 86_400_000;
 /// How long a challenge may be signed, in milliseconds.
 const SIGNING_MS: i64 = 15 * 60 * 1000;
 
@@ -149,6 +151,13 @@ impl Vault {
     }
 
     async fn extend(&self, names: &[Digest], until_ms: i64) -> Result<Operated> {
+        if until_ms > self.now_ms().saturating_add(LONGEST_MS) {
+            return Err(VaultError::refused(
+                Refusal::Malformed,
+                "a retention of more than a hundred years",
+                "times are Unix time in milliseconds",
+            ));
+        }
         {
             let state = self.store.shared().state();
             for name in names {

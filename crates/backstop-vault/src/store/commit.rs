@@ -95,6 +95,7 @@ impl Committer {
             waiting,
             ..
         } = group;
+        self.shared.queue(weight(&written));
         if let Err(error) = self.write(&written) {
             self.shared.fail(&error);
             let error = stopped(&error);
@@ -167,6 +168,14 @@ impl Committer {
 
 /// The name of the segment that is ready for use.
 pub(crate) const SPARE: &str = "spare";
+
+/// What a group takes in memory, about.
+pub(crate) fn weight(written: &[Written]) -> usize {
+    written
+        .iter()
+        .map(|one| one.object.len() + one.line.len() + 1024)
+        .sum()
+}
 
 fn gather(first: Job, jobs: &mpsc::Receiver<Job>) -> Vec<Job> {
     let mut bytes = first.bytes();

@@ -165,6 +165,10 @@ impl Store {
         if bytes.is_empty() || sha256(&bytes) != head.name {
             return Err(wrong_hash());
         }
+        // What is there already needs no room: a full vault still says so to whoever asks again.
+        if let Some(stored) = self.has(&head.name) {
+            return Ok(stored);
+        }
         if self.shared.dirs.root.free()? < self.shared.options.keep_free {
             return Err(disk_full());
         }
@@ -242,7 +246,6 @@ impl Store {
         let now_ms = self.shared.stamp();
         let state = self.shared.state();
         let options = &self.shared.options;
-        let stamps = state.objects.values().map(|entry| entry.stored.at_ms);
         Status {
             vault: vault.to_owned(),
             objects: state.objects.len() as u64,
@@ -250,7 +253,7 @@ impl Store {
             capacity: options.capacity,
             room: Class::ALL.map(|class| state.room(options, class)),
             newest_ms: state.head().at_ms,
-            oldest_ms: stamps.min().unwrap_or(0),
+            oldest_ms: state.oldest_ms().unwrap_or(0),
             sequence: state.head().sequence,
             now_ms,
             frozen: state.frozen.clone(),

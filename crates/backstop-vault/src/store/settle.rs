@@ -15,7 +15,7 @@ use std::{
 use backstop_core::digest::Digest;
 
 use super::{
-    commit::{SPARE, Written},
+    commit::{SPARE, Written, weight},
     dir::{Dir, is_missing},
     record::Event,
     segment,
@@ -163,6 +163,7 @@ impl Settler {
         };
         place(&self.shared.dirs, &heap)?;
         append(&mut self.index, &heap)?;
+        self.shared.unqueue(weight(&heap));
         self.let_go(last)
     }
 

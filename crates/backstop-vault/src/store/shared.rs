@@ -2,7 +2,8 @@
 
 use std::{
     fs::File,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use super::{
@@ -11,7 +12,13 @@ use super::{
     options::Options,
     state::State,
 };
-use crate::error::{Refusal, Result, VaultError};
+use crate::{
+    error::{Refusal, Result, VaultError},
+    s3::Mirrored,
+};
+
+/// Bytes of objects that may wait in memory for their files; then new ones wait to be committed.
+const BACKLOG: usize = 64 << 20;
 
 /// The directories of a vault.
 pub(crate) struct Dirs {
@@ -57,6 +64,12 @@ pub(crate) struct Shared {
     clock: Mutex<Clock>,
     failed: OnceLock<VaultError>,
     jump: Mutex<Option<String>>,
+    /// Why nothing more is stored for now, if it is not.
+    closed: Mutex<Option<String>>,
+    mirrored: Mutex<Option<Mirrored>>,
+    /// Bytes of objects that are durable and wait in memory for their files.
+    backlog: Mutex<usize>,
+    settled: Condvar,
     /// Held as long as the store is.
     _lock: File,
 }
@@ -78,6 +91,10 @@ impl Shared {
             clock: Mutex::new(clock),
             failed: OnceLock::new(),
             jump: Mutex::new(None),
+            closed: Mutex::new(None),
+            mirrored: Mutex::new(None),
+            backlog: Mutex::new(0),
+            settled: Condvar::new(),
             _lock: lock,
         }
     }
@@ -112,6 +129,57 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
+    }
+
+    /// Refuses to store more, or takes that back.
+    pub(crate) fn close(&self, why: Option<String>) {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Refuses when nothing more is to be stored.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        self.check()?;
+        match &*self.closed.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some(why) => Err(VaultError::refused(
+                Refusal::Stopped,
+                format!("the vault stores nothing more: {why}"),
+                "see the vault's log; `[bucket]` in vault.toml is about it",
+            )),
+        }
+    }
+
+    /// Waits until what waits for its files leaves room in memory, then counts `bytes` more. Blocks.
+    pub(crate) fn queue(&self, bytes: usize) {
+        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        while *backlog > BACKLOG && self.check().is_ok() {
+            let waited = self
+                .settled
+                .wait_timeout(backlog, Duration::from_millis(100));
+            backlog = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *backlog += bytes;
+    }
+
+    /// Counts what has its files.
+    pub(crate) fn unqueue(&self, bytes: usize) {
+        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        *backlog = backlog.saturating_sub(bytes);
+        self.settled.notify_all();
+    }
+
+    /// Notes how far the copy in the bucket is.
+    pub(crate) fn mirrored(&self, change: impl FnOnce(&mut Mirrored)) {
+        let mut state = self.mirrored.lock().unwrap_or_else(PoisonError::into_inner);
+        change(state.get_or_insert_default());
+    }
+
+    /// How far the copy in the bucket is, if there is one.
+    pub(crate) fn mirror_state(&self) -> Option<Mirrored> {
+        self.mirrored
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Writes down what the clock is, so that a jump across a restart is noticed.

@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) head: Option<Head>,
     /// What the newest deletion removed: a crash may have left its files.
     pub(crate) last_deleted: Vec<Digest>,
+    /// When the oldest object was stored.
+    oldest_ms: Option<i64>,
     lease_ids: HashMap<String, u32>,
     lease_used: Vec<u64>,
     used: BTreeMap<Class, u64>,
@@ -117,6 +119,8 @@ impl State {
             lease,
         };
         self.charge(&entry, u64::saturating_add);
+        // Stamps never go back, so that the first to come is the oldest.
+        self.oldest_ms.get_or_insert(stored.at_ms);
         self.objects.insert(object.name, entry);
     }
 
@@ -133,6 +137,10 @@ impl State {
     fn remove(&mut self, name: &Digest) {
         if let Some(entry) = self.objects.remove(name) {
             self.charge(&entry, u64::saturating_sub);
+            if self.oldest_ms == Some(entry.stored.at_ms) {
+                let stamps = self.objects.values().map(|entry| entry.stored.at_ms);
+                self.oldest_ms = stamps.min();
+            }
         }
     }
 
@@ -146,6 +154,11 @@ impl State {
         if let Some(used) = lease {
             *used = how(*used, bytes);
         }
+    }
+
+    /// When the oldest object was stored.
+    pub(crate) fn oldest_ms(&self) -> Option<i64> {
+        self.oldest_ms
     }
 
     /// Bytes that objects of this class take, blocks counted whole.
