@@ -4,6 +4,7 @@
 //! - [`database`]: a recovery point of a whole database, and its restore into another server.
 //! - [`drill`]: a restore into a throwaway server that proves a point.
 //! - [`keep`]: points in the vault.
+//! - [`moment`]: whether there is more than points to go back to.
 //! - [`health`] and [`schedule`]: what is unusual about a point, which to pin, when the next is due.
 //!
 //! What is made here goes to an `AsyncWrite` and comes back from an `AsyncRead`: the vault's client, a file
@@ -16,6 +17,7 @@ pub mod drill;
 mod error;
 pub mod health;
 pub mod keep;
+pub mod moment;
 pub mod objects;
 mod opened;
 mod progress;

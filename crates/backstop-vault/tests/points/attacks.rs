@@ -384,11 +384,11 @@ async fn reaches(mut command: tokio::process::Command) -> bool {
 async fn a_sandbox_has_no_network_and_none_of_others_files() {
     let server = PostgresServer::start_any().unwrap();
     let source = source(&server, &server.superuser()).await;
-    // In a folder that everybody may enter and write: what keeps it out is the sandbox alone.
+    // In a folder that everybody may enter and write, and that is hidden only because it is named.
     let vault = tempfile::Builder::new()
         .prefix("backstop-test-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
-        .tempdir_in("/opt")
+        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
         .unwrap();
     let key = vault.path().join("key");
     std::fs::write(&key, "reached").unwrap();

@@ -6,7 +6,8 @@ use std::time::Duration;
 use backstop_testing::postgres::{PostgresServer, Server};
 use backstop_vault::points::database::{Manifest, Taken, restore, take};
 use backstop_vault::points::drill::{Drilled, Setup, drill};
-use backstop_vault::points::{PointError, Source};
+use backstop_vault::points::moment::{self, Reach};
+use backstop_vault::points::{PointError, Session, Source};
 
 use crate::support::{COMPANY, REST, majors, source};
 
@@ -151,4 +152,41 @@ async fn a_point_is_restored_into_another_server_by_its_owner() {
         let refused = restore(manifest, &mut point.archive.as_slice(), &chief, &()).await;
         assert!(refused.unwrap_err().to_string().contains("is a superuser"));
     }
+}
+
+#[tokio::test]
+async fn a_server_that_archives_is_told_from_one_that_does_not() {
+    let plain = PostgresServer::start_any().unwrap();
+    let from = source(&plain, &plain.owner()).await;
+    let mut session = Session::open(&from).await.unwrap();
+    let none = moment::reach(&moment::ask(&mut session).await.unwrap());
+    assert!(
+        matches!(&none, Reach::PointsOnly { why } if why == "archive_mode is off"),
+        "{none:?}"
+    );
+
+    let archiving = PostgresServer::of(plain.major())
+        .setting("archive_mode", "on")
+        .setting("archive_command", "true")
+        .run()
+        .unwrap();
+    let from = source(&archiving, &archiving.owner()).await;
+    let mut session = Session::open(&from).await.unwrap();
+    let none = moment::reach(&moment::ask(&mut session).await.unwrap());
+    assert!(
+        matches!(&none, Reach::PointsOnly { why } if why.contains("nothing has been archived")),
+        "{none:?}"
+    );
+    archiving
+        .psql("CREATE TABLE public.t (a text); SELECT pg_catalog.pg_switch_wal()")
+        .unwrap();
+    for _ in 0..200 {
+        let mut session = Session::open(&from).await.unwrap();
+        let asked = moment::ask(&mut session).await.unwrap();
+        if matches!(moment::reach(&asked), Reach::AnyMoment { .. }) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("nothing was archived");
 }
