@@ -1,6 +1,6 @@
 //! The demo, as `make demo` runs it: every beat must hold.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
