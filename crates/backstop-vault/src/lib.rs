@@ -14,6 +14,7 @@ mod list;
 pub mod points;
 pub mod protocol;
 pub mod reader;
+pub mod s3;
 mod seal;
 pub mod server;
 pub mod store;

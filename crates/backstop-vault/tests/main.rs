@@ -9,6 +9,7 @@
     clippy::indexing_slicing
 )]
 
+mod bucket;
 mod child;
 mod clocks;
 mod cosigning;

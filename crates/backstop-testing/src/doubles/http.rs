@@ -114,7 +114,7 @@ fn serve(
 }
 
 /// `None` at the end of the connection.
-fn read_request(stream: &mut impl BufRead) -> std::io::Result<Option<RecordedRequest>> {
+pub(super) fn read_request(stream: &mut impl BufRead) -> std::io::Result<Option<RecordedRequest>> {
     let Some(first) = read_line(stream)? else {
         return Ok(None);
     };

@@ -97,7 +97,7 @@ impl Incoming {
         number: u64,
     ) -> Result<Self> {
         label.check()?;
-        shared.check()?;
+        shared.check_open()?;
         let name = format!("upload-{number}");
         let file = shared.dirs.tmp.create(&name, 0o400)?;
         Ok(Self {

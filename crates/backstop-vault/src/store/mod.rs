@@ -85,8 +85,10 @@ pub struct Status {
     pub now_ms: i64,
     /// Why deletion is frozen, if it is.
     pub frozen: Option<String>,
-    /// Why the vault has stopped, if it has.
+    /// Why the vault has stopped, or stores nothing more for now, if that is so.
     pub stopped: Option<String>,
+    /// How far the copy in the bucket is, if there is a bucket.
+    pub bucket: Option<crate::s3::Mirrored>,
 }
 
 /// A vault's directory, open for creating.
@@ -162,6 +164,7 @@ impl Store {
     /// [`VaultError::Refused`].
     pub async fn put(&self, head: PutHead, bytes: Bytes) -> Result<Stored> {
         head.label.check()?;
+        self.shared.check_open()?;
         if bytes.is_empty() || sha256(&bytes) != head.name {
             return Err(wrong_hash());
         }
@@ -257,7 +260,12 @@ impl Store {
             sequence: state.head().sequence,
             now_ms,
             frozen: state.frozen.clone(),
-            stopped: self.shared.check().err().map(|error| error.outside().what),
+            stopped: self
+                .shared
+                .check_open()
+                .err()
+                .map(|error| error.outside().what),
+            bucket: self.shared.mirror_state(),
         }
     }
 

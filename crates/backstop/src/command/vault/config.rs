@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use backstop_core::person::Person;
+use backstop_vault::s3::BucketOptions;
 use backstop_vault::server::{Listen, People, ServerTls, Vault};
 use backstop_vault::store::{Options, clock::MachineTime};
 use serde::{Deserialize, Deserializer};
@@ -26,6 +28,7 @@ struct File {
     deletion: Deletion,
     #[serde(default)]
     clock: Clock,
+    bucket: Option<Copying>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +76,23 @@ struct Clock {
     tolerance: Option<Span>,
     longest_off: Option<Span>,
 }
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Copying {
+    endpoint: String,
+    region: String,
+    name: String,
+    access_key: String,
+    secret_file: PathBuf,
+    behind: Option<Span>,
+    probe: Option<Span>,
+}
+
+/// How far the copy in a bucket may be behind, unless told otherwise.
+const BEHIND: Duration = Duration::from_secs(600);
+/// How often a bucket's lock is tried, unless told otherwise.
+const PROBE: Duration = Duration::from_secs(86_400);
 
 /// A vault's configuration.
 pub(super) struct Config {
@@ -193,6 +213,27 @@ impl Config {
             None => None,
         };
         Ok(Listen { unix, tcp })
+    }
+
+    /// The bucket that has a copy, if there is one.
+    pub(super) fn bucket(&self) -> Outcome<Option<BucketOptions>> {
+        let Some(bucket) = &self.file.bucket else {
+            return Ok(None);
+        };
+        let path = self.dir.join(&bucket.secret_file);
+        let secret = std::fs::read_to_string(&path).doing(format!(
+            "cannot read the bucket's secret `{}`",
+            path.display()
+        ))?;
+        Ok(Some(BucketOptions {
+            endpoint: bucket.endpoint.clone(),
+            region: bucket.region.clone(),
+            bucket: bucket.name.clone(),
+            key: bucket.access_key.clone(),
+            secret: secret.trim().to_owned(),
+            behind: bucket.behind.map_or(BEHIND, |span| span.0),
+            probe: bucket.probe.map_or(PROBE, |span| span.0),
+        }))
     }
 
     fn tls(&self) -> Outcome<ServerTls> {

@@ -23,7 +23,7 @@ use crate::telemetry;
 pub fn run(args: &VaultServe, output: Output) -> Outcome {
     let config = Config::load(&args.place.dir)?;
     telemetry::begin(args.log_format, &output, "info");
-    let listen = config.listen()?;
+    let (listen, bucket) = (config.listen()?, config.bucket()?);
     let vault = config.open()?;
     let recovery = vault.store().recovery();
     tracing::info!(
@@ -33,9 +33,15 @@ pub fn run(args: &VaultServe, output: Output) -> Outcome {
         "the vault is open"
     );
     runtime(2)?.block_on(async {
-        let server = Server::bind(vault.clone(), listen)
+        let mut server = Server::bind(vault.clone(), listen)
             .await
             .map_err(failed("cannot listen"))?;
+        if let Some(bucket) = bucket {
+            server = server
+                .with_bucket(&bucket)
+                .await
+                .map_err(failed("cannot keep a copy in the bucket"))?;
+        }
         let (stop, stopped) = watch::channel(false);
         let told = until_told()?;
         ready(&vault, &server, output);

@@ -56,6 +56,17 @@ origins = []
 tolerance = "60s"
 # And so does a machine that was off for longer than this.
 longest_off = "7d"
+
+# A bucket with Object Lock that gets a copy of everything, locked in compliance mode. Its lock is tried at each
+# start and once a day; a bucket that lets go is refused. Without the copy, beyond `behind`, nothing more is stored.
+# [bucket]
+# endpoint = "https://s3.eu-central-1.amazonaws.com"
+# region = "eu-central-1"
+# name = "backstop-vault"
+# access_key = "AKIA…"
+# secret_file = "keys/s3-secret"
+# behind = "10m"
+# probe = "24h"
 "#
     )
 }

@@ -1,0 +1,273 @@
+//! An S3 server: moto, and before it a front that keeps to a compliance lock as S3 does.
+//!
+//! moto refuses to delete what is locked but lets a compliance retention be shortened or weakened. The front
+//! refuses that, too, and passes on everything else as it came. Neither keeps anything.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::http::{RecordedRequest, read_request};
+use super::recorder::Listener;
+use crate::account::Account;
+use crate::cache;
+use crate::port;
+use crate::supervised::{Plan, Supervised};
+
+const START: Duration = Duration::from_secs(60);
+
+/// A running moto; dropping it stops it and forgets its buckets.
+#[derive(Debug)]
+pub struct S3Double {
+    port: u16,
+    _process: Supervised,
+}
+
+impl S3Double {
+    /// Starts moto on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub fn start() -> Result<Self> {
+        let program = find()?;
+        let account = Account::for_servers()?;
+        let folder = tempfile::Builder::new()
+            .prefix("backstop-moto-")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir()
+            .context("making moto's folder")?
+            .keep();
+        account.own(&folder)?;
+        let (port, log) = (port::free()?, folder.join("log"));
+        let process = Supervised::start(Plan {
+            account,
+            folder: &folder,
+            program: &program,
+            arguments: vec![
+                "-H".into(),
+                "127.0.0.1".into(),
+                "-p".into(),
+                port.to_string(),
+            ],
+            log: &log,
+            stop: "KILL",
+        })?;
+        let deadline = Instant::now() + START;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if Instant::now() > deadline {
+                bail!(
+                    "moto does not answer: {}",
+                    fs::read_to_string(&log).unwrap_or_default()
+                );
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(Self {
+            port,
+            _process: process,
+        })
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Makes a bucket, with Object Lock or without.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn make_bucket(&self, name: &str, locked: bool) -> Result<()> {
+        let mut headers = vec![("host".to_owned(), "127.0.0.1".to_owned())];
+        if locked {
+            headers.push((
+                "x-amz-bucket-object-lock-enabled".to_owned(),
+                "true".to_owned(),
+            ));
+        }
+        let request = RecordedRequest {
+            method: "PUT".to_owned(),
+            path: format!("/{name}"),
+            headers,
+            body: Vec::new(),
+        };
+        let answer = pass_on(self.port, &request).context("making a bucket")?;
+        if !answer.starts_with(b"HTTP/1.1 200") {
+            bail!("moto made no bucket: {}", String::from_utf8_lossy(&answer));
+        }
+        Ok(())
+    }
+
+    /// What it answers to a GET of a path, such as `/bucket?list-type=2`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn get(&self, path: &str) -> Result<Vec<u8>> {
+        let request = RecordedRequest {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            headers: vec![
+                ("host".to_owned(), "127.0.0.1".to_owned()),
+                // moto looks whether somebody signed, not who.
+                ("authorization".to_owned(), "AWS key:signature".to_owned()),
+            ],
+            body: Vec::new(),
+        };
+        let answer = pass_on(self.port, &request)?;
+        if !answer.starts_with(b"HTTP/1.1 200") {
+            bail!("{path}: {}", String::from_utf8_lossy(&answer));
+        }
+        let head = answer.windows(4).position(|w| w == b"\r\n\r\n");
+        let body = head.and_then(|at| answer.get(at + 4..));
+        Ok(body
+            .context("an answer without an end of its head")?
+            .to_vec())
+    }
+}
+
+fn find() -> Result<PathBuf> {
+    let found = cache::folders()
+        .into_iter()
+        .map(|folder| folder.join("python/bin/moto_server"))
+        .find(|path| path.exists());
+    found.context("moto is not installed; hint: scripts/setup.sh clients")
+}
+
+/// The front; dropping it stops it.
+#[derive(Debug)]
+pub struct S3Front {
+    listener: Listener,
+    open: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl S3Front {
+    /// Starts one before moto.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn start(behind: &S3Double) -> Result<Self> {
+        let (port, locks) = (behind.port, Mutex::new(Locks::default()));
+        let open = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let passes = Arc::clone(&open);
+        let listener =
+            Listener::start(move |mut stream| serve(&mut stream, port, &locks, &passes))?;
+        Ok(Self { listener, open })
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.listener.port())
+    }
+
+    /// Whether it answers from now on: without, it is as if the network were gone.
+    pub fn answers(&self, answers: bool) {
+        self.open
+            .store(answers, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+/// Until when each version of each object is locked, as RFC 3339, which sorts as time does.
+#[derive(Debug, Default)]
+struct Locks {
+    until: HashMap<(String, String), String>,
+    newest: HashMap<String, String>,
+}
+
+fn serve(
+    stream: &mut BufReader<TcpStream>,
+    port: u16,
+    locks: &Mutex<Locks>,
+    open: &std::sync::atomic::AtomicBool,
+) -> std::io::Result<()> {
+    let Some(request) = read_request(stream)? else {
+        return Ok(());
+    };
+    if !open.load(std::sync::atomic::Ordering::SeqCst) {
+        return Ok(());
+    }
+    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let parameter = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.to_owned())
+    };
+    let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
+    let retention = request.method == "PUT" && parameter("retention").is_some();
+    if retention {
+        let version = parameter("versionId").or_else(|| locks.newest.get(path).cloned());
+        let key = (path.to_owned(), version.unwrap_or_default());
+        let wanted = between(&request.text(), "<RetainUntilDate>", "</RetainUntilDate>");
+        let weaker = between(&request.text(), "<Mode>", "</Mode>") != "COMPLIANCE";
+        if locks
+            .until
+            .get(&key)
+            .is_some_and(|until| weaker || wanted < *until)
+        {
+            return stream.get_mut().write_all(REFUSED);
+        }
+        locks.until.insert(key, wanted);
+    }
+    let answer = pass_on(port, &request)?;
+    if request.method == "PUT" && !retention {
+        let version = header_of(&answer, "x-amz-version-id");
+        if let (Some(version), Some(until)) = (
+            version,
+            request.header("x-amz-object-lock-retain-until-date"),
+        ) {
+            locks.newest.insert(path.to_owned(), version.clone());
+            locks
+                .until
+                .insert((path.to_owned(), version), until.to_owned());
+        }
+    }
+    stream.get_mut().write_all(&answer)
+}
+
+const REFUSED: &[u8] = b"HTTP/1.1 403 Forbidden\r\ncontent-type: application/xml\r\ncontent-length: 47\r\nconnection: close\r\n\r\n<Error><Code>AccessDenied</Code></Error>       ";
+
+fn between(text: &str, from: &str, to: &str) -> String {
+    let rest = text.split_once(from).map_or("", |(_, rest)| rest);
+    rest.split_once(to)
+        .map_or("", |(found, _)| found)
+        .to_owned()
+}
+
+fn header_of(answer: &[u8], name: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(answer);
+    let head = text.split("\r\n\r\n").next()?.to_owned();
+    head.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found
+            .eq_ignore_ascii_case(name)
+            .then(|| value.trim().to_owned())
+    })
+}
+
+/// Sends a request on, and gives the whole answer.
+fn pass_on(port: u16, request: &RecordedRequest) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
+    for (name, value) in &request.headers {
+        if name != "connection" && name != "content-length" {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    head.push_str(&format!(
+        "content-length: {}\r\nconnection: close\r\n\r\n",
+        request.body.len()
+    ));
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&request.body)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
+}

@@ -1,0 +1,297 @@
+//! A bucket with Object Lock: only one whose lock holds when it is tried, and everything goes there.
+
+use std::{sync::Arc, time::Duration};
+
+use backstop_core::digest::Digest;
+use backstop_testing::doubles::{S3Double, S3Front};
+use backstop_vault::{
+    Class, Recipients, Refusal,
+    client::{Address, Client},
+    init,
+    reader::Identity,
+    s3::{Bucket, BucketOptions},
+    server::{Listen, People, Server, Vault},
+    store::{Options, clock::MachineTime},
+};
+use bytes::Bytes;
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::support::{label, uid};
+
+fn options(endpoint: String, bucket: &str) -> BucketOptions {
+    BucketOptions {
+        endpoint,
+        region: "us-east-1".to_owned(),
+        bucket: bucket.to_owned(),
+        key: "key".to_owned(),
+        secret: "secret".to_owned(),
+        behind: Duration::from_secs(2),
+        probe: Duration::from_secs(86_400),
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_whose_lock_does_not_hold_is_refused() {
+    let moto = S3Double::start().unwrap();
+    moto.make_bucket("locked", true).unwrap();
+    moto.make_bucket("plain", false).unwrap();
+    // moto keeps locked objects from being deleted, and lets their retention be shortened.
+    let error = Bucket::new(&options(moto.url(), "locked"))
+        .unwrap()
+        .probe(now_ms())
+        .await
+        .unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("is refused: it let a retention be shortened"),
+        "{error}"
+    );
+    assert!(error.contains("hint:"), "{error}");
+    // Without Object Lock, without the bucket, and without the server.
+    let front = S3Front::start(&moto).unwrap();
+    for bucket in ["plain", "nowhere"] {
+        let error = Bucket::new(&options(front.url(), bucket))
+            .unwrap()
+            .probe(now_ms())
+            .await;
+        assert!(error.is_err(), "{bucket}");
+    }
+    let nobody = Bucket::new(&options("http://127.0.0.1:9".to_owned(), "locked")).unwrap();
+    let error = nobody.probe(now_ms()).await.unwrap_err().to_string();
+    assert!(error.contains("cannot reach"), "{error}");
+    let open = Bucket::new(&options("http://s3.example".to_owned(), "locked"));
+    assert!(
+        open.err()
+            .unwrap()
+            .to_string()
+            .contains("not protected by TLS")
+    );
+    // And one that holds.
+    let held = Bucket::new(&options(front.url(), "locked")).unwrap();
+    held.probe(now_ms()).await.unwrap();
+}
+
+struct Served {
+    home: tempfile::TempDir,
+    client: Client,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+    vault: Arc<Vault>,
+}
+
+async fn serve(home: tempfile::TempDir, bucket: &BucketOptions) -> backstop_vault::Result<Served> {
+    let options = Options {
+        settle: Duration::from_millis(50),
+        ..Options::default()
+    };
+    let time = Arc::new(MachineTime::default());
+    let vault = Arc::new(Vault::open(
+        &home.path().join("vault"),
+        options,
+        People::default(),
+        time,
+    )?);
+    let listen = Listen {
+        unix: Some((home.path().join("gate.sock"), vec![uid()])),
+        tcp: None,
+    };
+    let server = Server::bind(vault.clone(), listen)
+        .await?
+        .with_bucket(bucket)
+        .await?;
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(server.run(stopped, Duration::from_secs(2)));
+    let recipients = Recipients::parse([Identity::generate().recipient()]).unwrap();
+    let client = Client::new(
+        Address::Unix(home.path().join("gate.sock")),
+        recipients,
+        Client::TIMEOUT,
+    );
+    Ok(Served {
+        home,
+        client,
+        stop,
+        running,
+        vault,
+    })
+}
+
+impl Served {
+    async fn until_mirrored(&self, sequence: u64) {
+        for _ in 0..600 {
+            let bucket = self.client.status().await.unwrap().bucket.unwrap();
+            if bucket.sequence >= sequence {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{:?}", self.client.status().await);
+    }
+
+    async fn end(self) -> tempfile::TempDir {
+        self.stop.send(true).unwrap();
+        self.running.await.unwrap();
+        Arc::into_inner(self.vault).unwrap().close().unwrap();
+        self.home
+    }
+}
+
+fn made() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    init::make(&home.path().join("vault"), "vault.test").unwrap();
+    home
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_object_and_the_index_are_in_the_bucket() {
+    let moto = S3Double::start().unwrap();
+    moto.make_bucket("locked", true).unwrap();
+    let front = S3Front::start(&moto).unwrap();
+    let bucket = options(front.url(), "locked");
+    let served = serve(made(), &bucket).await.unwrap();
+    let mut stored = Vec::new();
+    for n in 0..5_u8 {
+        stored.push(
+            served
+                .client
+                .put(&label(Class::Images), vec![n; 500].into())
+                .await
+                .unwrap(),
+        );
+    }
+    let noise: Vec<u8> = (0..2_500_000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    stored.push(
+        served
+            .client
+            .put(&label(Class::Point), noise.into())
+            .await
+            .unwrap(),
+    );
+    served.until_mirrored(6).await;
+    for one in &stored {
+        let bytes = moto
+            .get(&format!("/locked/objects/{}", one.name.to_hex()))
+            .unwrap();
+        assert_eq!(Digest::of(&bytes), one.name, "{one:?}");
+    }
+    // A restart goes on where it was.
+    let home = served.end().await;
+    let served = serve(home, &bucket).await.unwrap();
+    let late = served
+        .client
+        .put(&label(Class::Images), Bytes::from_static(b"later"))
+        .await
+        .unwrap();
+    served.until_mirrored(7).await;
+    let bytes = moto
+        .get(&format!("/locked/objects/{}", late.name.to_hex()))
+        .unwrap();
+    assert_eq!(Digest::of(&bytes), late.name);
+    let home = served.end().await;
+    // The index is there too: put together, its parts are the vault's own.
+    let list = String::from_utf8(moto.get("/locked?list-type=2&prefix=index/").unwrap()).unwrap();
+    let mut keys: Vec<&str> = list
+        .split("<Key>")
+        .skip(1)
+        .filter_map(|rest| rest.split('<').next())
+        .collect();
+    keys.sort_unstable();
+    let parts = keys
+        .iter()
+        .flat_map(|key| moto.get(&format!("/locked/{key}")).unwrap());
+    let whole: Vec<u8> = parts.collect();
+    assert_eq!(
+        whole,
+        std::fs::read(home.path().join("vault/index")).unwrap()
+    );
+    // Nobody deletes it: not even with the vault's own key.
+    let versions = String::from_utf8(moto.get("/locked?versions").unwrap()).unwrap();
+    assert!(versions.contains(&late.name.to_hex()));
+    assert!(
+        backstop_vault::verify::verify(&home.path().join("vault"))
+            .unwrap()
+            .is_sound()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_does_not_start_on_a_bucket_that_lets_go() {
+    let moto = S3Double::start().unwrap();
+    moto.make_bucket("locked", true).unwrap();
+    let refused = serve(made(), &options(moto.url(), "locked")).await;
+    assert!(refused.err().unwrap().to_string().contains("is refused"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_far_behind_stops_the_vault_from_storing_more() {
+    let moto = S3Double::start().unwrap();
+    moto.make_bucket("locked", true).unwrap();
+    let front = S3Front::start(&moto).unwrap();
+    let served = serve(made(), &options(front.url(), "locked"))
+        .await
+        .unwrap();
+    served
+        .client
+        .put(&label(Class::Images), Bytes::from_static(b"1"))
+        .await
+        .unwrap();
+    served.until_mirrored(1).await;
+    front.answers(false);
+    let mut refused = None;
+    for n in 0..200_u8 {
+        match served
+            .client
+            .put(&label(Class::Images), vec![n; 10].into())
+            .await
+        {
+            Ok(_) => tokio::time::sleep(Duration::from_millis(150)).await,
+            Err(error) => {
+                refused = Some(error);
+                break;
+            }
+        }
+    }
+    let error = refused.expect("it is refused at some time");
+    assert_eq!(error.refusal(), Some(Refusal::Stopped));
+    assert!(
+        error
+            .to_string()
+            .contains("its copy in the bucket is behind"),
+        "{error}"
+    );
+    assert!(
+        served
+            .client
+            .status()
+            .await
+            .unwrap()
+            .bucket
+            .unwrap()
+            .fault
+            .is_some()
+    );
+    front.answers(true);
+    let last = served.client.status().await.unwrap().sequence;
+    served.until_mirrored(last).await;
+    for _ in 0..100 {
+        if served
+            .client
+            .put(&label(Class::Images), Bytes::from_static(b"2"))
+            .await
+            .is_ok()
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it does not go on");
+}
