@@ -50,6 +50,8 @@ pub(super) struct Shape {
     persistence: String,
     readable: bool,
     secured: bool,
+    /// Its access method; whatever is no heap keeps row versions in its own way.
+    method: String,
 }
 
 /// What the transaction's own role may read of it.
@@ -86,7 +88,8 @@ pub(super) fn prepare() -> String {
            when v.oid is not null then 'through' \
            when o.direct and pg_catalog.has_column_privilege(r.oid, c.oid, 'ctid', 'select') \
              and pg_catalog.has_column_privilege(r.oid, c.oid, 'xmin', 'select') then 'places' \
-           else 'nothing' end, v.oid, v.nspname, v.relname \
+           else 'nothing' end, v.oid, v.nspname, v.relname, \
+         (select m.amname from pg_catalog.pg_am m where m.oid operator(pg_catalog.=) c.relam) \
          from pg_catalog.unnest($1) w(oid) \
          join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) w.oid \
          join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace \
@@ -194,6 +197,7 @@ pub(super) fn read(rows: &[Row]) -> Vec<Shape> {
                     "places" => WriterSees::Places,
                     _ => WriterSees::Nothing,
                 },
+                method: text(row, 14),
                 above: text(row, 11)
                     .parse()
                     .ok()
@@ -245,6 +249,10 @@ impl Shape {
             ),
             "r" if self.secured => format!(
                 "row-level security hides rows of {what} from the gate's role; hint: let it own the table without FORCE ROW LEVEL SECURITY, or give it BYPASSRLS"
+            ),
+            "r" if self.method != "heap" => format!(
+                "{what} is kept by the access method `{}`, whose row versions the gate does not know",
+                self.method
             ),
             "r" => return Ok(()),
             other => format!(

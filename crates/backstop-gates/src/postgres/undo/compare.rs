@@ -8,6 +8,8 @@ use crate::postgres::question::Row;
 
 /// How many conflicts of a table are listed; all are counted.
 const LISTED: u64 = 1_000;
+/// How many characters of a row are shown.
+const LONGEST: u32 = 2_000;
 
 impl Staged<'_> {
     /// Judges each row, and takes what is not to be touched out of the desired rows.
@@ -144,7 +146,8 @@ fn summary(table: &Table, row: Option<&Row>) -> TableSummary {
 
 fn listed(table: &Table) -> String {
     format!(
-        "select j.backstop_key, j.backstop_expected, j.backstop_there, j.backstop_verdict from {} j where j.backstop_verdict operator(pg_catalog.=) \
+        "select pg_catalog.left(j.backstop_key, {LONGEST}), pg_catalog.left(j.backstop_expected, {LONGEST}), \
+           pg_catalog.left(j.backstop_there, {LONGEST}), j.backstop_verdict from {} j where j.backstop_verdict operator(pg_catalog.=) \
          any (array['conflict','between']::pg_catalog.text[]) order by j.backstop_key limit {LISTED}",
         table.temporary('j')
     )

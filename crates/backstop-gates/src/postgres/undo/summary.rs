@@ -32,7 +32,7 @@ pub(crate) struct TableSummary {
     pub(crate) conflicts: u64,
 }
 
-/// A row that is not as the transaction left it.
+/// A row that is not as the transaction left it. Rows are shown up to 2,000 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Conflict {
     /// The table's schema.

@@ -282,3 +282,51 @@ async fn a_constraint_that_holds_now_ends_the_undo_and_nothing_is_lost() {
         "f"
     );
 }
+
+/// Others' rows that refer to what the agent added: a cascade must not take them along.
+#[tokio::test]
+async fn rows_of_others_that_refer_to_what_goes_are_not_taken_along() {
+    for action in ["cascade", "set null", "set default", "no action"] {
+        let mut scene = Scene::new(&format!(
+            "create table p(id int primary key); insert into p values (1); \
+             create table c(id int primary key, p int default 1 references p on delete {action})"
+        ))
+        .await;
+        let taken = scene.run("insert into p values (2)").await;
+        scene
+            .stage
+            .server
+            .psql("insert into c values (7, 2)")
+            .unwrap();
+        let now = scene.everything();
+        let refused = scene.undo(&[&taken], false).await.unwrap_err();
+        assert!(
+            matches!(refused, UndoError::Refused(_)),
+            "{action}: {refused}"
+        );
+        assert_eq!(scene.everything(), now, "{action}");
+    }
+}
+
+/// Tables that inherit, and tables that a crash would empty.
+#[tokio::test]
+async fn inheriting_and_unlogged_tables_come_back() {
+    let mut scene = Scene::new(
+        "create table up(id int primary key, v text); create table down(extra int, primary key (id)) inherits (up); \
+         create unlogged table fast(id int primary key); create table nothing(); insert into nothing default values; \
+         insert into up values (1, 'u'); insert into down values (1, 'd', 5), (2, 'd', 6); insert into fast values (1)",
+    )
+    .await;
+    let before = scene.everything();
+    let taken = scene
+        .run(
+            "update up set v = v || '!'; delete from up where id = 2; delete from fast; \
+              insert into nothing default values; insert into nothing default values",
+        )
+        .await;
+    let after = scene.everything();
+    let (_, own) = scene.undo(&[&taken], false).await.unwrap();
+    assert_eq!(scene.everything(), before);
+    scene.undo(&[&own], false).await.unwrap();
+    assert_eq!(scene.everything(), after);
+}
