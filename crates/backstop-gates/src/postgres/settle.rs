@@ -73,7 +73,25 @@ impl Relay<'_> {
                 report(refusal::FORBIDDEN, why).hint("do it in a transaction without that"),
             )));
         }
+        if ledger.unproven
+            && let Some(why) = self.unseen_behind(&measurement)
+        {
+            return Ok(Settled::Refused(Box::new(
+                report(refusal::FORBIDDEN, why).hint("write that table by itself"),
+            )));
+        }
         self.settle_measured(ledger, &measurement, limits).await
+    }
+
+    /// Code that reached a table which nobody foresaw may have set off what counters do not show.
+    fn unseen_behind(&self, measurement: &Measurement) -> Option<String> {
+        measurement.touched.iter().find_map(|one| {
+            let why = backstop_wire::sql::unseen_behind(&self.context.catalog, one.oid)?;
+            Some(format!(
+                "this wrote {}, which {why}, so that it cannot be measured",
+                one.object().unwrap_or_default()
+            ))
+        })
     }
 
     async fn settle_measured(

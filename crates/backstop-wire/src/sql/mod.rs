@@ -42,6 +42,13 @@ pub fn analyse(sql: &str, catalog: &Catalog, session: &Session<'_>) -> Result<Sc
     parse::with_stack(sql, || statement::script(sql, catalog, session))?
 }
 
+/// Why a measurement would not show all that writing a relation sets off; `None`: it would, or the catalogue does not
+/// know the relation.
+#[must_use]
+pub fn unseen_behind(catalog: &Catalog, relation: u32) -> Option<std::sync::Arc<str>> {
+    reach::of_relation(catalog, catalog.relation_by_oid(relation)?)
+}
+
 /// Whether reading a text may take long enough that others should not have to wait for it: it is long, or may nest
 /// so deeply that it needs a stack of its own.
 #[must_use]

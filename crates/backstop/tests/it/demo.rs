@@ -1,7 +1,5 @@
 //! The demo, as `make demo` runs it: every beat must hold.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::support::{backstop, run};
