@@ -18,8 +18,8 @@ use bytes::Bytes;
 
 use crate::support::{Served, label};
 
-/// A vault that was stopped, with three small objects and one of several MiB.
-async fn stocked() -> (tempfile::TempDir, Identity, Vec<Stored>) {
+/// A vault that was stopped, with three small objects and one of so many bytes.
+async fn stocked(large: usize) -> (tempfile::TempDir, Identity, Vec<Stored>) {
     let served = Served::new().await;
     let client = served.client();
     let mut stored = Vec::new();
@@ -28,7 +28,7 @@ async fn stocked() -> (tempfile::TempDir, Identity, Vec<Stored>) {
         stored.push(client.put(&label(Class::Images), content).await.unwrap());
     }
     let mut seed = 7_u64;
-    let noise: Vec<u8> = (0..3_500_000)
+    let noise: Vec<u8> = (0..large)
         .map(|_| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (seed >> 33) as u8
@@ -65,7 +65,7 @@ fn only(report: &Report) -> &backstop_vault::verify::Finding {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_byte_of_an_object_is_named_with_its_place() {
-    let (home, identity, stored) = stocked().await;
+    let (home, identity, stored) = stocked(3_500_000).await;
     let dir = home.path().join("vault");
     assert!(verify(&dir).unwrap().is_sound());
     for object in &stored {
@@ -99,7 +99,7 @@ async fn a_flipped_byte_of_an_object_is_named_with_its_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_byte_of_the_index_counts() {
-    let (home, _, _) = stocked().await;
+    let (home, _, _) = stocked(800).await;
     let dir = home.path().join("vault");
     let index = dir.join("index");
     let whole = fs::read(&index).unwrap();
@@ -136,7 +136,7 @@ async fn every_byte_of_the_index_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_byte_of_the_sums_counts() {
-    let (home, _, stored) = stocked().await;
+    let (home, _, stored) = stocked(3_500_000).await;
     let dir = home.path().join("vault");
     let sums = dir.join("sums").join(stored[3].name.to_hex());
     let length = fs::read(&sums).unwrap().len();
@@ -153,7 +153,7 @@ async fn every_byte_of_the_sums_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_cut_grown_planted_and_linked_objects_are_found() {
-    let (home, _, stored) = stocked().await;
+    let (home, _, stored) = stocked(3_500_000).await;
     let dir = home.path().join("vault");
     let path = path_of(&dir, &stored[0].name);
     let whole = fs::read(&path).unwrap();

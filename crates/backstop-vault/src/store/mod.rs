@@ -16,6 +16,7 @@ mod commit;
 pub(crate) mod dir;
 mod incoming;
 pub(crate) mod index;
+mod late;
 pub mod options;
 pub mod record;
 mod recover;
@@ -41,6 +42,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use incoming::PIECE;
 pub use incoming::{Finished, Incoming};
+pub(crate) use late::{in_segment, in_segments, late_records};
 pub use options::Options;
 pub use recover::Recovery;
 pub(crate) use recover::{is_unborn, segment_bytes, segments};
@@ -351,53 +353,4 @@ fn start(shared: &Arc<Shared>, index: std::fs::File) -> Result<Threads> {
         spawn("vault-settle", Box::new(move || settler.run(&told)))?,
     ];
     Ok((jobs, settle, threads))
-}
-
-/// Whether a frame carries its object's bytes, which were checked against its name when it was read.
-pub(crate) fn in_segment(frame: &segment::Frame<'_>) -> bool {
-    !frame.object.is_empty()
-}
-
-/// An object's record that lies in a segment, with its bytes if they came with it; read beside whoever serves
-/// the vault.
-pub(crate) fn in_segments(root: &Dir, name: &Digest) -> Result<Option<(record::Object, Vec<u8>)>> {
-    let wal = root.existing("wal")?;
-    for base in recover::segments(&wal)? {
-        let bytes = match recover::segment_bytes(&wal, base) {
-            Ok(bytes) => bytes,
-            Err(error) if dir::is_missing(&error) => continue,
-            Err(error) => return Err(error),
-        };
-        // A group that is being written looks torn, and is no concern of a reader's.
-        let Ok(segment) = segment::read(&bytes, &segment::file_name(base), base) else {
-            continue;
-        };
-        for frame in segment.frames {
-            if let Event::Stored(object) = frame.record.event
-                && object.name == *name
-            {
-                return Ok(Some((object, frame.object.to_vec())));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// The records that lie in segments, oldest first, read beside whoever serves the vault.
-pub(crate) fn late_records(root: &Dir) -> Result<Vec<Record>> {
-    let wal = root.existing("wal")?;
-    let mut late = Vec::new();
-    for base in recover::segments(&wal)? {
-        let bytes = match recover::segment_bytes(&wal, base) {
-            Ok(bytes) => bytes,
-            Err(error) if dir::is_missing(&error) => continue,
-            Err(error) => return Err(error),
-        };
-        if recover::is_unborn(&bytes) {
-            continue;
-        }
-        let read = segment::read(&bytes, &format!("wal/{}", segment::file_name(base)), base)?;
-        late.extend(read.frames.into_iter().map(|frame| frame.record));
-    }
-    Ok(late)
 }
