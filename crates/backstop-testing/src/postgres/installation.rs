@@ -53,6 +53,17 @@ impl Installation {
         self.bin.join(name)
     }
 
+    /// A folder with all programs of this major version, server and clients alike; `None` where there is none.
+    pub fn whole(&self) -> Option<PathBuf> {
+        let number = self.major.number().to_string();
+        let tools = roots()
+            .into_iter()
+            .map(|root| root.join("tools").join(&number).join("bin"));
+        std::iter::once(self.bin.clone())
+            .chain(tools)
+            .find(|bin| bin.join("pg_dump").is_file() && bin.join("initdb").is_file())
+    }
+
     /// A client program (`psql`, `pgbench`, `pg_dump`): this version's own, or, where
     /// the package carries none, the newest of Debian's.
     ///

@@ -1,5 +1,6 @@
 //! What these tests share: a throwaway server, a session that acts, a picture of a whole database.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Result, ensure};
@@ -12,22 +13,28 @@ use backstop_vault::points::{PointError, Question, Session, Source, Tls, Tools};
 
 /// Every major version here whose own client programs are here too, oldest first.
 pub fn majors() -> Vec<Major> {
-    let found: Vec<Major> = Major::available()
+    let (found, lacking): (Vec<Major>, Vec<Major>) = Major::available()
         .unwrap()
         .into_iter()
-        .filter(|major| {
-            let installation = Installation::find(*major).unwrap();
-            installation.program("pg_dump").is_file()
-        })
-        .collect();
+        .partition(|major| Installation::find(*major).unwrap().whole().is_some());
+    if !lacking.is_empty() {
+        eprintln!(
+            "WARNING: NOT TESTED against {lacking:?}: their client programs are not installed"
+        );
+    }
     assert!(!found.is_empty());
     found
 }
 
+/// A client program of a server's own version.
+fn program(server: &Server, name: &str) -> PathBuf {
+    let installation = Installation::find(server.major()).unwrap();
+    installation.whole().unwrap().join(name)
+}
+
 /// Where a throwaway server's database is, for PostgreSQL's own tools.
 pub async fn source(server: &Server, connection: &Connection) -> Source {
-    let installation = Installation::find(server.major()).unwrap();
-    let bin = installation.program("");
+    let bin = program(server, "");
     Source {
         host: connection.host.clone(),
         port: connection.port,
@@ -42,11 +49,7 @@ pub async fn source(server: &Server, connection: &Connection) -> Source {
 /// The whole database as `pg_dump` writes it, without what differs from run to run.
 pub fn picture(server: &Server) -> String {
     let owner = server.superuser();
-    let program = Installation::find(server.major())
-        .unwrap()
-        .client("pg_dump")
-        .unwrap();
-    let output = std::process::Command::new(program)
+    let output = std::process::Command::new(program(server, "pg_dump"))
         .env_clear()
         .envs([
             ("PGHOST", owner.host.clone()),
@@ -106,8 +109,7 @@ pub async fn destroy(
 /// Runs a script with `psql` alone, as anybody could.
 pub fn psql_alone(server: &Server, connection: &Connection, script: &[u8]) -> Result<()> {
     use std::io::Write;
-    let program = Installation::find(server.major())?.client("psql")?;
-    let mut child = std::process::Command::new(program)
+    let mut child = std::process::Command::new(program(server, "psql"))
         .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-1", "-o", "/dev/null"])
         .env_clear()
         .envs([

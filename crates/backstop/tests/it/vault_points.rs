@@ -18,7 +18,8 @@ INSERT INTO public.orders SELECT g, g FROM pg_catalog.generate_series(1, 1000) g
 const ROWS: &str = "SELECT pg_catalog.count(*), pg_catalog.md5(pg_catalog.string_agg(c::text, ',' ORDER BY id)) FROM public.customers c";
 
 async fn source(server: &Server, at: &Connection) -> Source {
-    let bin = Installation::find(server.major()).unwrap().program("");
+    let installation = Installation::find(server.major()).unwrap();
+    let bin = installation.whole().unwrap();
     Source {
         host: at.host.clone(),
         port: at.port,
