@@ -11,4 +11,5 @@
 mod attacks;
 mod database;
 mod objects;
+mod planted;
 mod support;
