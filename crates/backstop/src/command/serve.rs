@@ -75,7 +75,13 @@ fn banner(run: &Run, path: &Path, invitation: Option<&str>, paint: Paint) -> Str
         );
     }
     row("data", config.data_dir.display().to_string());
-    row("vault", serve::RECOVERABLE.to_owned());
+    let vault = match &config.vault {
+        None => serve::RECOVERABLE.to_owned(),
+        Some(_) => {
+            "old rows go there before they are changed; `backstop status` looks at it".to_owned()
+        }
+    };
+    row("vault", vault);
     let next = match invitation {
         Some(link) => format!(
             "{} nobody is enrolled yet, so nothing can be approved. Open this, once, with your passkey at hand:\n  {}",

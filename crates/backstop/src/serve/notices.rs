@@ -18,14 +18,19 @@ pub(super) struct Above {
     pub(super) control: Arc<Journal>,
     pub(super) traffic: Arc<Journal>,
     pub(super) data_dir: PathBuf,
+    /// Whether old rows and dropped objects go to a vault.
+    pub(super) has_vault: bool,
 }
 
 impl Notices for Above {
     fn now(&self) -> Vec<Notice> {
-        let mut notices = vec![Notice {
-            weight: Weight::Note,
-            text: RECOVERABLE.to_owned(),
-        }];
+        let mut notices = vec![];
+        if !self.has_vault {
+            notices.push(Notice {
+                weight: Weight::Note,
+                text: RECOVERABLE.to_owned(),
+            });
+        }
         for (name, journal) in [("control", &self.control), ("traffic", &self.traffic)] {
             if journal.failure().is_some() {
                 let text = format!(

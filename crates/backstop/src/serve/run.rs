@@ -128,6 +128,7 @@ pub fn console(
             runtime: tokio::runtime::Handle::current(),
         }),
         notices: Arc::new(notices::Above {
+            has_vault: config.vault.is_some(),
             control: Arc::clone(&opened.control),
             traffic: Arc::clone(&opened.traffic),
             data_dir: home.root().to_owned(),

@@ -7,12 +7,12 @@ use backstop_journal::Journal;
 use serde::{Deserialize, Serialize};
 
 use super::{Service, upstream};
-use crate::config::Target;
+use crate::config::{Target, Vault, Whereabouts};
 use crate::home::Home;
 
 /// How long a target may take to answer before it counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What is true of every installation until there is a vault.
+/// What is true of every installation without a vault.
 pub const RECOVERABLE: &str = "no vault yet: nothing is recoverable";
 
 /// How things stand.
@@ -91,6 +91,7 @@ impl Service {
     pub(super) async fn standing(&self) -> Standing {
         let config = self.config();
         let targets = futures(&self.home, &self.key, &config.targets).await;
+        let recoverable = recoverable(config.vault.as_ref()).await;
         let state = self.store.state();
         let leases = |wanted: fn(&LeaseState) -> bool| {
             state.leases.values().filter(|r| wanted(&r.state)).count()
@@ -110,10 +111,50 @@ impl Service {
             halted: state.halted.clone(),
             frozen: state.frozen.clone(),
             journal: vec![log("control", &self.control), log("traffic", &self.traffic)],
-            recoverable: RECOVERABLE.to_owned(),
+            recoverable,
             pending: self.pending.borrow().clone(),
         }
     }
+}
+
+/// What could be brought back, and whether the vault is where an accident here does not reach it.
+async fn recoverable(vault: Option<&Vault>) -> String {
+    let Some(vault) = vault else {
+        return RECOVERABLE.to_owned();
+    };
+    let (place, near, reached) = match &vault.place {
+        Whereabouts::Socket(path) => {
+            let reached = tokio::net::UnixStream::connect(path).await.map(drop);
+            (format!("`{}`", path.display()), true, reached)
+        }
+        Whereabouts::Address { at, .. } => {
+            let host = at.rsplit_once(':').map_or(at.as_str(), |(host, _)| host);
+            let near = host == "localhost"
+                || host
+                    .trim_matches(['[', ']'])
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|ip| ip.is_loopback());
+            let connecting = tokio::net::TcpStream::connect(at.as_str());
+            let reached = match tokio::time::timeout(PATIENCE, connecting).await {
+                Ok(reached) => reached.map(drop),
+                Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+            };
+            (format!("`{at}`"), near, reached)
+        }
+    };
+    if let Err(error) = reached {
+        return format!(
+            "the vault at {place} does not answer ({error}): what would destroy is not done"
+        );
+    }
+    let isolated = if near {
+        "; not isolated: vault and gate share a machine"
+    } else {
+        ""
+    };
+    format!(
+        "rows that were changed and objects that were dropped, from the vault at {place}{isolated}"
+    )
 }
 
 async fn futures(
