@@ -152,6 +152,12 @@ impl Relay<'_> {
         }
         self.await_durable_now().await?;
         self.check_standing()?;
+        let signal = self.signal.borrow();
+        if signal.reads_only {
+            // A freeze that came while it ran.
+            return Ok(Settled::Refused(Box::new(refusal::halted(&signal.why))));
+        }
+        drop(signal);
         Ok(Settled::Commit)
     }
 

@@ -227,8 +227,10 @@ impl Relay<'_> {
                     StatementKind::Commit { .. } | StatementKind::PrepareTransaction(_)
                 )
             });
-        (signal.reads_only && (commits || judged.analysis.worst() > EffectKind::Read))
-            .then(|| refusal::halted(&signal.why))
+        // Code that is measured may write, whatever its text says.
+        let may_write = judged.writes && !judged.analysis.is_complete();
+        let writes = may_write || judged.analysis.worst() > EffectKind::Read;
+        (signal.reads_only && (commits || writes)).then(|| refusal::halted(&signal.why))
     }
 
     /// Whether an action needs more than the lease's own role has.

@@ -622,3 +622,27 @@ async fn the_rows_are_in_the_vault_before_the_commit_is_sent() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_stops_code_that_might_write() -> Result<()> {
+    let (world, agent) = world().await?;
+    let before = world.direct(EVERYTHING);
+    world.store.freeze("a test").await?;
+    for sql in [
+        "select purge(999)",
+        "call wipe(1)",
+        "do $$ begin update public.notes set n = 0 where id = 1; end $$",
+    ] {
+        let said = world.psql(&agent, sql).await;
+        assert!(said.contains("BK004"), "{sql}: {said}");
+    }
+    assert_eq!(
+        world
+            .psql(&agent, "select count(*) from notes")
+            .await
+            .trim(),
+        "1000"
+    );
+    assert_eq!(world.direct(EVERYTHING), before);
+    Ok(())
+}
