@@ -136,8 +136,13 @@ impl Server {
         for path in &self.sockets {
             let _ = std::fs::remove_file(path);
         }
-        let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(grace, self.places.acquire_many(all)).await;
+        let ended = async {
+            for (places, all) in [(&self.places, CONNECTIONS), (&self.operators, OPERATORS)] {
+                let all = u32::try_from(all).unwrap_or(u32::MAX);
+                let _ = places.acquire_many(all).await;
+            }
+        };
+        let _ = tokio::time::timeout(grace, ended).await;
         let _ = keeper.await;
         if let Some(mirror) = mirror {
             let _ = mirror.await;

@@ -26,7 +26,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Answers that may wait to be written.
 const ANSWERS: usize = 64;
 /// Requests of one connection that may be under way.
-const UNDER_WAY: usize = 256;
+const UNDER_WAY: u32 = 256;
 
 /// Which road a caller came by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Session {
         Self {
             vault,
             role,
-            under_way: Arc::new(Semaphore::new(UNDER_WAY)),
+            under_way: Arc::new(Semaphore::new(UNDER_WAY as usize)),
         }
     }
 
@@ -80,6 +80,8 @@ impl Session {
         }
         drop((answers, upload));
         let _ = writer.await;
+        // Whoever waits for this session to end may then count on nobody holding the vault for it.
+        let _ = self.under_way.acquire_many(UNDER_WAY).await;
     }
 
     /// Begins on one request. An error ends the connection.
@@ -143,7 +145,8 @@ impl Session {
             let answer = answer(&vault, frame).await;
             let answer = answer.unwrap_or_else(|error| fault(id, &error));
             let _ = answers.send(answer).await;
-            drop((permit, place));
+            drop((vault, permit));
+            drop(place);
         });
     }
 }
