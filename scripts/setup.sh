@@ -58,10 +58,8 @@ for part in "$@"; do
         browser) want_browser ;;
         bench) want_pgbouncer ;;
         fuzz) have g++ || want g++; FUZZ=1 ;;
-        servers) want_node; SERVERS=1 ;;
-        clients) want_openers; want_python; want_node; want_psql; CLIENTS=1 ;;
         servers) want_node; want_python; SERVERS=1 ;;
-        clients) want_python; want_node; want_psql; CLIENTS=1 ;;
+        clients) want_openers; want_python; want_node; want_psql; CLIENTS=1 ;;
         *) fail "unknown part \`$part\`" "see the head of scripts/setup.sh for the parts" ;;
     esac
 done
