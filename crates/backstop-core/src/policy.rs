@@ -636,7 +636,11 @@ mod tests {
             ("permit (principal, action, resource);", "no `@id`"),
             (
                 "@id(\"x\") @verdict(\"hold\") permit (principal, action, resource);",
-                "can only `allow`",
+                "can `allow` or `measure`",
+            ),
+            (
+                "@id(\"x\") @verdict(\"measure\") forbid (principal, action, resource);",
+                "can `hold`, `deny` or `halt`",
             ),
             (
                 "@id(\"x\") forbid (principal, action, resource) when { context.nope };",
@@ -654,6 +658,92 @@ mod tests {
                 .unwrap_or_default();
             assert!(error.contains(expected), "{more}: {error}");
         }
+    }
+
+    fn measured(rows: u64, facts: Measured) -> Verdict {
+        let policy = Policy::with("").unwrap();
+        let spec = crate::lease::LeaseSpec {
+            target: "t".into(),
+            environment: Environment::Production,
+            task: String::new(),
+            ttl_seconds: 1,
+            scopes: vec!["update:public.t".parse().unwrap()],
+            parent: None,
+        };
+        let lease = Lease {
+            id: "lease_a".into(),
+            spec,
+            person: String::new(),
+            created_ms: 0,
+            expires_ms: 1,
+            verifier: String::new(),
+        };
+        let asker = Asker {
+            lease: Some(&lease),
+            target: "t",
+            environment: Environment::Production,
+            limits: Some(Limits::default()),
+        };
+        let done = analysis(EffectKind::Write, Verb::Update, Bound::Rows(rows));
+        policy.judge_measured(asker, &done, &[facts])
+    }
+
+    #[test]
+    fn what_was_measured_passes_up_to_every_limit_and_not_beyond() {
+        let fine = Measured {
+            share: 999,
+            lease_rows: 5_000,
+            target_rows: 20_000,
+            recoverable: true,
+        };
+        assert_eq!(measured(1_000, fine).decision, Decision::Allow);
+        let lost = Measured {
+            recoverable: false,
+            ..fine
+        };
+        for (rows, facts, rule) in [
+            (1_001, fine, "measured-rows"),
+            (
+                21,
+                Measured {
+                    share: 1_000,
+                    ..fine
+                },
+                "measured-share",
+            ),
+            (
+                1,
+                Measured {
+                    lease_rows: 5_001,
+                    ..fine
+                },
+                "lease-budget",
+            ),
+            (
+                1,
+                Measured {
+                    target_rows: 20_001,
+                    ..fine
+                },
+                "target-budget",
+            ),
+            (1, lost, "not-recoverable"),
+        ] {
+            let verdict = measured(rows, facts);
+            assert_eq!(
+                (verdict.decision, verdict.rule.as_str()),
+                (Decision::Hold, rule)
+            );
+        }
+        let whole = Measured {
+            share: 10_000,
+            ..fine
+        };
+        assert_eq!(
+            measured(20, whole).decision,
+            Decision::Allow,
+            "a few rows of a small table"
+        );
     }
 
     #[test]
