@@ -199,6 +199,8 @@ proptest! {
         cut in 0.0f64..1.0,
         zeros in 0usize..3000,
     ) {
+        // Where the last bundle is just full it is published, which it is only once it is durable: no crash cuts that.
+        prop_assume!((signed + further) % 256 != 0);
         let (place, copied) = crashed(signed, further);
         let segments = files(&copied.path().join("segments"));
         let last = copied.path().join("segments").join(segments.last().unwrap());
