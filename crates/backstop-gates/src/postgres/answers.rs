@@ -8,6 +8,7 @@ use backstop_wire::postgres::tag::backend as tag;
 use bytes::Buf;
 
 use super::error::GateError;
+use super::ledger::Ledger;
 use super::question;
 use super::relay::{End, Note, Relay};
 
@@ -241,6 +242,9 @@ impl Relay<'_> {
         let ours = self.wrapped.is_some() || self.begun;
         if self.session.is_settled() && !self.session.is_segment_open() && !ours {
             let open = self.session.status() != backend::TransactionStatus::Idle;
+            if !open && self.ledger.actions.is_some() {
+                self.ledger = Ledger::default();
+            }
             if self.in_block != open {
                 self.in_block = open;
                 if !open {

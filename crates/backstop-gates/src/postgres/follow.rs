@@ -6,7 +6,6 @@ use backstop_wire::postgres::session::Change;
 use backstop_wire::sql::{Discard, StatementKind};
 
 use super::judge::Judged;
-use super::ledger::Ledger;
 use super::relay::{Meaning, Relay};
 
 impl Relay<'_> {
@@ -24,15 +23,14 @@ impl Relay<'_> {
                 StatementKind::Begin(_) => {
                     self.in_block = true;
                     self.earlier.clear();
-                    if !std::mem::take(&mut self.begun) {
-                        self.ledger = Ledger::default();
-                    }
+                    // The ledger stays: a BEGIN in an open transaction begins nothing, and one that is skipped is not
+                    // run. Only the server's word that nothing is open ends it.
+                    self.begun = false;
                     continue;
                 }
                 StatementKind::Commit { chain } | StatementKind::Rollback { chain } => {
                     self.in_block = *chain;
                     self.earlier.clear();
-                    self.ledger = Ledger::default();
                     if std::mem::take(&mut self.begun) {
                         self.segment_writes = false;
                     }
@@ -91,7 +89,6 @@ impl Relay<'_> {
     /// A transaction ended, however it did.
     pub(crate) fn transaction_over(&mut self) {
         self.earlier.clear();
-        self.ledger = Ledger::default();
         self.said.committed();
         if std::mem::take(&mut self.state_moved) {
             self.state_unknown = true;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use backstop_core::digest::Digest;
-use backstop_core::effect::Effect;
 use backstop_wire::sql::StatementKind;
 
 use super::judge::Judged;
@@ -23,8 +22,8 @@ pub(crate) struct Ledger {
     pub(crate) unproven: bool,
     /// The numbers of the first and the last of them.
     pub(crate) actions: Option<(u64, u64)>,
-    /// What people have approved of it already.
-    pub(crate) approved: Vec<Effect>,
+    /// People have approved one of its statements: copying its rows may take longer.
+    pub(crate) approved: bool,
     /// Parameters of it were too long to be bound by an approval.
     pub(crate) streamed: bool,
     /// Cursors that will be filled at COMMIT, and are proved to look only.

@@ -104,7 +104,8 @@ impl Relay<'_> {
         let lost = measurement.lost_rows(&self.lease.id);
         let mut verdict = self.judge_measured(&effects, lost, true, limits);
         let mut spent = None;
-        if verdict.decision == Decision::Hold && !measure::within(&effects, &ledger.approved) {
+        // What people approved of a statement before is no envelope for what else the transaction did.
+        if verdict.decision == Decision::Hold {
             match self.ask_people(ledger, &effects, &verdict, KEPT).await? {
                 Asked::Approved(hold) => spent = Some(hold),
                 Asked::Answer(settled) => return Ok(settled),
@@ -113,7 +114,7 @@ impl Relay<'_> {
             return Ok(Settled::Refused(Box::new(refusal::forbidden(&verdict))));
         }
         let limits_of = &self.shared.config.limits;
-        let (bytes, millis) = if spent.is_some() || !ledger.approved.is_empty() {
+        let (bytes, millis) = if spent.is_some() || ledger.approved {
             limits_of.approved_images
         } else {
             limits_of.images

@@ -242,11 +242,9 @@ impl Relay<'_> {
         self.ledger.streamed |= meaning.streamed && judged.writes;
     }
 
-    /// What people have approved of the open transaction needs no second approval at its COMMIT.
+    /// People have approved a statement of the open transaction.
     pub(super) fn note_approved(&mut self, hold: Option<&str>) {
-        if let Some(record) = hold.and_then(|id| self.shared.store.hold(id)) {
-            self.ledger.approved.extend(record.hold.effects);
-        }
+        self.ledger.approved |= hold.is_some();
     }
 
     pub(super) fn held_and_undone(&self, hold: &Hold) -> Report {

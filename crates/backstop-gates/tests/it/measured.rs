@@ -646,3 +646,61 @@ async fn a_freeze_stops_code_that_might_write() -> Result<()> {
     assert_eq!(world.direct(EVERYTHING), before);
     Ok(())
 }
+
+/// Roads by which the gate could forget, before COMMIT, that something was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_not_forgotten_before_the_server_says_that_it_is_over() -> Result<()> {
+    let (world, _) = world().await?;
+    let before = world.direct(EVERYTHING);
+    for texts in [
+        &[
+            "begin",
+            "update notes set n = 0 where n > 100",
+            "begin",
+            "commit",
+        ][..],
+        &["begin; update notes set n = 0 where n > 100", "commit"],
+        &[
+            "begin",
+            "update notes set n = 0 where n > 100; begin",
+            "commit",
+        ],
+        &[
+            "begin",
+            "savepoint s",
+            "update notes set n = 0 where n > 100",
+            "savepoint t",
+            "select 1/0",
+            "rollback to t",
+            "commit",
+        ],
+    ] {
+        let agent = world.lease(SCOPES).await?;
+        let mut raw = Raw::login(&world, &agent).await?;
+        for text in texts {
+            raw.query(text).await?;
+        }
+        assert_eq!(world.direct(EVERYTHING), before, "{texts:?}");
+    }
+    // A ROLLBACK that the server skips, and a savepoint that brings the transaction back.
+    let agent = world.lease(SCOPES).await?;
+    let mut raw = Raw::login(&world, &agent).await?;
+    for text in [
+        "begin",
+        "update notes set n = 0 where n > 100",
+        "savepoint s",
+    ] {
+        raw.query(text).await?;
+    }
+    raw.parse("", "select 1/0").await?;
+    raw.bind("", "").await?;
+    raw.execute("").await?;
+    raw.parse("", "rollback").await?;
+    raw.bind("", "").await?;
+    raw.execute("").await?;
+    raw.sync().await?;
+    raw.query("rollback to s").await?;
+    raw.query("commit").await?;
+    assert_eq!(world.direct(EVERYTHING), before);
+    Ok(())
+}
