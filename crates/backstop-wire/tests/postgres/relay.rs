@@ -214,11 +214,8 @@ impl<'a, T: Server> Relay<'a, T> {
                 Meaning::Unknown => return self.unknown(message, "26000"),
                 Meaning::Unsettled => return self.session.settle(),
             },
-            Message::DescribePortal(name) => match self.session.portal(name) {
-                Meaning::Known(_) => Sent::DescribePortal,
-                Meaning::Unknown => return self.unknown(message, "34000"),
-                Meaning::Unsettled => return self.session.settle(),
-            },
+            // It runs nothing; and a Bind that failed in a block leaves its portal to be described.
+            Message::DescribePortal(_) => Sent::DescribePortal,
             Message::CloseStatement(name) => Sent::CloseStatement(name),
             Message::ClosePortal(name) => Sent::ClosePortal(name),
             Message::Sync => Sent::Sync,

@@ -44,7 +44,7 @@ const STATEMENTS: [Sql; 17] = [
 ];
 
 /// Strings for Query: also several statements.
-const QUERIES: [Sql; 20] = [
+const QUERIES: [Sql; 22] = [
     "SELECT 'gamma'",
     "SELECT 'gamma'; SELECT 'delta'",
     "INSERT INTO t VALUES (1)",
@@ -61,6 +61,8 @@ const QUERIES: [Sql; 20] = [
     "PREPARE s2 AS SELECT 'eta'; SELECT 1/0",
     "SELECT 'theta'; PREPARE s2 AS SELECT 'lambda'",
     "DEALLOCATE s1; PREPARE s1 AS SELECT 'iota'",
+    "INSERT INTO u VALUES (1),(1); PREPARE s1 AS SELECT 'mu'",
+    "INSERT INTO u VALUES (1),(1); DEALLOCATE s1",
     "DEALLOCATE ALL",
     "DECLARE c CURSOR FOR SELECT 'kappa'",
     "CLOSE ALL",
@@ -89,6 +91,12 @@ pub fn changes(sql: Sql) -> Vec<(u32, Change<Sql>)> {
             (0, Change::DropStatement("s1".into())),
             (1, statement("s1", "SELECT 'iota'")),
         ],
+        "INSERT INTO u VALUES (1),(1); PREPARE s1 AS SELECT 'mu'" => {
+            vec![(1, statement("s1", "SELECT 'mu'"))]
+        }
+        "INSERT INTO u VALUES (1),(1); DEALLOCATE s1" => {
+            vec![(1, Change::DropStatement("s1".into()))]
+        }
         "DEALLOCATE s1" => vec![(0, Change::DropStatement("s1".into()))],
         "DEALLOCATE ALL" => vec![(0, Change::DropAllStatements)],
         "DECLARE c CURSOR FOR SELECT 'cursor'" => {

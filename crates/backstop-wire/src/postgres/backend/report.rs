@@ -57,6 +57,8 @@ impl SqlState {
     pub const INVALID_CURSOR_NAME: Self = Self(*b"34000");
     /// A prepared statement of this name exists already.
     pub const DUPLICATE_STATEMENT: Self = Self(*b"42P05");
+    /// The transaction has failed before; nothing runs in it any more.
+    pub const IN_FAILED_TRANSACTION: Self = Self(*b"25P02");
     /// A cursor of this name exists already.
     pub const DUPLICATE_CURSOR: Self = Self(*b"42P03");
     /// The query was cancelled; COPY gives it too when the client gives up.
@@ -77,6 +79,18 @@ impl SqlState {
         five.iter()
             .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
             .then_some(Self(five))
+    }
+
+    /// Whether a constraint is violated (class 23).
+    #[must_use]
+    pub fn is_integrity_violation(self) -> bool {
+        self.0.starts_with(b"23")
+    }
+
+    /// Whether the transaction cannot be committed beside others (class 40).
+    #[must_use]
+    pub fn is_transaction_rollback(self) -> bool {
+        self.0.starts_with(b"40")
     }
 
     /// The five letters.

@@ -6,13 +6,15 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::super::backend::SqlState;
+
 /// What a name means to the server when it gets the next message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning<'a, S> {
     /// This, if the server has the name at all.
     Known(&'a S),
-    /// Nothing, or something that must not be used any more. A Bind, an Execute or a Describe of it is to
-    /// be refused (26000 or 34000), not sent on.
+    /// Nothing, or something that must not be used any more. A Bind or an Execute of it is to be refused
+    /// (26000 or 34000), not sent on.
     Unknown,
     /// It depends on what is still unanswered: [settle](super::Session::settle) and ask again.
     Unsettled,
@@ -60,6 +62,9 @@ struct Pending<S> {
     segment: u64,
     /// How many statements of the message come before the one that makes it.
     after: u32,
+    /// Whether what is committed with it may fail after it: an implicit COMMIT then reports the failure
+    /// in its place.
+    in_company: bool,
     change: Change<S>,
 }
 
@@ -203,11 +208,18 @@ impl<S> Names<S> {
         self.statements.named.len() < most && self.portals.named.len() < most
     }
 
-    pub(super) fn await_change(&mut self, item: u64, after: u32, change: Change<S>) {
+    pub(super) fn await_change(
+        &mut self,
+        item: u64,
+        after: u32,
+        in_company: bool,
+        change: Change<S>,
+    ) {
         self.pending.push_back(Pending {
             item,
             segment: self.segment,
             after,
+            in_company,
             change,
         });
     }
@@ -229,14 +241,43 @@ impl<S> Names<S> {
     /// A message failed after the statements already counted.
     ///
     /// A name that stood before stands still: PostgreSQL never replaces a named statement or portal, and
-    /// the unnamed ones it throws away before it tries.
-    pub(super) fn failed(&mut self, item: u64) {
+    /// the unnamed ones it throws away before it tries. But statements are prepared and forgotten outside
+    /// of transactions, and what failed may be the implicit COMMIT after the last of the message.
+    pub(super) fn failed(&mut self, item: u64, commands: u32, code: SqlState) {
         while let Some(pending) = pop_if(&mut self.pending, |next| next.item == item) {
+            if pending.in_company && pending.after == commands {
+                self.doubt(pending.change, code);
+                continue;
+            }
             match pending.change {
                 Change::SetStatement(name, _) if name.is_empty() => self.statements.drop(&name),
                 Change::SetPortal { name, .. } if name.is_empty() => self.portals.drop(&name),
                 _ => {}
             }
+        }
+    }
+
+    /// A change of a statement's name may have happened, or not: the error is the statement's own, or that
+    /// of the COMMIT after it. What may be either is not believed any more.
+    fn doubt(&mut self, change: Change<S>, code: SqlState) {
+        let is_commits = code.is_integrity_violation() || code.is_transaction_rollback();
+        let is_own = matches!(
+            code,
+            SqlState::DUPLICATE_STATEMENT | SqlState::IN_FAILED_TRANSACTION
+        );
+        match change {
+            _ if is_own => {}
+            Change::SetStatement(name, means)
+                if is_commits && self.statements.get(&name).is_none() =>
+            {
+                self.statements.set(name, means);
+            }
+            Change::SetStatement(name, _) | Change::DropStatement(name) => {
+                self.statements.drop(&name);
+            }
+            Change::DropAllStatements => self.statements.clear(),
+            // Cursors are the transaction's, and go with it; closing what outlives it may be in vain.
+            Change::SetPortal { .. } | Change::DropPortal(_) | Change::DropAllPortals => {}
         }
     }
 

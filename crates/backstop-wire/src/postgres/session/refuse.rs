@@ -103,7 +103,7 @@ impl<M, S> Session<M, S> {
     /// errors would run the older one.
     fn forget_unnamed_statement(&mut self, refusal: u64) {
         self.names
-            .await_change(refusal, 0, Change::DropStatement("".into()));
+            .await_change(refusal, 0, false, Change::DropStatement("".into()));
     }
 
     fn send_refusal(&mut self, report: Report, meta: Option<M>) -> u64 {

@@ -313,7 +313,7 @@ impl<M, S> Session<M, S> {
 
     fn finish(&mut self, item: Item<M>, outcome: Outcome) {
         match outcome {
-            Outcome::Failed(_) => self.names.failed(item.id),
+            Outcome::Failed(code) => self.names.failed(item.id, item.commands, code),
             _ => self.names.succeeded(item.id),
         }
         self.tell(item.meta, outcome);

@@ -134,12 +134,16 @@ impl<M, S> Session<M, S> {
             Sent::FunctionCall => (Kind::FunctionCall, None),
         };
         self.may_send(kind.is_sync())?;
+        let was_open = self.segment_open;
         let id = self.push(kind, show, meta);
         if let Some(change) = change {
-            self.names.await_change(id, 0, change);
+            self.names.await_change(id, 0, false, change);
         }
+        // An Execute is committed by the Sync after it, which fails on its own.
+        let commits = matches!(kind, Kind::Query { .. });
         for (after, change) in changes {
-            self.names.await_change(id, after, change);
+            let in_company = commits && (after > 0 || was_open);
+            self.names.await_change(id, after, in_company, change);
         }
         self.note_sent(kind);
         Ok(())

@@ -240,17 +240,48 @@ fn changes_count_when_their_statement_is_complete() {
     assert_eq!(session.statement("b"), Meaning::Unknown);
 }
 
-#[test]
-fn what_was_prepared_in_a_statement_that_failed_later_is_not_believed() {
-    let mut session = session();
-    let change = Change::SetStatement("s".into(), 1);
+/// A text whose second statement changes a name, and then fails.
+fn change_then_fail(session: &mut TestSession, change: Change<u32>, code: &str) {
     session
         .send_changing(query(), Show::ALL, None, [(1, change)])
         .unwrap();
-    // The PREPARE was the last statement and has happened, but the commit after it failed.
-    let _ = answer(&mut session, b'C', b"INSERT 0 2\0");
-    let _ = error(&mut session, "23505");
-    let _ = answer(&mut session, b'Z', b"I");
+    let _ = answer(session, b'C', b"INSERT 0 2\0");
+    let _ = error(session, code);
+    let _ = answer(session, b'Z', b"I");
+}
+
+fn prepared(means: u32) -> Change<u32> {
+    Change::SetStatement("s".into(), means)
+}
+
+#[test]
+fn what_was_prepared_before_a_commit_that_failed_is_prepared() {
+    let mut session = session();
+    change_then_fail(&mut session, prepared(1), "23505");
+    assert_eq!(session.statement("s"), Meaning::Known(&1));
+    // The server would have said so if it had the name: it has the first one.
+    change_then_fail(&mut session, prepared(2), "42P05");
+    assert_eq!(session.statement("s"), Meaning::Known(&1));
+}
+
+#[test]
+fn what_may_have_been_prepared_or_forgotten_is_not_believed() {
+    let forgotten = || Change::DropStatement("s".into());
+    // Whether DEALLOCATE failed, or the COMMIT after it, does not show; nor does what raised P0001.
+    for (first, code) in [(forgotten(), "23505"), (prepared(2), "P0001")] {
+        let mut session = session();
+        change_then_fail(&mut session, prepared(1), "23505");
+        assert_eq!(session.statement("s"), Meaning::Known(&1));
+        change_then_fail(&mut session, first, code);
+        assert_eq!(session.statement("s"), Meaning::Unknown);
+    }
+    // So that no text is taken for another one.
+    let mut session = session();
+    change_then_fail(&mut session, prepared(1), "23505");
+    change_then_fail(&mut session, forgotten(), "23503");
+    change_then_fail(&mut session, prepared(2), "23503");
+    assert_eq!(session.statement("s"), Meaning::Known(&2));
+    change_then_fail(&mut session, Change::DropAllStatements, "40001");
     assert_eq!(session.statement("s"), Meaning::Unknown);
 }
 
