@@ -11,6 +11,7 @@ use crate::hold::Hold;
 use crate::lease::Lease;
 use crate::passkey::Passkey;
 use crate::person::Person;
+use crate::point::{Drill, Point};
 use crate::scope::Scope;
 use crate::verdict::Decision as Verdict;
 
@@ -187,6 +188,55 @@ pub enum Event {
         /// What was wrong, without the credential.
         what: String,
     },
+    /// A recovery point of a target's whole database is in the vault.
+    PointTaken {
+        /// The target.
+        target: String,
+        /// The point.
+        point: Point,
+    },
+    /// A recovery point that was due could not be taken.
+    PointFailed {
+        /// The target.
+        target: String,
+        /// Why.
+        why: String,
+    },
+    /// The point whose entry follows is unlike those before it.
+    PointAlarm {
+        /// The target.
+        target: String,
+        /// The point's name in the vault.
+        point: Digest,
+        /// What is unusual, one sentence each.
+        alarms: Vec<String>,
+    },
+    /// The vault keeps a point for longer than others.
+    PointKept {
+        /// The target.
+        target: String,
+        /// The point's name in the vault.
+        point: Digest,
+        /// Until when at least: Unix time in milliseconds.
+        until_ms: i64,
+    },
+    /// Drills are believed from now on only if this key signed them.
+    DrillKey {
+        /// The public half, as signed notes write it.
+        key: String,
+        /// The key until now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
+    },
+    /// A point was drilled, whatever came of it.
+    Drilled {
+        /// What the report says.
+        drill: Drill,
+        /// The report as it was signed: a note that whoever has the key can check.
+        report: String,
+        /// The key that it was checked with.
+        key: String,
+    },
 }
 
 /// What became of a target in the configuration; names of keys, and no values.
@@ -240,6 +290,12 @@ impl Event {
             Self::Frozen { .. } => "frozen",
             Self::Unfrozen { .. } => "unfrozen",
             Self::Mismatch { .. } => "mismatch",
+            Self::PointTaken { .. } => "point-taken",
+            Self::PointFailed { .. } => "point-failed",
+            Self::PointAlarm { .. } => "point-alarm",
+            Self::PointKept { .. } => "point-kept",
+            Self::DrillKey { .. } => "drill-key",
+            Self::Drilled { .. } => "drilled",
         }
     }
 }

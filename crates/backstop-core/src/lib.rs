@@ -15,6 +15,7 @@ pub mod lease;
 pub mod measure;
 pub mod passkey;
 pub mod person;
+pub mod point;
 pub mod policy;
 pub mod scope;
 pub mod secret;

@@ -14,6 +14,7 @@ const SCHEMA: &str = "
     create table if not exists hold (id text primary key, lease text, state text not null,
         requested_ms integer not null, record text not null, text text not null) strict;
     create table if not exists person (id text primary key, record text not null) strict;
+    create table if not exists points (target text primary key, record text not null) strict;
 ";
 
 /// The SQLite file.
@@ -44,6 +45,7 @@ impl Index {
                 "policy" => state.policy = serde_json::from_str(&value)?,
                 "halted" => state.halted = serde_json::from_str(&value)?,
                 "frozen" => state.frozen = serde_json::from_str(&value)?,
+                "drill_key" => state.drill_key = serde_json::from_str(&value)?,
                 _ => {}
             }
         }
@@ -52,6 +54,9 @@ impl Index {
         }
         for (id, record) in self.pairs("select id, record from person")? {
             state.people.insert(id, serde_json::from_str(&record)?);
+        }
+        for (target, record) in self.pairs("select target, record from points")? {
+            state.points.insert(target, serde_json::from_str(&record)?);
         }
         for (id, record) in self.pairs("select id, record from hold")? {
             state.holds.insert(id, serde_json::from_str(&record)?);
@@ -65,7 +70,7 @@ impl Index {
     /// Forgets everything, to be rebuilt.
     pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
         self.db.execute_batch(
-            "delete from meta; delete from lease; delete from hold; delete from person;",
+            "delete from meta; delete from lease; delete from hold; delete from person; delete from points;",
         )?;
         Ok(())
     }
@@ -78,6 +83,7 @@ impl Index {
                 Change::Lease(id) => put_lease(&tx, state, id)?,
                 Change::Hold(id) => put_hold(&tx, state, id)?,
                 Change::People => put_people(&tx, state)?,
+                Change::Points(target) => put_points(&tx, state, target)?,
                 Change::Everything => {}
             }
         }
@@ -134,6 +140,15 @@ fn put_people(db: &Connection, state: &State) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn put_points(db: &Connection, state: &State, target: &str) -> Result<(), StoreError> {
+    let Some(points) = state.points.get(target) else {
+        return Ok(());
+    };
+    db.prepare_cached("insert or replace into points (target, record) values (?1, ?2)")?
+        .execute(params![target, serde_json::to_string(points)?])?;
+    Ok(())
+}
+
 fn put_meta(db: &Connection, state: &State) -> Result<(), StoreError> {
     let mut put = db.prepare_cached("insert or replace into meta (key, value) values (?1, ?2)")?;
     put.execute(params!["applied", state.applied.to_string()])?;
@@ -144,5 +159,7 @@ fn put_meta(db: &Connection, state: &State) -> Result<(), StoreError> {
     put.execute(params!["policy", serde_json::to_string(&state.policy)?])?;
     put.execute(params!["halted", serde_json::to_string(&state.halted)?])?;
     put.execute(params!["frozen", serde_json::to_string(&state.frozen)?])?;
+    let drill_key = serde_json::to_string(&state.drill_key)?;
+    put.execute(params!["drill_key", drill_key])?;
     Ok(())
 }

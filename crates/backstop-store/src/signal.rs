@@ -24,6 +24,8 @@ pub enum Change {
     Lease(String),
     /// People or passkeys.
     People,
+    /// The recovery points of a target, or their drills.
+    Points(String),
     /// A halt or freeze of everything.
     Everything,
 }

@@ -11,6 +11,7 @@ use backstop_core::entry::{Control, Event};
 use backstop_core::hold::{HoldRecord, HoldState};
 use backstop_core::lease::{LeaseRecord, LeaseState};
 use backstop_core::person::Person;
+use backstop_core::point::Points;
 
 use crate::signal::Change;
 
@@ -41,6 +42,10 @@ pub struct State {
     pub halted: Option<String>,
     /// Why only reads pass, if so.
     pub frozen: Option<String>,
+    /// The recovery points of each target.
+    pub points: BTreeMap<String, Points>,
+    /// The key that reports of drills must be signed with.
+    pub drill_key: Option<String>,
 }
 
 impl State {
@@ -140,7 +145,31 @@ impl State {
                 self.frozen = None;
                 vec![Change::Everything]
             }
+            Event::PointTaken { target, point } => self.points(target, |p| p.took(point.clone())),
+            Event::PointFailed { target, why } => self.points(target, |p| p.failed(at_ms, why)),
+            Event::PointAlarm {
+                target,
+                point,
+                alarms,
+            } => self.points(target, |p| p.alarm = Some((*point, alarms.clone()))),
+            Event::PointKept {
+                target,
+                point,
+                until_ms,
+            } => self.points(target, |p| p.kept(*point, *until_ms)),
+            Event::DrillKey { key, .. } => {
+                self.drill_key = Some(key.clone());
+                vec![]
+            }
+            Event::Drilled { drill, .. } => {
+                self.points(&drill.target, |p| p.drills.push(drill.clone()))
+            }
         }
+    }
+
+    fn points(&mut self, target: &str, change: impl FnOnce(&mut Points)) -> Vec<Change> {
+        change(self.points.entry(target.to_owned()).or_default());
+        vec![Change::Points(target.to_owned())]
     }
 
     /// The lease itself and all leases narrowed from it, directly or not.

@@ -250,7 +250,7 @@ impl Store {
                 Change::Lease(id) => self.signal_lease(id),
                 Change::Hold(id) => self.signal_hold(id),
                 Change::Everything => self.signal_all(),
-                Change::People => {}
+                Change::People | Change::Points(_) => {}
             }
             // Nobody listening is fine.
             let _ = self.inner.changes.send(change);

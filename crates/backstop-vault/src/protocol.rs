@@ -53,6 +53,8 @@ pub enum Kind {
     Cosigned = 7,
     /// How things stand.
     Status = 8,
+    /// Keeps recovery points longer, never shorter: [`Extend`].
+    Extend = 9,
     /// For people at the operator's socket: one of the operator's requests, in JSON.
     Operate = 16,
     /// The answer to `put` and `end`: a [`crate::Stored`].
@@ -65,6 +67,8 @@ pub enum Kind {
     StatusAnswer = 132,
     /// The answer to `operate`, in JSON.
     Operated = 133,
+    /// The answer to `extend`: [`Extended`].
+    Extended = 134,
     /// It was refused: a [`crate::Fault`].
     Fault = 255,
 }
@@ -80,12 +84,14 @@ impl Kind {
             6 => Self::Cosign,
             7 => Self::Cosigned,
             8 => Self::Status,
+            9 => Self::Extend,
             16 => Self::Operate,
             129 => Self::Stored,
             130 => Self::Held,
             131 => Self::CosignAnswer,
             132 => Self::StatusAnswer,
             133 => Self::Operated,
+            134 => Self::Extended,
             255 => Self::Fault,
             _ => return None,
         })
@@ -233,6 +239,24 @@ pub struct End {
 pub struct Ask {
     /// The object.
     pub name: Digest,
+}
+
+/// Asks for objects of recovery points to be kept longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extend {
+    /// Which.
+    pub names: Vec<Digest>,
+    /// Until when at least: Unix time in milliseconds.
+    pub until_ms: i64,
+}
+
+/// Until when all of them are kept now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extended {
+    /// Unix time in milliseconds. Up to a day less than was asked for where that is nearly what holds already.
+    pub until_ms: i64,
 }
 
 /// Asks what was last cosigned for a log.

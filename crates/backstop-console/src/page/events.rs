@@ -68,6 +68,7 @@ async fn next(live: &mut Live) -> Option<Event> {
         Ok(Change::Hold(id)) => ("hold", id),
         Ok(Change::Lease(id)) => ("lease", id),
         Ok(Change::People) => ("people", String::new()),
+        Ok(Change::Points(target)) => ("points", target),
         // Whoever missed some looks at everything.
         Ok(Change::Everything) | Err(RecvError::Lagged(_)) => ("everything", String::new()),
         Err(RecvError::Closed) => return None,

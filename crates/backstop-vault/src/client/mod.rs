@@ -26,7 +26,7 @@ use self::connection::Connection;
 use crate::{
     error::{Result, VaultError},
     label::{Label, Stored},
-    protocol::{self, Ask, Frame, Kind, MAX_INLINE, PutHead},
+    protocol::{self, Ask, Extend, Extended, Frame, Kind, MAX_INLINE, PutHead},
     seal::{Recipients, sha256},
     store::Status,
 };
@@ -140,6 +140,17 @@ impl Client {
             }
             found => Ok(found),
         }
+    }
+
+    /// Has recovery points kept until `until_ms` at least, Unix time in milliseconds; gives until when they are
+    /// kept now, which may be up to a day less. `names` are objects of points, at most 64.
+    ///
+    /// # Errors
+    /// When the vault refuses, or could not be asked.
+    pub async fn extend(&self, names: Vec<Digest>, until_ms: i64) -> Result<i64> {
+        let ask = Frame::json(Kind::Extend, 0, &Extend { names, until_ms })?;
+        let answer = self.ask(Kind::Extend, ask.payload).await?;
+        expect::<Extended>(&answer, Kind::Extended).map(|now| now.until_ms)
     }
 
     /// How the vault stands: its room, its newest record, its clock.

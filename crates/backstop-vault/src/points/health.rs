@@ -1,9 +1,9 @@
 //! What is unusual about a recovery point, compared with those before it: a collapse in size or rows, or more
-//! changed rows than usual. A pure function of manifests; what alarms mean is for people.
+//! changed rows than usual. A pure function of figures; what alarms mean is for people.
 
 use serde::{Deserialize, Serialize};
 
-use super::database::{Manifest, Table};
+use super::database::Manifest;
 
 /// A loss of this share of what was there is a collapse, in percent.
 const COLLAPSE: u64 = 30;
@@ -16,6 +16,46 @@ const MANY: u64 = 20;
 
 /// How many times the usual share of changed rows is unusual.
 const TIMES: u64 = 5;
+
+/// How much a database held when a point was taken: what later points are compared with. Whoever took the point
+/// cannot read it any more, so it keeps these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// The database's size on disk, in bytes.
+    pub bytes: u64,
+    /// How many rows are in all tables.
+    pub rows: u64,
+    /// Its tables; none where no more than the sums is known.
+    pub tables: Vec<TableFigures>,
+}
+
+/// How much a table held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFigures {
+    /// `"schema"."name"`.
+    pub name: String,
+    /// How many rows.
+    pub rows: u64,
+    /// Rows inserted, updated and deleted since the server's statistics began.
+    pub changes: u64,
+}
+
+impl Figures {
+    /// Those of a point that was just taken.
+    #[must_use]
+    pub fn of(manifest: &Manifest) -> Self {
+        let tables = manifest.tables.iter().map(|table| TableFigures {
+            name: table.name.clone(),
+            rows: table.rows,
+            changes: table.changes,
+        });
+        Self {
+            bytes: manifest.bytes,
+            rows: manifest.rows(),
+            tables: tables.collect(),
+        }
+    }
+}
 
 /// Something that a person should look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,27 +100,48 @@ pub enum Alarm {
     },
 }
 
+impl std::fmt::Display for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Shrunk { before, now } => {
+                write!(f, "the database had {before} bytes and has {now}")
+            }
+            Self::FewerRows { before, now } => {
+                write!(f, "all tables together had {before} rows and have {now}")
+            }
+            Self::TableCollapsed { table, before, now } => {
+                write!(f, "{table} had {before} rows and has {now}")
+            }
+            Self::TableGone { table, before } => write!(f, "{table} is gone, with {before} rows"),
+            Self::ManyChanges { changes, usual } => write!(
+                f,
+                "{changes} rows were written since the last point; {usual} are usual"
+            ),
+        }
+    }
+}
+
 /// Compares a point with the good ones before it, which are given oldest first. Without any, nothing is unusual.
 #[must_use]
-pub fn health(before: &[Manifest], this: &Manifest) -> Vec<Alarm> {
+pub fn health(before: &[Figures], this: &Figures) -> Vec<Alarm> {
     let Some(last) = before.last() else {
         return vec![];
     };
     let mut alarms = Vec::new();
     // Against the largest of the last points: what shrinks slowly enough would never alarm against the last.
-    let largest = |measure: fn(&Manifest) -> u64| before.iter().map(measure).max().unwrap_or(0);
-    let bytes = largest(|manifest| manifest.bytes);
+    let largest = |measure: fn(&Figures) -> u64| before.iter().map(measure).max().unwrap_or(0);
+    let bytes = largest(|figures| figures.bytes);
     if collapsed(bytes, this.bytes) {
         alarms.push(Alarm::Shrunk {
             before: bytes,
             now: this.bytes,
         });
     }
-    let rows = largest(Manifest::rows);
-    if rows >= FEW && collapsed(rows, this.rows()) {
+    let rows = largest(|figures| figures.rows);
+    if rows >= FEW && collapsed(rows, this.rows) {
         alarms.push(Alarm::FewerRows {
             before: rows,
-            now: this.rows(),
+            now: this.rows,
         });
     }
     alarms.extend(
@@ -96,11 +157,11 @@ fn collapsed(before: u64, now: u64) -> bool {
     now < before.saturating_sub(before / 100 * COLLAPSE + before % 100 * COLLAPSE / 100)
 }
 
-fn find<'a>(manifest: &'a Manifest, name: &str) -> Option<&'a Table> {
-    manifest.tables.iter().find(|table| table.name == name)
+fn find<'a>(figures: &'a Figures, name: &str) -> Option<&'a TableFigures> {
+    figures.tables.iter().find(|table| table.name == name)
 }
 
-fn table_alarm(was: &Table, this: &Manifest) -> Option<Alarm> {
+fn table_alarm(was: &TableFigures, this: &Figures) -> Option<Alarm> {
     let table = was.name.clone();
     let Some(is) = find(this, &was.name) else {
         return (was.rows > 0).then_some(Alarm::TableGone {
@@ -117,7 +178,7 @@ fn table_alarm(was: &Table, this: &Manifest) -> Option<Alarm> {
 }
 
 /// Rows written between two points; a table whose counter went back was reset and counts from zero.
-fn changes(from: &Manifest, to: &Manifest) -> u64 {
+fn changes(from: &Figures, to: &Figures) -> u64 {
     to.tables
         .iter()
         .map(|table| {
@@ -127,16 +188,21 @@ fn changes(from: &Manifest, to: &Manifest) -> u64 {
         .sum()
 }
 
-fn changes_alarm(before: &[Manifest], last: &Manifest, this: &Manifest) -> Option<Alarm> {
-    let now = changes(last, this);
+fn changes_alarm(before: &[Figures], last: &Figures, this: &Figures) -> Option<Alarm> {
+    // Where the tables are not known, their counters cannot be told from changes.
+    let between = |from: &Figures, to: &Figures| {
+        let known = !from.tables.is_empty() && !to.tables.is_empty();
+        known.then(|| changes(from, to))
+    };
+    let now = between(last, this)?;
     let mut usual: Vec<u64> = before
         .windows(2)
-        .filter_map(|pair| Some(changes(pair.first()?, pair.last()?)))
+        .filter_map(|pair| between(pair.first()?, pair.last()?))
         .collect();
     usual.sort_unstable();
     // Two points say nothing about what is usual.
     let median = *usual.get(usual.len() / 2)?;
-    let many = last.rows().max(FEW) / 100 * MANY;
+    let many = last.rows.max(FEW) / 100 * MANY;
     (now > many && now > median.saturating_mul(TIMES)).then_some(Alarm::ManyChanges {
         changes: now,
         usual: median,
@@ -147,31 +213,25 @@ fn changes_alarm(before: &[Manifest], last: &Manifest, this: &Manifest) -> Optio
 mod tests {
     use super::*;
 
-    fn manifest(bytes: u64, tables: &[(&str, u64, u64)]) -> Manifest {
-        let empty = serde_json::json!({
-            "version": 1, "server_version": 150_018, "database": "app", "owner": "owner", "encoding": "UTF8",
-            "collate": "C", "ctype": "C", "taken_at_ms": 0, "position": "", "bytes": bytes,
-            "large_objects": 0, "tables": [], "extensions": [], "settings": {}, "bootstrap": "postgres",
-            "roles": []
-        });
-        let mut manifest: Manifest = serde_json::from_value(empty).unwrap();
-        manifest.tables = tables
-            .iter()
-            .map(|(name, rows, changes)| Table {
-                name: (*name).to_owned(),
-                rows: *rows,
-                digest: String::new(),
-                bytes: 0,
-                changes: *changes,
-            })
-            .collect();
-        manifest
+    fn figures(bytes: u64, tables: &[(&str, u64, u64)]) -> Figures {
+        Figures {
+            bytes,
+            rows: tables.iter().map(|(_, rows, _)| rows).sum(),
+            tables: tables
+                .iter()
+                .map(|(name, rows, changes)| TableFigures {
+                    name: (*name).to_owned(),
+                    rows: *rows,
+                    changes: *changes,
+                })
+                .collect(),
+        }
     }
 
     #[test]
     fn growth_and_small_losses_are_no_alarm() {
-        let before = [manifest(1000, &[("a", 1000, 0), ("b", 3, 0)])];
-        let this = manifest(900, &[("a", 750, 300), ("b", 1, 2), ("c", 9, 9)]);
+        let before = [figures(1000, &[("a", 1000, 0), ("b", 3, 0)])];
+        let this = figures(900, &[("a", 750, 300), ("b", 1, 2), ("c", 9, 9)]);
         assert_eq!(health(&before, &this), []);
         assert_eq!(health(&[], &this), []);
     }
@@ -179,10 +239,10 @@ mod tests {
     #[test]
     fn collapses_are_seen_in_all_and_in_one() {
         let before = [
-            manifest(2000, &[("a", 1000, 0), ("b", 3, 0), ("c", 1, 0)]),
-            manifest(1500, &[("a", 900, 0), ("b", 3, 0), ("c", 1, 0)]),
+            figures(2000, &[("a", 1000, 0), ("b", 3, 0), ("c", 1, 0)]),
+            figures(1500, &[("a", 900, 0), ("b", 3, 0), ("c", 1, 0)]),
         ];
-        let this = manifest(1300, &[("a", 600, 0), ("b", 0, 0)]);
+        let this = figures(1300, &[("a", 600, 0), ("b", 0, 0)]);
         let alarms = health(&before, &this);
         let named = |name: &str, alarms: &[Alarm]| {
             alarms
@@ -207,7 +267,7 @@ mod tests {
 
     #[test]
     fn as_many_rows_with_other_contents_are_seen_by_their_changes() {
-        let point = |changes| manifest(1000, &[("a", 1000, changes)]);
+        let point = |changes| figures(1000, &[("a", 1000, changes)]);
         let before = [point(0), point(10), point(25), point(30)];
         assert_eq!(health(&before, &point(60)), []);
         assert_eq!(
@@ -219,5 +279,21 @@ mod tests {
         );
         // The server's statistics were reset in between.
         assert_eq!(health(&before, &point(7)), []);
+    }
+
+    #[test]
+    fn where_only_sums_are_known_sums_are_compared() {
+        let sums = |bytes, rows| Figures {
+            bytes,
+            rows,
+            tables: vec![],
+        };
+        let before = [sums(1000, 1000), sums(1000, 1000), sums(1000, 1000)];
+        let this = figures(1000, &[("a", 1000, 900_000)]);
+        // Counters since the server's statistics began are no changes since the last point.
+        assert_eq!(health(&before, &this), []);
+        let this = figures(1000, &[("a", 500, 0)]);
+        let said: Vec<String> = health(&before, &this).iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["all tables together had 1000 rows and have 500"]);
     }
 }

@@ -60,14 +60,61 @@ pub async fn store_point(
     source: &Source,
     progress: &dyn Progress,
 ) -> Result<(Stored, Index, Taken), PointError> {
-    let label = |note: &str| Label {
-        class: Class::Point,
-        target: target.to_owned(),
-        lease: None,
-        note: note.to_owned(),
-    };
+    let sent = begin_point(vault, target, source, progress).await?;
+    let kept = sent.finish().await?;
+    Ok((kept.stored, kept.index, kept.taken))
+}
+
+/// A point that the vault has.
+pub struct KeptPoint {
+    /// Its name there, which is its index's.
+    pub stored: Stored,
+    /// What it consists of.
+    pub index: Index,
+    /// What it holds.
+    pub taken: Taken,
+    /// How many bytes the vault stores for all of it.
+    pub bytes: u64,
+}
+
+impl KeptPoint {
+    /// The objects that it consists of besides its index.
+    ///
+    /// # Errors
+    /// [`PointError::Broken`] when one of them has no name.
+    pub fn parts(&self) -> Result<Vec<Digest>, PointError> {
+        let Index {
+            archive,
+            roles,
+            manifest,
+            ..
+        } = &self.index;
+        [archive, roles, manifest].into_iter().map(name_of).collect()
+    }
+}
+
+/// A point that was taken and sent, and of which the vault keeps nothing yet.
+pub struct Sent {
+    vault: Client,
+    target: String,
+    taken: Taken,
+    archive: Upload,
+    roles: Upload,
+}
+
+/// The long part of [`store_point`]: the vault has nothing of it until [`Sent::finish`], so that it can be
+/// dropped at any moment.
+///
+/// # Errors
+/// As [`store_point`].
+pub async fn begin_point(
+    vault: &Client,
+    target: &str,
+    source: &Source,
+    progress: &dyn Progress,
+) -> Result<Sent, PointError> {
     let begin = |note| {
-        let label = label(note);
+        let label = label(target, note);
         async move { vault.put_stream(&label).await.map_err(refused) }
     };
     let archive = begin("archive of a point").await?;
@@ -80,36 +127,69 @@ pub async fn store_point(
     };
     let (taken, archive, roles) =
         tokio::try_join!(taking, pump(from_archive, archive), pump(from_roles, roles))?;
-    let archive = archive.finish().await.map_err(refused)?;
-    let roles = roles.finish().await.map_err(refused)?;
-    let manifest = taken.manifest.to_bytes()?;
-    let size = manifest.len() as u64;
-    let manifest = vault
-        .put(&label("manifest of a point"), Bytes::from(manifest))
-        .await
-        .map_err(refused)?;
-    same(&archive, &taken.archive.0)?;
-    same(&roles, &taken.roles.0)?;
-    let index = Index {
-        version: 1,
+    Ok(Sent {
+        vault: vault.clone(),
         target: target.to_owned(),
-        taken_at_ms: taken.manifest.taken_at_ms,
-        archive: part(&archive, taken.archive.1),
-        roles: part(&roles, taken.roles.1),
-        manifest: part(&manifest, size),
-    };
-    let bytes = canonical::to_bytes(&index).map_err(|why| PointError::Refused(why.to_string()))?;
-    let stored = vault
-        .put(
-            &label(&format!(
-                "{INDEX} of {}",
-                taken.manifest.database.escape_default()
-            )),
-            bytes.into(),
-        )
-        .await
-        .map_err(refused)?;
-    Ok((stored, index, taken))
+        taken,
+        archive,
+        roles,
+    })
+}
+
+impl Sent {
+    /// The short part: has the vault keep all of it. Dropped before its end it leaves parts without a point.
+    ///
+    /// # Errors
+    /// When the vault does not take it: then there is no point.
+    pub async fn finish(self) -> Result<KeptPoint, PointError> {
+        let Self {
+            vault,
+            target,
+            taken,
+            archive,
+            roles,
+        } = self;
+        let archive = archive.finish().await.map_err(refused)?;
+        let roles = roles.finish().await.map_err(refused)?;
+        let manifest = taken.manifest.to_bytes()?;
+        let size = manifest.len() as u64;
+        let manifest = vault
+            .put(&label(&target, "manifest of a point"), Bytes::from(manifest))
+            .await
+            .map_err(refused)?;
+        same(&archive, &taken.archive.0)?;
+        same(&roles, &taken.roles.0)?;
+        let index = Index {
+            version: 1,
+            target: target.clone(),
+            taken_at_ms: taken.manifest.taken_at_ms,
+            archive: part(&archive, taken.archive.1),
+            roles: part(&roles, taken.roles.1),
+            manifest: part(&manifest, size),
+        };
+        let bytes =
+            canonical::to_bytes(&index).map_err(|why| PointError::Refused(why.to_string()))?;
+        let note = format!("{INDEX} of {}", taken.manifest.database.escape_default());
+        let stored = vault
+            .put(&label(&target, &note), bytes.into())
+            .await
+            .map_err(refused)?;
+        Ok(KeptPoint {
+            bytes: archive.bytes + roles.bytes + manifest.bytes + stored.bytes,
+            stored,
+            index,
+            taken,
+        })
+    }
+}
+
+fn label(target: &str, note: &str) -> Label {
+    Label {
+        class: Class::Point,
+        target: target.to_owned(),
+        lease: None,
+        note: note.to_owned(),
+    }
 }
 
 /// The recovery points among what a vault has, oldest first. Only `list` is asked, nothing is opened.

@@ -4,6 +4,7 @@
 //! certificate. The operator's road is a socket inside the vault's directory, which only the vault's own
 //! user can enter.
 
+mod extend;
 pub mod operator;
 mod session;
 mod tls;

@@ -1,7 +1,7 @@
 //! One connection: reads requests, answers each, and hangs up on whatever is not the protocol.
 //!
-//! The list of what may be asked stands in `answer`. What the gate may ask creates or looks; nothing
-//! else is there to be called.
+//! The list of what may be asked stands in `answer`. What the gate may ask creates, looks, or keeps longer;
+//! nothing else is there to be called.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::{
 use super::{upload::Uploading, vault::Vault};
 use crate::{
     error::{Refusal, Result, VaultError},
-    protocol::{Ask, CosignRequest, Frame, Kind, LogAsk, PutHead},
+    protocol::{Ask, CosignRequest, Extend, Frame, Kind, LogAsk, PutHead},
 };
 
 /// How long a frame that has begun may take to be whole.
@@ -113,7 +113,7 @@ impl Session {
                     let _ = answers.send(frame).await;
                 }
             }
-            (Kind::Has | Kind::Cosign | Kind::Cosigned | Kind::Status, _)
+            (Kind::Has | Kind::Cosign | Kind::Cosigned | Kind::Status | Kind::Extend, _)
             | (Kind::Operate, Role::Operator) => {
                 self.answer_later(frame, None, answers).await;
             }
@@ -171,6 +171,10 @@ async fn answer(vault: &Arc<Vault>, frame: Frame) -> Result<Frame> {
             let asked: LogAsk = frame.read()?;
             Frame::json(Kind::CosignAnswer, id, &vault.cosigned(&asked.origin)?)
         }
+        Kind::Extend => {
+            let asked: Extend = frame.read()?;
+            Frame::json(Kind::Extended, id, &vault.extend_points(&asked).await?)
+        }
         Kind::Status => Frame::json(Kind::StatusAnswer, id, &vault.status()),
         Kind::Operate => Frame::json(Kind::Operated, id, &vault.operate(&frame.read()?).await?),
         _ => Err(not_allowed()),
@@ -181,8 +185,8 @@ fn not_allowed() -> VaultError {
     VaultError::refused(
         Refusal::NotAllowed,
         "this connection may not ask for that, or not now",
-        "the gate's credential can create objects and ask whether they are there; the rest is for the \
-         operator, on the vault's own machine",
+        "the gate's credential can create objects, ask whether they are there and have recovery points kept \
+         longer; the rest is for the operator, on the vault's own machine",
     )
 }
 

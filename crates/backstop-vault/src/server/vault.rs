@@ -35,6 +35,7 @@ pub struct Vault {
     pub(crate) memory: Arc<Semaphore>,
     pub(crate) uploads: Arc<Semaphore>,
     pub(crate) cosigning: tokio::sync::Mutex<()>,
+    pub(crate) extending: tokio::sync::Mutex<()>,
 }
 
 /// The file of the cosigning key, below the vault's directory.
@@ -86,6 +87,7 @@ impl Vault {
             memory: Arc::new(Semaphore::new(IN_MEMORY)),
             uploads: Arc::new(Semaphore::new(UPLOADS)),
             cosigning: tokio::sync::Mutex::new(()),
+            extending: tokio::sync::Mutex::new(()),
         })
     }
 

@@ -4,6 +4,7 @@
 //! tools run in a [`Sandbox`]: another user, no network, no files but their own, and as a role that is no
 //! superuser. A point is *drilled* only by this.
 
+pub mod report;
 mod sandbox;
 mod server;
 
