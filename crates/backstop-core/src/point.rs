@@ -252,7 +252,10 @@ mod tests {
         points.failed(5, "a");
         points.failed(6, "b");
         let failing = points.failing.clone().unwrap();
-        assert_eq!((failing.since_ms, failing.times, failing.why.as_str()), (5, 2, "b"));
+        assert_eq!(
+            (failing.since_ms, failing.times, failing.why.as_str()),
+            (5, 2, "b")
+        );
         points.took(point(1));
         assert!(points.newest().unwrap().alarms.is_empty() && points.failing.is_none());
         points.alarm = Some((Digest([2; 32]), vec!["emptied".to_owned()]));

@@ -5,6 +5,7 @@
 use backstop_core::action::Ask;
 use backstop_core::digest::Digest;
 use backstop_core::entry::{Changed, Control, Event, TargetChange};
+use backstop_core::point::Drill;
 use backstop_store::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -77,6 +78,9 @@ impl Row {
         if let Event::LeaseGranted { lease, .. } = &event {
             self.lease = Some(lease.id.clone());
             self.target = Some(lease.spec.target.clone());
+        }
+        if let Event::Drilled { drill, .. } = &event {
+            self.target = Some(drill.target.clone());
         }
         self.summary = sentence(&event);
     }
@@ -180,6 +184,60 @@ fn sentence(event: &Event) -> String {
                 lease.as_deref().unwrap_or("somebody")
             )
         }
+        Event::PointTaken { target, point } => format!(
+            "the recovery point {} of {target} is in the vault: {} rows of {} tables, in {} ms",
+            point.name.short(),
+            point.rows,
+            point.tables,
+            point.milliseconds
+        ),
+        Event::PointFailed { target, why } => {
+            format!("no recovery point of {target} could be taken: {why}")
+        }
+        Event::PointAlarm {
+            target,
+            point,
+            alarms,
+        } => format!(
+            "the recovery point {} of {target} is unlike those before it: {}",
+            point.short(),
+            alarms.join("; ")
+        ),
+        Event::PointKept {
+            target,
+            point,
+            until_ms,
+        } => format!(
+            "the vault keeps the recovery point {} of {target} until {}",
+            point.short(),
+            when::stamp(*until_ms)
+        ),
+        Event::DrillKey { key, before } => match before {
+            None => format!("drills are believed if {key} signed them"),
+            Some(before) => {
+                format!("drills are believed if {key} signed them, and no more by {before}")
+            }
+        },
+        Event::Drilled { drill, .. } => drilled(drill),
+    }
+}
+
+fn drilled(drill: &Drill) -> String {
+    let what = format!(
+        "the recovery point {} of {}",
+        drill.point.short(),
+        drill.target
+    );
+    match &drill.failure {
+        Some(why) => format!("{what} could not be drilled: {why}"),
+        None if drill.succeeded() => format!(
+            "{what} was drilled: {} rows of {} tables came back in {} ms",
+            drill.rows, drill.tables, drill.restore_ms
+        ),
+        None => format!(
+            "{what} was drilled and does not restore to what it was taken of: {} differences",
+            drill.differences
+        ),
     }
 }
 

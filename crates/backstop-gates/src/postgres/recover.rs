@@ -13,7 +13,7 @@ use backstop_vault::client::Client;
 use backstop_vault::points::objects::{
     Act, Address, Copied, Patience, closure, confirm, copy, hold_still,
 };
-use backstop_vault::points::{PointError, Question, Source, Tls, Tools};
+use backstop_vault::points::{PointError, Question};
 use backstop_vault::{Class, Label, Stored};
 use backstop_wire::postgres::backend::Report;
 use tokio::io::AsyncReadExt as _;
@@ -26,9 +26,10 @@ use super::measure::{IMMEDIATE, MEASURE, Measurement};
 use super::pour::Sink as _;
 use super::question::{Row, ident, literal};
 use super::refusal;
+use super::source::source;
 use super::target::Target;
 use super::traffic::{TrafficLog, rfc3339};
-use super::upstream::{Host, ServerConnection, UpstreamTls};
+use super::upstream::ServerConnection;
 
 /// How an action's losses can be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +182,9 @@ impl Keeping {
             for name in names {
                 roots.push(Address::relation(oid_of(server, name).await?));
             }
-            let source = self.source().await.map_err(|e| e.to_string())?;
+            let source = source(&self.target.config, self.target.major)
+                .await
+                .map_err(|e| e.to_string())?;
             let what = closure(server, *act, &roots)
                 .await
                 .map_err(|e| e.to_string())?;
@@ -300,39 +303,6 @@ impl Keeping {
             })
             .map_err(failed)?;
         self.traffic.durable(index).await.map_err(failed)
-    }
-
-    /// The target as PostgreSQL's own programs reach it.
-    async fn source(&self) -> Result<Source, PointError> {
-        let upstream = &self.target.config.upstream;
-        let tools = Tools::find(
-            self.target.config.pg_bin.as_deref(),
-            u32::from(self.target.major),
-        )
-        .await?;
-        let (host, port) = match &upstream.host {
-            Host::Tcp(host, port) => (host.clone(), *port),
-            Host::Unix(folder, port) => (folder.display().to_string(), *port),
-        };
-        let tls = match (&upstream.tls, &self.target.config.ca) {
-            (UpstreamTls::Disable, _) => Tls::Off,
-            (UpstreamTls::Verify(_), Some(ca)) => Tls::Verified(ca.clone()),
-            (UpstreamTls::Verify(_), None) => Tls::System,
-            (UpstreamTls::Pinned(_), _) => {
-                return Err(PointError::Refused(
-                    "the server's certificate is pinned, which PostgreSQL's own programs cannot do; hint: give its authority with `ca`".into(),
-                ));
-            }
-        };
-        Ok(Source {
-            host,
-            port,
-            user: upstream.user.clone(),
-            password: Some(upstream.password.clone()),
-            database: upstream.database.clone(),
-            tls,
-            tools,
-        })
     }
 }
 

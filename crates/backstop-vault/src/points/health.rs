@@ -293,7 +293,10 @@ mod tests {
         // Counters since the server's statistics began are no changes since the last point.
         assert_eq!(health(&before, &this), []);
         let this = figures(1000, &[("a", 500, 0)]);
-        let said: Vec<String> = health(&before, &this).iter().map(ToString::to_string).collect();
+        let said: Vec<String> = health(&before, &this)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(said, ["all tables together had 1000 rows and have 500"]);
     }
 }

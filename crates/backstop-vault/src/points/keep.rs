@@ -89,7 +89,10 @@ impl KeptPoint {
             manifest,
             ..
         } = &self.index;
-        [archive, roles, manifest].into_iter().map(name_of).collect()
+        [archive, roles, manifest]
+            .into_iter()
+            .map(name_of)
+            .collect()
     }
 }
 
@@ -154,7 +157,10 @@ impl Sent {
         let manifest = taken.manifest.to_bytes()?;
         let size = manifest.len() as u64;
         let manifest = vault
-            .put(&label(&target, "manifest of a point"), Bytes::from(manifest))
+            .put(
+                &label(&target, "manifest of a point"),
+                Bytes::from(manifest),
+            )
             .await
             .map_err(refused)?;
         same(&archive, &taken.archive.0)?;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::question::Question;
-use super::{PointError, Session, sql};
+use super::sql;
 
 /// How old the newest archived segment may be, beyond the server's own `archive_timeout`, in seconds.
 const LATE: i64 = 3_600;
@@ -80,11 +80,11 @@ pub fn reach(archiving: &Archiving) -> Reach {
     }
 }
 
-/// Asks a server how it archives.
+/// Asks a server how it archives. The session's `search_path` must be empty.
 ///
 /// # Errors
 /// When it does not answer.
-pub async fn ask(session: &mut Session) -> Result<Archiving, PointError> {
+pub async fn ask<Q: Question>(session: &mut Q) -> Result<Archiving, Q::Error> {
     let rows = session
         .ask(
             "SELECT pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('archive_mode'),

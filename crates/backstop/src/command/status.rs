@@ -8,7 +8,7 @@ use crate::control::client::Client;
 use crate::control::protocol::Request;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Paint, columns, safe};
-use crate::serve::Standing;
+use crate::serve::{PointsStanding, Standing};
 use crate::when;
 
 /// Prints how things stand.
@@ -65,6 +65,10 @@ fn shown(s: &Standing, paint: Paint) -> String {
             "target",
             format!("{} ({}) {} {up}", t.name, t.environment, t.address),
         );
+        for (line, warn) in t.points.iter().flat_map(PointsStanding::lines) {
+            let line = safe(&line);
+            row("", if warn { paint.warn(&line) } else { line });
+        }
     }
     row(
         "leases",

@@ -63,11 +63,12 @@ impl Place<'_> {
 pub(super) fn check(path: &Path, text: &str, raw: file::File) -> Outcome<Config> {
     let place = Place { path, text };
     let console = console(&place, raw.console)?;
+    let vault = super::vault::vault(&place, raw.vault)?;
     Ok(Config {
         path: path.to_owned(),
         data_dir: place.resolve(raw.data_dir.get_ref()),
         gate: gate(&place, raw.gate)?,
-        targets: targets(&place, raw.targets)?,
+        targets: targets(&place, raw.targets, vault.as_ref())?,
         policy: policy(&place, &raw.policy)?,
         policy_files: raw
             .policy
@@ -78,7 +79,7 @@ pub(super) fn check(path: &Path, text: &str, raw: file::File) -> Outcome<Config>
         limits: limits(&place, &raw.limits)?,
         journal: journal(&place, &raw.journal)?,
         measure: super::vault::measure(&place, &raw.measure)?,
-        vault: super::vault::vault(&place, raw.vault)?,
+        vault,
         notify: raw.notify,
         console,
     })
@@ -187,11 +188,15 @@ pub(crate) fn origin(text: &str) -> Result<Url, String> {
     }
 }
 
-fn targets(place: &Place<'_>, raw: Vec<Spanned<file::Target>>) -> Outcome<Vec<Target>> {
+fn targets(
+    place: &Place<'_>,
+    raw: Vec<Spanned<file::Target>>,
+    vault: Option<&super::Vault>,
+) -> Outcome<Vec<Target>> {
     let mut seen: HashMap<String, ()> = HashMap::new();
     let mut out = Vec::with_capacity(raw.len());
     for target in raw {
-        let target = one_target(place, target.into_inner(), &mut seen)?;
+        let target = one_target(place, target.into_inner(), &mut seen, vault)?;
         out.push(target);
     }
     Ok(out)
@@ -201,6 +206,7 @@ fn one_target(
     place: &Place<'_>,
     raw: file::Target,
     seen: &mut HashMap<String, ()>,
+    vault: Option<&super::Vault>,
 ) -> Outcome<Target> {
     let (name, at) = (raw.name.get_ref().clone(), raw.name.span());
     target_name(&name).map_err(|e| place.told(at.clone(), &e))?;
@@ -234,10 +240,19 @@ fn one_target(
         ));
     }
     dsn.tls = tls(place, dsn.tls, &dsn.host, raw.tls, raw.ca, raw.pin)?;
+    let own = raw.points.as_ref();
+    let own = own.map(|every| super::vault::every_or_off(place, every));
+    let points = match (vault, own.transpose()?) {
+        (None, _) => None,
+        (Some(_), Some(own)) => own,
+        (Some(vault), None) => vault.points,
+    };
     Ok(Target {
         name,
         environment,
         dsn,
+        points,
+        pg_bin: raw.pg_bin.map(|folder| place.resolve(&folder)),
     })
 }
 

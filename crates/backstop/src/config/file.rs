@@ -66,6 +66,8 @@ pub(super) struct Target {
     pub(super) tls: Option<Spanned<String>>,
     pub(super) ca: Option<PathBuf>,
     pub(super) pin: Option<Spanned<String>>,
+    pub(super) points: Option<Spanned<String>>,
+    pub(super) pg_bin: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

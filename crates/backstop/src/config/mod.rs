@@ -128,6 +128,10 @@ pub struct Target {
     pub environment: Environment,
     /// Where it is, without the password.
     pub dsn: Dsn,
+    /// How often a recovery point of it is taken; none is never.
+    pub points: Option<Duration>,
+    /// The folder with PostgreSQL's own programs, if they are not to be looked for.
+    pub pg_bin: Option<PathBuf>,
 }
 
 impl Config {

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use backstop_core::measure::Limits;
+use backstop_journal::VerifierKey;
 use backstop_vault::Recipients;
 use serde::Deserialize;
 use toml::Spanned;
@@ -11,6 +13,13 @@ use toml::Spanned;
 use super::check::Place;
 use crate::duration::Span;
 use crate::failure::Outcome;
+
+/// How often a recovery point of each target is usually taken.
+const POINTS: Duration = Duration::from_secs(86_400);
+/// The shortest time between two.
+const SHORTEST: Duration = Duration::from_secs(5);
+/// The longest.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// As it stands in the file.
 #[derive(Debug, Deserialize)]
@@ -22,6 +31,9 @@ pub(super) struct VaultFile {
     certificate: Option<Spanned<PathBuf>>,
     key: Option<Spanned<PathBuf>>,
     recipients: Spanned<Vec<String>>,
+    points: Option<Spanned<String>>,
+    drill_key: Option<Spanned<String>>,
+    drill_reports: Option<Spanned<PathBuf>>,
 }
 
 /// As it stands in the file.
@@ -45,6 +57,12 @@ pub struct Vault {
     pub place: Whereabouts,
     /// To whom everything is sealed.
     pub recipients: Vec<String>,
+    /// How often a recovery point of each target is taken, unless it says otherwise; none is never.
+    pub points: Option<Duration>,
+    /// The key whose signed reports of drills are believed.
+    pub drill_key: Option<VerifierKey>,
+    /// A folder where reports of drills are put.
+    pub drill_reports: Option<PathBuf>,
 }
 
 /// Where a vault is.
@@ -109,10 +127,40 @@ pub(super) fn vault(place: &Place<'_>, raw: Option<Spanned<VaultFile>>) -> Outco
             ));
         }
     };
+    let drill_key = match &raw.drill_key {
+        None => None,
+        Some(key) => Some(VerifierKey::parse(key.get_ref()).map_err(|_| {
+            place.fault(
+                key.span(),
+                "this is not the public half of a key that signs drills",
+                "take the line that `backstop vault init --drill-identity` printed",
+            )
+        })?),
+    };
     Ok(Some(Vault {
         place: found,
         recipients: raw.recipients.into_inner(),
+        points: match &raw.points {
+            None => Some(POINTS),
+            Some(every) => every_or_off(place, every)?,
+        },
+        drill_key,
+        drill_reports: raw
+            .drill_reports
+            .map(|folder| place.resolve(folder.get_ref())),
     }))
+}
+
+/// How often a recovery point is taken: a span, or `off`.
+pub(super) fn every_or_off(place: &Place<'_>, raw: &Spanned<String>) -> Outcome<Option<Duration>> {
+    if raw.get_ref() == "off" {
+        return Ok(None);
+    }
+    let range = "a span from 5s to 366d, as in 24h, or off";
+    match raw.get_ref().parse::<Span>() {
+        Ok(Span(every)) if (SHORTEST..=LONGEST).contains(&every) => Ok(Some(every)),
+        _ => Err(out_of_range(place, raw.span(), range)),
+    }
 }
 
 pub(super) fn measure(place: &Place<'_>, raw: &MeasureFile) -> Outcome<Measure> {

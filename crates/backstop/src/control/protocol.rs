@@ -87,6 +87,11 @@ pub enum Request {
         /// Whether rows that were changed since are left as they are.
         leave_conflicts: bool,
     },
+    /// The report of a drill, as it was signed.
+    Drilled {
+        /// The signed note.
+        report: String,
+    },
     /// Entries of a log.
     Entries {
         /// `control` or `traffic`.

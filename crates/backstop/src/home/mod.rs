@@ -60,6 +60,11 @@ impl Home {
         self.root.join("store.sqlite")
     }
 
+    /// What is kept to compare recovery points with.
+    pub fn points(&self) -> PathBuf {
+        self.root.join("points")
+    }
+
     /// The control socket.
     pub fn socket(&self) -> PathBuf {
         self.root.join("control.sock")
@@ -85,7 +90,7 @@ impl Home {
     /// # Errors
     /// When a directory cannot be made, or is not this user's alone.
     pub fn make(&self) -> Outcome {
-        for dir in ["", "keys", "journal", "credentials", "targets"] {
+        for dir in ["", "keys", "journal", "credentials", "targets", "points"] {
             let path = self.root.join(dir);
             DirBuilder::new()
                 .recursive(true)

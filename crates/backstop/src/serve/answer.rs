@@ -115,6 +115,10 @@ impl Service {
                 let service = Arc::clone(self);
                 finish(async move { service.undo(images, apply, leave_conflicts).await }).await
             }
+            Request::Drilled { report } => {
+                let service = Arc::clone(self);
+                finish(async move { done(&service.drilled(&report).await?) }).await
+            }
             Request::Entries { log, from, count } => self.entries(&log, from, count),
             Request::Entry { log, index } => self.entry(&log, index),
         }

@@ -118,7 +118,7 @@ pub(super) fn gate_config(config: &Config, home: &Home) -> Outcome<GateConfig> {
 }
 
 /// The way to the vault. Its connections live on the runtime that this is called in.
-fn vault(config: &Config) -> Outcome<Option<VaultClient>> {
+pub(super) fn vault(config: &Config) -> Outcome<Option<VaultClient>> {
     let Some(vault) = &config.vault else {
         return Ok(None);
     };
@@ -164,20 +164,31 @@ pub(super) fn target_configs(
     config
         .targets
         .iter()
-        .map(|target| {
-            Ok(TargetConfig {
-                name: target.name.clone(),
-                environment: target.environment,
-                ca: match &target.dsn.tls {
-                    Tls::Verify { ca } => ca.clone(),
-                    _ => None,
-                },
-                pg_bin: None,
-                measures: config.vault.is_some().then_some(config.measure.limits),
-                upstream: upstream(home, key, target)?,
-            })
-        })
+        .map(|target| target_config(config, home, key, target))
         .collect()
+}
+
+/// A target as the gate takes it.
+///
+/// # Errors
+/// As [`upstream`].
+pub(super) fn target_config(
+    config: &Config,
+    home: &Home,
+    key: &SealKey,
+    target: &Target,
+) -> Outcome<TargetConfig> {
+    Ok(TargetConfig {
+        name: target.name.clone(),
+        environment: target.environment,
+        ca: match &target.dsn.tls {
+            Tls::Verify { ca } => ca.clone(),
+            _ => None,
+        },
+        pg_bin: target.pg_bin.clone(),
+        measures: config.vault.is_some().then_some(config.measure.limits),
+        upstream: upstream(home, key, target)?,
+    })
 }
 
 /// The same server cannot be production under one name and staging under another.

@@ -134,6 +134,8 @@ fn target_keys(old: &Target, new: &Target) -> Vec<&'static str> {
         name: _,
         environment,
         dsn,
+        points,
+        pg_bin,
     } = old;
     let place =
         |d: &crate::config::Dsn| (d.host.clone(), d.port, d.database.clone(), d.user.clone());
@@ -149,6 +151,12 @@ fn target_keys(old: &Target, new: &Target) -> Vec<&'static str> {
         (Tls::Verify { .. }, Tls::Verify { .. }) => keys.push("ca"),
         (Tls::Pinned(_), _) | (_, Tls::Pinned(_)) => keys.push("pin"),
         _ => keys.push("tls"),
+    }
+    if *points != new.points {
+        keys.push("points");
+    }
+    if *pg_bin != new.pg_bin {
+        keys.push("pg_bin");
     }
     keys
 }

@@ -6,6 +6,7 @@ mod changes;
 mod grant;
 mod notices;
 mod notifier;
+mod points;
 mod ready;
 mod reload;
 mod retention;
@@ -29,6 +30,7 @@ pub use answer::{entry_of, rows_of};
 pub use assemble::{connect_with, two_environments, upstream};
 pub(crate) use notices::free_bytes;
 pub(crate) use notifier::channels;
+pub use points::PointsStanding;
 pub(crate) use ready::notify as notify_systemd;
 pub use retention::pruned_before;
 pub use run::{Run, console, console_listener, open, run};
@@ -48,6 +50,8 @@ pub struct Service {
     addresses: Vec<SocketAddr>,
     key: backstop_store::SealKey,
     since_ms: i64,
+    /// Held while the report of a drill is judged and written down.
+    drilling: tokio::sync::Mutex<()>,
 }
 
 impl Service {

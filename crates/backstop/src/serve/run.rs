@@ -16,18 +16,22 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::reload::Watch;
-use super::{Service, assemble, notices, notifier, ready, retention, timeline};
+use super::{Service, assemble, notices, notifier, points, ready, retention, timeline};
 use crate::config::Config;
 use crate::control;
 use crate::failure::{Context, Failure, Outcome};
 use crate::home::{ControlLedger, Home, Keys, Serving, open_journal};
 use crate::when;
 
+/// How long a recovery point that is nearly done may take to its end when stopping.
+const POINT: Duration = Duration::from_secs(30);
+
 /// Something that serves, until it is stopped.
 pub struct Run {
     /// What it answers from.
     pub service: Arc<Service>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    points: tokio::task::JoinHandle<()>,
     console: tokio::task::JoinHandle<std::io::Result<()>>,
     stop: watch::Sender<bool>,
     home: Home,
@@ -199,6 +203,7 @@ pub async fn run(config: Config) -> Outcome<Run> {
         gate: tokio::sync::RwLock::new(Some(gate)),
         key: opened.key,
         since_ms: when::now_ms(),
+        drilling: tokio::sync::Mutex::new(()),
         pending: watch::Sender::new(vec![]),
         config: watch::Sender::new(Arc::new(config)),
     });
@@ -211,12 +216,18 @@ pub async fn run(config: Config) -> Outcome<Run> {
     let tasks = vec![
         tokio::spawn(control::server::serve(control_socket, Arc::clone(&service))),
         tokio::spawn(tick(Arc::clone(&service), stopped.clone())),
-        tokio::spawn(retention::run(Arc::clone(&service), stopped)),
+        tokio::spawn(retention::run(Arc::clone(&service), stopped.clone())),
+        tokio::spawn(points::collect_drills(
+            Arc::clone(&service),
+            stopped.clone(),
+        )),
         tokio::spawn(notifier::run(Arc::clone(&service), origin)),
     ];
+    let points = tokio::spawn(points::run(Arc::clone(&service), stopped));
     Ok(Run {
         service,
         tasks,
+        points,
         console,
         stop,
         home,
@@ -327,12 +338,21 @@ impl Run {
             .await;
         }
         if !self.console.is_finished() {
-            let mut hurry = hurry;
+            let mut hurry = hurry.clone();
             tokio::select! {
                 _ = tokio::time::timeout(Duration::from_secs(6), self.console) => {}
                 _ = hurry.wait_for(|h| *h) => {}
             }
         }
+        let mut points = self.points;
+        let mut hurry = hurry;
+        // A point that the vault is just asked to keep comes to its end; one that is still being taken was dropped.
+        tokio::select! {
+            _ = tokio::time::timeout(POINT, &mut points) => {}
+            _ = hurry.wait_for(|h| *h) => {}
+        }
+        points.abort();
+        let _ = points.await;
         for task in &self.tasks {
             task.abort();
         }

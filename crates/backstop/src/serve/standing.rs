@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use backstop_core::lease::LeaseState;
+use backstop_gates::postgres::Upstream;
 use backstop_journal::Journal;
 use serde::{Deserialize, Serialize};
 
+use super::points::{PointsStanding, points_of};
 use super::{Service, upstream};
-use crate::config::{Target, Vault, Whereabouts};
-use crate::home::Home;
+use crate::config::{Config, Target, Vault, Whereabouts};
+use crate::failure::Outcome;
 
 /// How long a target may take to answer before it counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -66,6 +68,9 @@ pub struct TargetStanding {
     pub reachable: bool,
     /// Why not.
     pub error: Option<String>,
+    /// Its recovery points, where there is a vault for them.
+    #[serde(default)]
+    pub points: Option<PointsStanding>,
 }
 
 /// A log.
@@ -90,7 +95,7 @@ impl Service {
     /// How things stand.
     pub(super) async fn standing(&self) -> Standing {
         let config = self.config();
-        let targets = futures(&self.home, &self.key, &config.targets).await;
+        let targets = self.targets(&config).await;
         let recoverable = recoverable(config.vault.as_ref()).await;
         let state = self.store.state();
         let leases = |wanted: fn(&LeaseState) -> bool| {
@@ -157,26 +162,38 @@ async fn recoverable(vault: Option<&Vault>) -> String {
     )
 }
 
-async fn futures(
-    home: &Home,
-    key: &backstop_store::SealKey,
-    targets: &[Target],
-) -> Vec<TargetStanding> {
-    let mut all = tokio::task::JoinSet::new();
-    for (at, target) in targets.iter().cloned().enumerate() {
-        let (home, key) = (home.clone(), key.clone());
-        all.spawn(async move { (at, look(&home, &key, &target).await) });
+impl Service {
+    async fn targets(&self, config: &Config) -> Vec<TargetStanding> {
+        let mut all = tokio::task::JoinSet::new();
+        for (at, target) in config.targets.iter().cloned().enumerate() {
+            let (home, key) = (self.home.clone(), self.key.clone());
+            let has_vault = config.vault.is_some();
+            let points = self.store.state().points.get(&target.name).cloned();
+            let now_ms = self.store.now_ms();
+            all.spawn(async move {
+                let upstream = upstream(&home, &key, &target);
+                let points = async {
+                    let upstream = upstream.as_ref().ok();
+                    match has_vault {
+                        true => Some(points_of(points, &target, upstream, now_ms).await),
+                        false => None,
+                    }
+                };
+                let (found, points) = tokio::join!(look(&upstream, &target), points);
+                (at, TargetStanding { points, ..found })
+            });
+        }
+        let mut found = all.join_all().await;
+        found.sort_by_key(|(at, _)| *at);
+        found.into_iter().map(|(_, standing)| standing).collect()
     }
-    let mut found = all.join_all().await;
-    found.sort_by_key(|(at, _)| *at);
-    found.into_iter().map(|(_, standing)| standing).collect()
 }
 
-async fn look(home: &Home, key: &backstop_store::SealKey, target: &Target) -> TargetStanding {
-    let error = match upstream(home, key, target) {
-        Err(failure) => Some(failure.what),
+async fn look(upstream: &Outcome<Upstream>, target: &Target) -> TargetStanding {
+    let error = match upstream {
+        Err(failure) => Some(failure.what.clone()),
         Ok(upstream) => {
-            match tokio::time::timeout(PATIENCE, backstop_gates::postgres::probe(&upstream)).await {
+            match tokio::time::timeout(PATIENCE, backstop_gates::postgres::probe(upstream)).await {
                 Err(_) => Some(format!(
                     "it did not answer within {} seconds",
                     PATIENCE.as_secs()
@@ -192,6 +209,7 @@ async fn look(home: &Home, key: &backstop_store::SealKey, target: &Target) -> Ta
         address: target.dsn.to_string(),
         reachable: error.is_none(),
         error,
+        points: None,
     }
 }
 

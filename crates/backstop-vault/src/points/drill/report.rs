@@ -21,7 +21,7 @@ const FIRST: usize = 20;
 /// How much of each, in bytes, more or less.
 const WORDS: usize = 300;
 /// Longest report, in bytes.
-pub const LONGEST: usize = 32 * 1024;
+pub const LONGEST: usize = 16 * 1024;
 /// Longest name of a target, in bytes.
 const NAME: usize = 256;
 
@@ -29,7 +29,11 @@ const NAME: usize = 256;
 ///
 /// # Errors
 /// When the point has no name, or its manifest cannot be written.
-pub fn of(drilled: &Drilled, target: &str, manifest: &Manifest) -> std::result::Result<Drill, PointError> {
+pub fn of(
+    drilled: &Drilled,
+    target: &str,
+    manifest: &Manifest,
+) -> std::result::Result<Drill, PointError> {
     let point = Digest::from_hex(&drilled.point)
         .ok_or_else(|| PointError::Broken(format!("`{}` is no point's name", drilled.point)))?;
     Ok(Drill {
@@ -39,7 +43,12 @@ pub fn of(drilled: &Drilled, target: &str, manifest: &Manifest) -> std::result::
         tables: drilled.tables,
         rows: drilled.rows,
         differences: drilled.differences.len() as u64,
-        first: drilled.differences.iter().take(FIRST).map(|one| short(one)).collect(),
+        first: drilled
+            .differences
+            .iter()
+            .take(FIRST)
+            .map(|one| short(one))
+            .collect(),
         left_out: drilled.left_out.len() as u64,
         ..unfinished(point, target, drilled.started_at_ms, None)
     })
@@ -97,7 +106,8 @@ pub fn sign(drill: &Drill, key: &str) -> Result<String> {
     text.extend(json);
     text.push(b'\n');
     let mut note = Note::new(&text, &[]).map_err(|why| bad(why.to_string()))?;
-    note.add_sigs(&[&signer]).map_err(|why| bad(why.to_string()))?;
+    note.add_sigs(&[&signer])
+        .map_err(|why| bad(why.to_string()))?;
     String::from_utf8(note.to_bytes()).map_err(|why| bad(why.to_string()))
 }
 
@@ -134,10 +144,16 @@ pub fn open(report: &str, key: &VerifierKey) -> Result<Drill> {
     if canonical::to_bytes(&drill).ok().as_deref() != Some(json.as_bytes()) {
         return Err(bad("it is not in its one spelling"));
     }
-    let words = drill.first.iter().chain(&drill.failure).chain([&drill.target]);
+    let words = drill
+        .first
+        .iter()
+        .chain(&drill.failure)
+        .chain([&drill.target]);
     if drill.first.len() > FIRST
         || drill.target.len() > NAME
-        || words.into_iter().any(|text| text.contains(char::is_control))
+        || words
+            .into_iter()
+            .any(|text| text.contains(char::is_control))
     {
         return Err(bad("it says more than reports say"));
     }
@@ -155,7 +171,10 @@ mod tests {
         let path = dir.path().join("key");
         let key = SigningKey::generate(name).unwrap();
         key.save(&path).unwrap();
-        (std::fs::read_to_string(&path).unwrap(), key.verifier().clone())
+        (
+            std::fs::read_to_string(&path).unwrap(),
+            key.verifier().clone(),
+        )
     }
 
     fn drill() -> Drill {
