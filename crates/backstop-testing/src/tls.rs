@@ -25,6 +25,13 @@ pub struct Identity {
     pub key_pem: String,
 }
 
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the key, which a failed test would print.
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
 impl Authority {
     /// Makes a new authority.
     pub fn new(name: &str) -> Result<Self> {

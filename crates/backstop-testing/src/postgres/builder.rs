@@ -6,7 +6,7 @@ use super::{Major, Server, server};
 use crate::tls::Identity;
 
 /// A server to be started.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct PostgresServer {
     pub(super) major: Major,
     pub(super) settings: Vec<(String, String)>,

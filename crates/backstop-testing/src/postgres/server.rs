@@ -31,6 +31,7 @@ pub struct Server {
     installation: Installation,
     account: Account,
     folder: PathBuf,
+    plan: PostgresServer,
     port: u16,
     process: Option<Supervised>,
 }
@@ -55,20 +56,23 @@ pub(super) fn start(plan: PostgresServer) -> Result<Server> {
         installation,
         account,
         folder,
+        plan,
         port: 0,
         process: None,
     };
-    template::lay_out(&server.installation, account, &server.data())?;
-    write_configuration(&server, &plan)?;
+    server.lay_out()?;
     for _ in 0..ATTEMPTS {
         server.port = port::free()?;
         match server.launch()? {
             Ok(()) => return Ok(server),
             Err(Failure::Busy(_)) => continue,
-            Err(Failure::Other(log)) => bail!("{} did not start: {log}", plan.major),
+            Err(Failure::Other(log)) => bail!("{} did not start: {log}", server.major()),
         }
     }
-    bail!("{} found no free port in {ATTEMPTS} attempts", plan.major)
+    bail!(
+        "{} found no free port in {ATTEMPTS} attempts",
+        server.major()
+    )
 }
 
 impl Server {
@@ -188,6 +192,38 @@ impl Server {
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
         self.start_again()
+    }
+
+    /// Kills it and removes its whole data directory, as one wrong command does.
+    ///
+    /// # Errors
+    /// When the supervisor cannot be told, or a file does not go.
+    pub fn lose_everything(&mut self) -> Result<()> {
+        self.kill()?;
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            // Its backends may be writing still.
+            match fs::remove_dir_all(self.data()) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = Some(error),
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        bail!("the data directory did not go: {last:?}")
+    }
+
+    /// After [`Server::lose_everything`]: a new, empty server on the same port.
+    ///
+    /// # Errors
+    /// When it does not start; the error carries its log.
+    pub fn begin_anew(&mut self) -> Result<()> {
+        self.lay_out()?;
+        self.start_again()
+    }
+
+    fn lay_out(&self) -> Result<()> {
+        template::lay_out(&self.installation, self.account, &self.data())?;
+        write_configuration(self, &self.plan)
     }
 
     fn stop_with(&mut self, signal: &str) -> Result<()> {

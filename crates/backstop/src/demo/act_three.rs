@@ -16,8 +16,8 @@ impl Play<'_> {
     pub(super) fn mistaken_yes(&mut self) -> Outcome {
         self.story
             .act("act three: the person approves the wipe by mistake");
-        let server = &self.scene.server;
-        let before = rental::fingerprints(server).map_err(broken("cannot look at the rows"))?;
+        let before = rental::fingerprints(&self.scene.server())
+            .map_err(broken("cannot look at the rows"))?;
         let grant = self.lease()?;
         let agent = self.scene.agent(&grant.dsn)?;
         self.story.agent(WIPE_ROWS);
@@ -63,8 +63,8 @@ impl Play<'_> {
             .flatten()
             .map(|t| number(t, "back"))
             .sum();
-        let server = &self.scene.server;
-        let after = rental::fingerprints(server).map_err(broken("cannot look at the rows"))?;
+        let after = rental::fingerprints(&self.scene.server())
+            .map_err(broken("cannot look at the rows"))?;
         self.story.beat(
             number(&answer, "conflicts") == 0 && before == after,
             &format!(

@@ -28,7 +28,7 @@ const NO: &str = "not today: fix the failing test instead, the data is not to bl
 pub(super) struct Play<'a> {
     pub(super) scene: &'a Scene,
     pub(super) story: &'a Story,
-    interrupted: &'a AtomicBool,
+    pub(super) interrupted: &'a AtomicBool,
     pub(super) person: Person,
 }
 
@@ -51,6 +51,7 @@ pub(super) fn play(scene: &Scene, story: &Story, interrupted: &AtomicBool) -> Ou
     play.migration_again(&agent)?;
     play.foreign_credential(&agent, &grant)?;
     play.mistaken_yes()?;
+    play.total_loss()?;
     play.reckoning()?;
     Ok(play.person)
 }
@@ -202,7 +203,7 @@ impl Play<'_> {
         self.story
             .scene("the agent finds the owner's credential in a file, and uses it");
         let came = if self.scene.has_dblink {
-            let owner = self.scene.server.owner().url();
+            let owner = self.scene.server().owner().url();
             self.say(
                 agent,
                 &format!("SELECT dblink_exec('{owner}', 'DROP TABLE customers CASCADE')"),
@@ -232,7 +233,8 @@ impl Play<'_> {
 
     fn reckoning(&self) -> Outcome {
         self.story.act("the reckoning");
-        let after = rental::counts(&self.scene.server).map_err(broken("cannot count the rows"))?;
+        let after =
+            rental::counts(&self.scene.server()).map_err(broken("cannot count the rows"))?;
         let mut expected = self.scene.before.clone();
         // The one row that the agent was allowed to write.
         expected.entry("notes".into()).and_modify(|n| *n += 1);
@@ -240,7 +242,7 @@ impl Play<'_> {
         self.story.beat(
             after == expected,
             &format!(
-                "{} rows, none lost, and the one that the agent was allowed to write",
+                "{} rows: all of the beginning, and the one that the agent was allowed to write before the last point",
                 number(total)
             ),
         );
@@ -260,7 +262,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn say(&self, agent: &Agent, sql: &str) -> Outcome<Came> {
+    pub(super) fn say(&self, agent: &Agent, sql: &str) -> Outcome<Came> {
         check(self.interrupted)?;
         self.story.agent(sql);
         let came = agent.run(sql)?;

@@ -1,5 +1,6 @@
 //! The stage of act two: a real installation in a temporary directory, serving in this process.
 
+use std::cell::{Ref, RefCell, RefMut};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,7 +29,7 @@ const PAUSE: &str = "3s";
 
 /// Everything on stage.
 pub(super) struct Scene {
-    pub(super) server: Server,
+    server: RefCell<Server>,
     /// Rows per table before act two.
     pub(super) before: Counts,
     pub(super) run: Run,
@@ -38,6 +39,7 @@ pub(super) struct Scene {
     pub(super) vault: DemoVault,
     config: Config,
     folder: TempDir,
+    runtime: tokio::runtime::Handle,
 }
 
 impl Scene {
@@ -69,14 +71,30 @@ impl Scene {
         let config = Config::load(&path)?;
         let run = runtime.block_on(serve::run(config.clone()))?;
         Ok(Self {
-            server,
+            server: RefCell::new(server),
             before,
             run,
             has_dblink,
             vault,
             config,
             folder,
+            runtime: runtime.handle().clone(),
         })
+    }
+
+    /// The server that is the target.
+    pub(super) fn server(&self) -> Ref<'_, Server> {
+        self.server.borrow()
+    }
+
+    /// The same, to be destroyed.
+    pub(super) fn server_to_lose(&self) -> RefMut<'_, Server> {
+        self.server.borrow_mut()
+    }
+
+    /// Does something that waits, beside what serves.
+    pub(super) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     /// A new conversation with what serves.
@@ -96,12 +114,12 @@ impl Scene {
 
     /// An agent with this connection string.
     pub(super) fn agent(&self, dsn: &str) -> Outcome<Agent> {
-        Ok(Agent::new(psql(&self.server)?, dsn, self.folder.path()))
+        Ok(Agent::new(psql(&self.server())?, dsn, self.folder.path()))
     }
 
     /// Runs SQL as the superuser, past the gate: to look whether what is claimed is so.
     pub(super) fn look(&self, sql: &str) -> Outcome<String> {
-        self.server
+        self.server()
             .psql(sql)
             .map_err(broken("cannot look at the database"))
     }

@@ -13,6 +13,9 @@ use tokio::task::JoinHandle;
 
 use crate::failure::{Context, Outcome};
 
+/// How often a recovery point is taken here: nobody wants to watch a day.
+const POINTS: &str = "20s";
+
 /// A vault that is being served.
 pub(super) struct DemoVault {
     /// Its directory.
@@ -50,7 +53,7 @@ impl DemoVault {
         let quoted = |text: &str| toml::Value::String(text.to_owned());
         Ok(Self {
             snippet: format!(
-                "\n[vault]\nsocket = {}\nrecipients = [{}]\n",
+                "\n[vault]\nsocket = {}\nrecipients = [{}]\npoints = \"{POINTS}\"\n",
                 quoted(&socket.display().to_string()),
                 quoted(&identity.recipient())
             ),

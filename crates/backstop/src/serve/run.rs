@@ -347,12 +347,14 @@ impl Run {
         let mut points = self.points;
         let mut hurry = hurry;
         // A point that the vault is just asked to keep comes to its end; one that is still being taken was dropped.
-        tokio::select! {
-            _ = tokio::time::timeout(POINT, &mut points) => {}
-            _ = hurry.wait_for(|h| *h) => {}
+        let ended = tokio::select! {
+            done = tokio::time::timeout(POINT, &mut points) => done.is_ok(),
+            _ = hurry.wait_for(|h| *h) => false,
+        };
+        if !ended {
+            points.abort();
+            let _ = points.await;
         }
-        points.abort();
-        let _ = points.await;
         for task in &self.tasks {
             task.abort();
         }
