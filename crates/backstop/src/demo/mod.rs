@@ -1,4 +1,4 @@
-//! `backstop demo`: the incident, twice. Once as it happened, once with Backstop in between.
+//! `backstop demo`: the incident as it happened, with Backstop in between, and two worse ones that come to nothing.
 //!
 //! Everything is real but the person: server, gate, console, journal and client are what they are in production.
 //! Must not guard anything real: its authenticator says yes to whatever the script says.
