@@ -12,6 +12,7 @@ mod adversary;
 mod adversary_approvals;
 mod adversary_bounds;
 mod adversary_calls;
+mod adversary_measured;
 mod adversary_protocol;
 mod adversary_settings;
 mod adversary_statements;
