@@ -24,7 +24,7 @@
   const shown = document.querySelector("[data-live]");
   const page = document.body.dataset.page;
   const hold = document.querySelector("[data-hold]");
-  const follows = ["hold", "holds", "leases", "people", "freeze"];
+  const follows = ["hold", "holds", "leases", "people", "points", "freeze"];
   let stale = false;
 
   const writing = () =>
@@ -36,7 +36,7 @@
     if (page === "hold") return kind === "hold" && id === hold.dataset.hold;
     if (page === "holds") return kind === "hold";
     if (page === "leases") return kind === "lease" || kind === "hold";
-    return page === "people" && kind === "people";
+    return page === kind && (kind === "people" || kind === "points");
   };
 
   const refresh = () => {

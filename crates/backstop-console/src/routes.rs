@@ -7,7 +7,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use crate::page::{
-    asset, enrol, events, freeze, hold, holds, journal, lease, leases, people, recover, sign_in,
+    asset, enrol, events, freeze, hold, holds, journal, lease, leases, people, points, recover,
+    sign_in,
 };
 use crate::refusal::Refusal;
 use crate::state::Console;
@@ -62,6 +63,7 @@ fn pages() -> Router<Console> {
         .route("/halt", post(freeze::halt_all))
         .route("/halt/lift", post(freeze::resume_all))
         .route("/journal", get(journal::show))
+        .route("/points", get(points::show))
         .route("/people", get(people::show).post(people::add))
         .route("/people/{id}/passkey", post(people::add_passkey))
         .route("/events", get(events::stream))

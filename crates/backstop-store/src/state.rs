@@ -159,7 +159,7 @@ impl State {
             } => self.points(target, |p| p.kept(*point, *until_ms)),
             Event::DrillKey { key, .. } => {
                 self.drill_key = Some(key.clone());
-                vec![]
+                vec![Change::Everything]
             }
             Event::Drilled { drill, .. } => {
                 self.points(&drill.target, |p| p.drills.push(drill.clone()))

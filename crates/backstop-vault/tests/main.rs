@@ -17,6 +17,7 @@ mod crash;
 mod damage;
 mod deletion;
 mod directory;
+mod extending;
 mod raw;
 mod roundtrip;
 mod space;

@@ -38,11 +38,7 @@ fn main() -> ExitCode {
         // Whoever read the output has seen enough, as `head` has.
         Err(failure) if failure.is_unheard() => ExitCode::from(failure.code as u8),
         Err(failure) => {
-            if output.json {
-                output.err(&failure.json().to_string());
-            } else {
-                output.err(&failure.text(output.paint_err));
-            }
+            output.failed(&failure);
             ExitCode::from(failure.code as u8)
         }
     }

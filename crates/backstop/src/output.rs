@@ -144,6 +144,15 @@ impl Output {
         self.err(&format!("{} {text}", self.paint_err.warn("warning:")));
     }
 
+    /// Why something failed.
+    pub fn failed(&self, failure: &Failure) {
+        if self.json {
+            self.err(&failure.json().to_string());
+        } else {
+            self.err(&failure.text(self.paint_err));
+        }
+    }
+
     /// Writes to standard error; nobody is left to tell if that fails.
     pub fn err(&self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");

@@ -1,12 +1,13 @@
 //! What is worth calling people for: a new hold, an approval that counts only after a delay, a stop.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::pin;
 
 use backstop_core::effect::EffectKind;
 use backstop_core::hold::{HoldRecord, HoldState};
 use backstop_core::lease::LeaseState;
+use backstop_core::point::Points;
 use backstop_store::Store;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -52,6 +53,48 @@ struct Known {
     halted: HashSet<String>,
     all_halted: bool,
     frozen: bool,
+    points: BTreeMap<String, KnownPoints>,
+    drill_key: Option<String>,
+}
+
+/// What people know of a target's recovery points.
+#[derive(Default)]
+struct KnownPoints {
+    taken: usize,
+    drills: usize,
+    failing: bool,
+    alarms: Vec<String>,
+}
+
+impl KnownPoints {
+    /// What is new, in sentences without data.
+    fn news(&mut self, target: &str, points: &Points) -> Vec<String> {
+        let mut news = vec![];
+        for record in points.taken.iter().skip(self.taken) {
+            // What stands already is not told with each further point, whatever its numbers are by then.
+            let alarms: Vec<String> = record.alarms.iter().map(|one| shape(one)).collect();
+            if alarms.iter().any(|one| !self.alarms.contains(one)) {
+                news.push(format!(
+                    "a recovery point of {target} is unlike those before it: look before the older ones run out"
+                ));
+            }
+            self.alarms = alarms;
+        }
+        for drill in points.drills.iter().skip(self.drills) {
+            if !drill.succeeded() {
+                news.push(format!(
+                    "a drill of {target} failed: its newest recovery point may bring nothing back"
+                ));
+            }
+        }
+        if points.failing.is_some() && !self.failing {
+            news.push(format!("no recovery point of {target} can be taken"));
+        }
+        self.taken = points.taken.len();
+        self.drills = points.drills.len();
+        self.failing = points.failing.is_some();
+        news
+    }
 }
 
 impl Known {
@@ -110,8 +153,29 @@ impl Known {
             }
             *before = now;
         }
+        for (target, points) in &state.points {
+            let known = self.points.entry(target.clone()).or_default();
+            for sentence in known.news(target, points) {
+                news.push(stop(sentence, link("/points")));
+            }
+        }
+        if state.drill_key != self.drill_key {
+            // The first is what was set up; another one is worth a look.
+            if self.drill_key.is_some() {
+                news.push(stop(
+                    "reports of drills are believed by another key now".to_owned(),
+                    link("/points"),
+                ));
+            }
+            self.drill_key.clone_from(&state.drill_key);
+        }
         news
     }
+}
+
+/// A sentence without its numbers.
+fn shape(sentence: &str) -> String {
+    sentence.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 fn about_hold(record: &HoldRecord, now_ms: i64, link: &dyn Fn(&str) -> String) -> Message {

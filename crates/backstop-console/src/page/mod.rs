@@ -1,6 +1,7 @@
 //! The pages, one file each: what it shows, and what its buttons do.
 
 pub(crate) mod asset;
+mod chart;
 pub(crate) mod enrol;
 pub(crate) mod events;
 pub(crate) mod freeze;
@@ -11,6 +12,7 @@ pub(crate) mod journal;
 pub(crate) mod lease;
 pub(crate) mod leases;
 pub(crate) mod people;
+pub(crate) mod points;
 pub(crate) mod recover;
 pub(crate) mod sign_in;
 

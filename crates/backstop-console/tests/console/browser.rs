@@ -140,7 +140,10 @@ async fn every_page_renders_and_breaks_no_policy() {
         .halt(Some(&other), "a foreign credential was presented", false)
         .await
         .unwrap();
+    site.points("prod", 40, 24).await;
+    site.points("books", 1, 24).await;
     for (name, path) in [
+        ("18-points", "/points".to_owned()),
         ("06-holds", "/holds".to_owned()),
         ("07-hold", format!("/holds/{id}")),
         ("07-lease-asked", format!("/holds/{asked}")),

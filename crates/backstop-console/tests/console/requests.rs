@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backstop_console::{Limits, Tls};
+use backstop_core::digest::Digest;
 use backstop_core::entry::Event;
 use backstop_core::hold::HoldState;
 use backstop_core::passkey::{Expected, verify_assertion};
@@ -123,7 +124,7 @@ async fn nobody_sees_anything_before_signing_in() {
     let lease = site.lease("Clean up", Environment::Production).await;
     let hold = site.hold(&lease, wipe("DELETE FROM payments")).await;
     let pages = [
-        "/holds", "/leases", "/journal", "/people", "/freeze", "/events",
+        "/holds", "/leases", "/points", "/journal", "/people", "/freeze", "/events",
     ]
     .map(str::to_owned);
     for path in pages
@@ -786,5 +787,65 @@ async fn slow_clients_are_ended_and_keep_nobody_out() {
         began.elapsed()
     );
     assert!(answers[2].starts_with("HTTP/1.1 408"), "{answers:?}");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn recovery_points_are_drawn_with_words_beside_them() {
+    let site = Site::start().await;
+    let mut ada = first(&site).await;
+    let empty = ada.client.get("/points").await;
+    assert!(
+        empty.body.contains("No recovery point was taken yet."),
+        "{}",
+        empty.body
+    );
+    site.points("prod", 2, 24).await;
+    let never = ada.client.get("/points").await.body;
+    assert_eq!(never.matches("never drilled").count(), 2, "{never}");
+    assert!(never.contains("No point was ever drilled."), "{never}");
+    let point = Digest::of(b"prod 2");
+    let now = site.store.now_ms();
+    site.drill(point, "prod", now - 600_000, Some("no <room>"))
+        .await;
+    let failed = ada.client.get("/points").await.body;
+    assert!(
+        failed.contains("The last drill failed:</b> no &#60;room&#62;"),
+        "{failed}"
+    );
+    assert_eq!(failed.matches("never drilled").count(), 2);
+    site.drill(point, "prod", now - 300_000, None).await;
+    // What is unusual about a point stands at its target, and at the point.
+    let alarm = "\"public\".\"<items>\" had 100 rows and has 0";
+    let event = Event::PointAlarm {
+        target: "prod".to_owned(),
+        point: Digest::of(b"books 1"),
+        alarms: vec![alarm.to_owned()],
+    };
+    site.store.note(event).await.unwrap();
+    let page = ada.client.get("/points").await.body;
+    assert!(
+        !page.contains("never drilled") && !page.contains("The last drill failed"),
+        "{page}"
+    );
+    assert!(
+        !page.contains("Alarm:"),
+        "an alarm before its point is there"
+    );
+    for part in [
+        "<svg viewBox=\"0 0 10000 1000\"",
+        "role=\"img\" aria-labelledby=\"rpo-prod-title rpo-prod-desc\"",
+        "<title id=\"rto-prod-title\">How long restoring took (RTO), prod</title>",
+        "The newest drilled point is 30 min old, and was 30 min at most.",
+        "1 drills brought all back",
+        "<path class=\"drilled\" d=\"M",
+        "<path class=\"dot bad\" d=\"M",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(
+        !page.contains(" style="),
+        "the policy refuses inline styles"
+    );
     site.stop().await;
 }

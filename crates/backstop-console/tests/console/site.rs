@@ -12,6 +12,7 @@ use backstop_core::effect::{Analysis, Bound, Effect, EffectKind, Verb};
 use backstop_core::entry::{Control, Event};
 use backstop_core::hold::HoldText;
 use backstop_core::lease::LeaseSpec;
+use backstop_core::point::{Drill, Point};
 use backstop_core::target::Environment;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_store::{
@@ -292,6 +293,58 @@ impl Site {
             .await
             .unwrap();
         id
+    }
+
+    /// Points of a target, one every so many hours until now, of which each third was drilled.
+    pub async fn points(&self, target: &str, count: u8, hours: i64) {
+        let now = self.store.now_ms();
+        let hour = 3_600_000;
+        for n in 1..=count {
+            let name = Digest::of(format!("{target} {n}").as_bytes());
+            let taken_ms = now - i64::from(count - n) * hours * hour - hour / 2;
+            let point = Point {
+                name,
+                parts: vec![],
+                taken_ms,
+                milliseconds: 42_000,
+                stored: 1 << 20,
+                bytes: 1 << 24,
+                tables: 12,
+                rows: 1_000 + u64::from(n),
+                manifest: name,
+                figures: name,
+            };
+            let target = target.to_owned();
+            let event = Event::PointTaken { target, point };
+            self.store.note(event).await.unwrap();
+            if n % 3 == 0 {
+                self.drill(name, "prod", taken_ms + hour / 4, None).await;
+            }
+        }
+    }
+
+    /// A drill, and what came of it.
+    pub async fn drill(&self, point: Digest, target: &str, started_ms: i64, failure: Option<&str>) {
+        let drill = Drill {
+            point,
+            target: target.to_owned(),
+            manifest: failure.is_none().then_some(point),
+            started_ms,
+            milliseconds: 90_000,
+            restore_ms: 20_000 + started_ms.unsigned_abs() / 1_000_000 % 7_000,
+            tables: 12,
+            rows: 1_000,
+            differences: 0,
+            first: vec![],
+            left_out: 0,
+            failure: failure.map(str::to_owned),
+        };
+        let event = Event::Drilled {
+            drill,
+            report: "backstop.drill/1".to_owned(),
+            key: "drill+0+x".to_owned(),
+        };
+        self.store.note(event).await.unwrap();
     }
 
     /// A hold for what a person asks, as the command line and the console open it.

@@ -152,7 +152,7 @@ impl Sent {
             archive,
             roles,
         } = self;
-        let archive = archive.finish().await.map_err(refused)?;
+        // The large one last: what is refused then leaves little behind.
         let roles = roles.finish().await.map_err(refused)?;
         let manifest = taken.manifest.to_bytes()?;
         let size = manifest.len() as u64;
@@ -163,6 +163,7 @@ impl Sent {
             )
             .await
             .map_err(refused)?;
+        let archive = archive.finish().await.map_err(refused)?;
         same(&archive, &taken.archive.0)?;
         same(&roles, &taken.roles.0)?;
         let index = Index {

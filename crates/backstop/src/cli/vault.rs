@@ -42,7 +42,7 @@ pub struct VaultInit {
     /// Write the private half of the recovery key to this new file, instead of showing it
     #[arg(long, value_name = "FILE")]
     pub identity: Option<PathBuf>,
-    /// Make a second key, with which drills open what they restore, and write its private half here
+    /// Make a second key, with which drills open what they restore, and write its private half here; beside it, in FILE.signing, goes the key that signs what came of them
     #[arg(long, value_name = "FILE")]
     pub drill_identity: Option<PathBuf>,
     /// The vault's name; with --listen the host name that the gate reaches it by
@@ -116,7 +116,7 @@ pub struct VaultVerify {
 /// Restores a recovery point of a whole database into a server that is thrown away afterwards, and compares all rows and roles with the point's manifest. Server and tools run as a user of their own, without network and without anybody's files, since a point can hold code that somebody planted; so run it as root, or where unprivileged user namespaces are allowed.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code 1 means that rows or roles are not as they were, 4 that the point is damaged.\n\nExamples:\n  backstop vault drill --identity /etc/backstop-drill/key --target shop\n  backstop vault drill --identity ./drill.txt --point 3fa9 --pg-bin /usr/lib/postgresql/17/bin --json"
+    after_help = "Exit code 1 means that rows or roles are not as they were, 4 that the point is damaged. With --every it goes on after both, and SIGTERM or SIGINT stop it.\n\nThe gate believes a drill only if its report was signed with the key that `vault init` wrote beside the identity, and the gate has `drill_key` under [vault].\n\nExamples:\n  backstop vault drill --identity /etc/backstop-drill/key --target shop\n  backstop vault drill --identity /etc/backstop-drill/key --every 7d --reports /var/lib/backstop-drills\n  backstop vault drill --identity ./drill.txt --point 3fa9 --pg-bin /usr/lib/postgresql/17/bin --json"
 )]
 pub struct VaultDrill {
     #[command(flatten)]
@@ -138,6 +138,18 @@ pub struct VaultDrill {
     /// How long it may take
     #[arg(long, value_name = "TIME", default_value = "24h")]
     pub longest: Span,
+    /// Drill again each time that so much has passed, until told to stop; without --target, the newest point of each target
+    #[arg(long, value_name = "TIME", conflicts_with = "point")]
+    pub every: Option<Span>,
+    /// The file with the key that signs the report; without it, the identity's file with `.signing` at its end, if it is there
+    #[arg(long, value_name = "FILE")]
+    pub signing: Option<PathBuf>,
+    /// Put the signed report into this folder, where the gate looks for it: `drill_reports` under [vault]
+    #[arg(long, value_name = "DIR")]
+    pub reports: Option<PathBuf>,
+    /// Hand the signed report to the gate at its control socket, as its user or root
+    #[arg(long, value_name = "SOCKET")]
+    pub gate: Option<PathBuf>,
     /// A further folder that what is restored must not see
     #[arg(long, value_name = "DIR")]
     pub hide: Vec<PathBuf>,

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -32,7 +33,15 @@ impl Client {
     /// # Errors
     /// When it is there but does not let this user in.
     pub fn find(home: &Home) -> Outcome<Option<Self>> {
-        match UnixStream::connect(home.socket()) {
+        Self::at(&home.socket())
+    }
+
+    /// Connects to the socket at `path`, if something serves there.
+    ///
+    /// # Errors
+    /// As [`Client::find`].
+    pub fn at(path: &Path) -> Outcome<Option<Self>> {
+        match UnixStream::connect(path) {
             Ok(stream) => Ok(Some(Self {
                 stream: BufReader::new(stream),
             })),

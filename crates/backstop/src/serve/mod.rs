@@ -30,6 +30,7 @@ pub use answer::{entry_of, rows_of};
 pub use assemble::{connect_with, two_environments, upstream};
 pub(crate) use notices::free_bytes;
 pub(crate) use notifier::channels;
+pub(crate) use points::DRILL_REPORT;
 pub use points::PointsStanding;
 pub(crate) use ready::notify as notify_systemd;
 pub use retention::pruned_before;

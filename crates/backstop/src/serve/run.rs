@@ -344,11 +344,10 @@ impl Run {
                 _ = hurry.wait_for(|h| *h) => {}
             }
         }
-        let mut points = self.points;
-        let mut hurry = hurry;
         // A point that the vault is just asked to keep comes to its end; one that is still being taken was dropped.
+        let (mut points, mut hurry) = (self.points, hurry);
         let ended = tokio::select! {
-            done = tokio::time::timeout(POINT, &mut points) => done.is_ok(),
+            ended = tokio::time::timeout(POINT, &mut points) => ended.is_ok(),
             _ = hurry.wait_for(|h| *h) => false,
         };
         if !ended {

@@ -15,6 +15,7 @@ mod journal;
 mod judge;
 mod life;
 mod middle;
+mod points;
 mod restart;
 mod setup;
 mod support;

@@ -45,6 +45,11 @@ impl Made {
         self.folder.path().join(name).display().to_string()
     }
 
+    /// The lines for the gate's configuration.
+    pub(crate) fn snippet(&self) -> &str {
+        self.told["gate"].as_str().unwrap()
+    }
+
     pub(crate) fn dir(&self) -> PathBuf {
         self.folder.path().join("vault")
     }

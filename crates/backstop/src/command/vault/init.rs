@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use backstop_journal::SigningKey;
 use backstop_vault::init;
 use backstop_vault::reader::Identity;
 use serde_json::json;
 
+use super::reports::signing;
 use super::{certificates, config, failed, template};
 use crate::cli::VaultInit;
 use crate::failure::{Context, Outcome};
@@ -22,7 +24,7 @@ pub fn run(args: &VaultInit, output: Output) -> Outcome {
     config::user_id(&args.gate_user)?;
     let recovery = Key::make(args.identity.as_deref(), dir)?;
     let drill = match &args.drill_identity {
-        Some(file) => Some(Key::make(Some(file), dir)?),
+        Some(file) => Some((Key::make(Some(file), dir)?, sign_with(file, &args.name)?)),
         None => None,
     };
     let key = init::make(dir, &args.name)
@@ -48,6 +50,7 @@ pub fn run(args: &VaultInit, output: Output) -> Outcome {
         Some(&socket),
         at.as_deref().zip(files.as_deref()),
         &made.recipients(),
+        made.drill.as_ref().map(|(_, key)| key.as_str()),
     );
     if output.json {
         return output.value(&made.to_json(&snippet));
@@ -81,16 +84,25 @@ impl Key {
     }
 }
 
+/// Makes the key that signs what came of drills, beside the identity that opens what they restore.
+fn sign_with(identity: &Path, name: &str) -> Outcome<String> {
+    let what = "cannot make the key that signs drills";
+    let key = SigningKey::generate(&format!("{name}/drills")).doing(what)?;
+    key.save(&signing(identity)).doing(what)?;
+    Ok(key.verifier().text().to_owned())
+}
+
 struct Made {
     dir: PathBuf,
     key: String,
     recovery: Key,
-    drill: Option<Key>,
+    /// The key that opens, and the public half of the one that signs.
+    drill: Option<(Key, String)>,
 }
 
 impl Made {
     fn recipients(&self) -> Vec<String> {
-        let drill = self.drill.as_ref().map(|key| key.recipient.clone());
+        let drill = self.drill.as_ref().map(|(key, _)| key.recipient.clone());
         std::iter::once(self.recovery.recipient.clone())
             .chain(drill)
             .collect()
@@ -103,7 +115,8 @@ impl Made {
             "recipients": self.recipients(),
             "identity": self.recovery.shown,
             "identity_file": self.recovery.file,
-            "drill_identity_file": self.drill.as_ref().and_then(|key| key.file.as_ref()),
+            "drill_identity_file": self.drill.as_ref().and_then(|(key, _)| key.file.as_ref()),
+            "drill_key": self.drill.as_ref().map(|(_, key)| key),
             "gate": snippet,
         })
     }

@@ -6,6 +6,7 @@ mod drill;
 mod init;
 mod list;
 mod progress;
+mod reports;
 mod restore;
 mod serve;
 mod template;

@@ -76,6 +76,7 @@ pub(super) fn gate_snippet(
     socket: Option<&Path>,
     tcp: Option<(&str, &Path)>,
     recipients: &[String],
+    drill_key: Option<&str>,
 ) -> String {
     let recipients: Vec<String> = recipients.iter().map(|one| quoted(one)).collect();
     let place = match (tcp, socket) {
@@ -89,8 +90,14 @@ pub(super) fn gate_snippet(
         (None, Some(socket)) => format!("socket = {}\n", quoted(&socket.display().to_string())),
         (None, None) => String::new(),
     };
+    let drill_key = drill_key.map_or_else(String::new, |key| {
+        format!(
+            "# Reports of drills are believed if the key beside the drill's identity signed them.\ndrill_key = {}\n",
+            quoted(key)
+        )
+    });
     format!(
-        "[vault]\n{place}# Public halves only: the gate seals to them and can open nothing.\nrecipients = [{}]\n",
+        "[vault]\n{place}# Public halves only: the gate seals to them and can open nothing.\nrecipients = [{}]\n{drill_key}",
         recipients.join(", ")
     )
 }

@@ -24,6 +24,7 @@ use super::Service;
 use crate::config::Config;
 use crate::failure::Failure;
 
+pub(crate) use drills::SUFFIX as DRILL_REPORT;
 pub(super) use drills::run as collect_drills;
 pub use standing::PointsStanding;
 pub(super) use standing::points_of;
