@@ -340,6 +340,11 @@ pub struct Images<'a> {
     pub bytes: u64,
     /// The vault's own number for it.
     pub sequence: u64,
+    /// Rows that count against the budgets of the lease and the target.
+    pub lost: u64,
+    /// Whether people approved what was measured: the lease's budget begins anew.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub approved: bool,
     /// How many rows of which relation.
     pub rows: Vec<RowsOf<'a>>,
 }

@@ -246,6 +246,24 @@ impl Journal {
         })
     }
 
+    /// The first kept entry that `late` says yes to, or the log's size. `late` must say yes to all entries after one
+    /// that it says yes to: few entries are read, by halving.
+    ///
+    /// # Errors
+    /// As [`Journal::read`].
+    pub fn first_where(&self, late: impl Fn(&[u8]) -> bool) -> Result<u64> {
+        let (mut low, mut high) = (self.oldest(), self.size());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if late(&self.read(middle)?) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
+    }
+
     /// The durable entries from `from` on, with their indexes, until there are no more.
     pub fn iter(&self, from: u64) -> impl Iterator<Item = Result<(u64, Vec<u8>)>> + '_ {
         let mut next = from;

@@ -79,7 +79,7 @@ impl Shared {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn all_targets(&self) -> Vec<Arc<Target>> {
+    pub(super) fn all_targets(&self) -> Vec<Arc<Target>> {
         self.targets
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -215,6 +215,7 @@ impl Gate {
             config,
         });
         retire_leftovers(&shared).await;
+        super::recall::recall(&shared).await?;
         let (stop, stopped) = watch::channel(false);
         let (workers, doors) = start_workers(&shared, &stopped)?;
         let mut addresses = vec![];
@@ -271,11 +272,16 @@ impl Gate {
                 None => {
                     opened.push(Reopened {
                         name: name.clone(),
-                        password: known.is_some_and(|t| {
+                        password: known.as_ref().is_some_and(|t| {
                             t.config.upstream.password != target.upstream.password
                         }),
                     });
-                    Arc::new(Target::open(target).await?)
+                    let mut open = Target::open(target).await?;
+                    if let Some(known) = &known {
+                        // Another password brings nobody a new budget.
+                        open.budgets = Arc::clone(&known.budgets);
+                    }
+                    Arc::new(open)
                 }
             };
             fresh.insert(name, open);

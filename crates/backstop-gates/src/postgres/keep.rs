@@ -162,6 +162,7 @@ impl Relay<'_> {
         ledger: &Ledger,
         measurement: &Measurement,
         budget: Budget,
+        counts: Counts,
     ) -> Result<Result<(), String>, End> {
         let wrote = wrote(&measurement.touched);
         if wrote.is_empty() {
@@ -215,6 +216,7 @@ impl Relay<'_> {
             actions: (first, action),
             xid: measurement.xid.as_deref(),
             kept: &kept,
+            counts,
         })?;
         self.pending_intent = Some(entry);
         Ok(Ok(()))
@@ -230,6 +232,16 @@ pub(crate) struct Say<'a> {
     pub(crate) actions: (u64, u64),
     pub(crate) xid: Option<&'a str>,
     pub(crate) kept: &'a Kept,
+    pub(crate) counts: Counts,
+}
+
+/// What a transaction does to the budgets of its lease.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Rows that count against them.
+    pub(crate) lost: u64,
+    /// Whether people approved what was measured.
+    pub(crate) approved: bool,
 }
 
 impl super::traffic::TrafficLog {
@@ -258,6 +270,8 @@ impl super::traffic::TrafficLog {
             content: self.salted(&stored.plain.0),
             bytes: stored.bytes,
             sequence: stored.sequence,
+            lost: say.counts.lost,
+            approved: say.counts.approved,
             rows,
         }))
     }

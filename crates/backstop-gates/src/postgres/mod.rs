@@ -45,6 +45,7 @@ mod portal;
 mod pour;
 mod probe;
 mod question;
+mod recall;
 mod recover;
 mod refusal;
 mod refuse;

@@ -21,7 +21,7 @@ use tokio::io::AsyncReadExt as _;
 use super::error::{GateError, report};
 use super::images::{About, Budget};
 use super::judge::Judged;
-use super::keep::{self, Kept, Say, ToVault};
+use super::keep::{self, Counts, Kept, Say, ToVault};
 use super::measure::{IMMEDIATE, MEASURE, Measurement};
 use super::pour::Sink as _;
 use super::question::{Row, ident, literal};
@@ -246,6 +246,8 @@ impl Keeping {
             content: self.traffic.salted(&stored.plain.0),
             bytes: stored.bytes,
             sequence: stored.sequence,
+            lost: 0,
+            approved: false,
             rows,
         }))
     }
@@ -300,6 +302,7 @@ impl Keeping {
                 actions: (self.action, self.action),
                 xid: measured.xid.as_deref(),
                 kept: &kept,
+                counts: Counts::default(),
             })
             .map_err(failed)?;
         self.traffic.durable(index).await.map_err(failed)

@@ -601,7 +601,7 @@ impl<'g> Relay<'g> {
 }
 
 /// The eldest lease of a line.
-fn line_of(shared: &Shared, lease: &Lease) -> String {
+pub(crate) fn line_of(shared: &Shared, lease: &Lease) -> String {
     let mut eldest = lease.id.clone();
     let mut parent = lease.spec.parent.clone();
     // A line is as long as leases were narrowed from leases; ids do not come twice in it.

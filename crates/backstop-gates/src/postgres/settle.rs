@@ -12,8 +12,10 @@ use backstop_store::{NewHold, Opened, StoreError};
 use backstop_wire::postgres::backend::Report;
 use bytes::Bytes;
 
+use super::budget::Reserved;
 use super::error::{GateError, report};
 use super::images::Budget;
+use super::keep::Counts;
 use super::ledger::Ledger;
 use super::measure::{self, IMMEDIATE, MEASURE, Measurement};
 use super::refusal;
@@ -102,7 +104,13 @@ impl Relay<'_> {
     ) -> Result<Settled, End> {
         let effects = measurement.effects(&self.lease.id, !ledger.unproven);
         let lost = measurement.lost_rows(&self.lease.id);
-        let mut verdict = self.judge_measured(&effects, lost, true, limits);
+        // Counted before it is judged: other connections of the lease are judged at the same time.
+        let now_ms = self.shared.store.now_ms();
+        let reserved = self
+            .target
+            .budgets
+            .reserve(&self.line, lost, now_ms, limits.window_ms);
+        let mut verdict = self.judge_measured(&effects, &reserved, true, limits);
         let mut spent = None;
         // What people approved of a statement before is no envelope for what else the transaction did.
         if verdict.decision == Decision::Hold {
@@ -120,12 +128,17 @@ impl Relay<'_> {
             limits_of.images
         };
         let budget = Budget { bytes, millis };
-        if let Err(why) = self.keep_rows(ledger, measurement, budget).await? {
+        let counts = Counts {
+            lost,
+            approved: spent.is_some(),
+        };
+        let kept = self.keep_rows(ledger, measurement, budget, counts).await?;
+        if let Err(why) = kept {
             let already = spent
                 .as_ref()
                 .is_some_and(|h| !h.recoverable.starts_with("every row"));
             if !already {
-                verdict = self.judge_measured(&effects, lost, false, limits);
+                verdict = self.judge_measured(&effects, &reserved, false, limits);
             }
             if !already && verdict.decision >= Decision::Hold {
                 verdict.reason = format!("{}: {why}", verdict.reason);
@@ -143,13 +156,10 @@ impl Relay<'_> {
             if let Some(report) = self.consume_for(&hold).await? {
                 return Ok(Settled::Refused(report));
             }
+            drop(reserved);
             self.target.budgets.renew(&self.line);
         } else {
-            let now_ms = self.shared.store.now_ms();
-            let window_ms = limits.window_ms;
-            self.target
-                .budgets
-                .spend(&self.line, lost, now_ms, window_ms);
+            reserved.keep();
         }
         self.await_durable_now().await?;
         self.check_standing()?;
@@ -165,22 +175,21 @@ impl Relay<'_> {
     fn judge_measured(
         &self,
         effects: &[(Effect, u32)],
-        lost: u64,
+        reserved: &Reserved,
         recoverable: bool,
         limits: Limits,
     ) -> Verdict {
-        let now_ms = self.shared.store.now_ms();
-        let line = &self.line;
-        let sums = self
-            .target
-            .budgets
-            .with(line, lost, now_ms, limits.window_ms);
+        // Who takes nothing is not held for what others took.
+        let (lease_rows, target_rows) = match reserved.rows() {
+            0 => (0, 0),
+            _ => reserved.sums,
+        };
         let measured: Vec<Measured> = effects
             .iter()
             .map(|(_, share)| Measured {
                 share: *share,
-                lease_rows: if lost > 0 { sums.0 } else { 0 },
-                target_rows: if lost > 0 { sums.1 } else { 0 },
+                lease_rows,
+                target_rows,
                 recoverable,
             })
             .collect();

@@ -1,7 +1,7 @@
 //! A target as it runs: its catalogue, its greeting, and the connection that makes and ends roles.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use backstop_core::lease::Lease;
 use backstop_store::SealKey;
@@ -33,7 +33,7 @@ pub(crate) struct Target {
     /// Connections that read old rows, idle.
     observers: Mutex<Vec<ServerConnection>>,
     /// What leases have changed lately.
-    pub(crate) budgets: Budgets,
+    pub(crate) budgets: Arc<Budgets>,
 }
 
 impl Target {
@@ -74,7 +74,7 @@ impl Target {
             admin: tokio::sync::Mutex::new(Some(server)),
             denials: Mutex::default(),
             observers: Mutex::default(),
-            budgets: Budgets::default(),
+            budgets: Arc::default(),
         })
     }
 

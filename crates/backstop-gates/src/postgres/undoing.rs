@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::error::GateError;
 use super::gate::{Gate, Shared};
 use super::images::{About, Budget};
-use super::keep::{Kept, Say, ToVault};
+use super::keep::{Counts, Kept, Say, ToVault};
 use super::target::Target;
 use super::traffic::{name_of, rfc3339};
 use super::undo::{self, Summary, UndoError, Wish};
@@ -306,6 +306,7 @@ async fn apply_journaled(
         actions: (1, 1),
         xid: None,
         kept: &kept,
+        counts: Counts::default(),
     })?;
     shared.traffic.durable(entry).await?;
     let summary = applied.commit().await.map_err(told)?;

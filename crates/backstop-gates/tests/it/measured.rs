@@ -242,6 +242,56 @@ async fn many_small_steps_are_one_mass_delete() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_are_one_mass_delete() -> Result<()> {
+    let (world, agent) = world().await?;
+    let mut clients = vec![];
+    for _ in 0..24 {
+        clients.push(world.client(&agent).await?);
+    }
+    let tries = clients.iter().enumerate().map(|(n, client)| async move {
+        let first = 500 + 9 * n;
+        let sql = format!(
+            "delete from notes where id between {first} and {}",
+            first + 8
+        );
+        client.batch_execute(&sql).await.is_ok()
+    });
+    let done = futures_util::future::join_all(tries).await;
+    let passed = done.iter().filter(|done| **done).count();
+    let left: usize = world.direct("select count(*) from notes").parse()?;
+    assert_eq!(left, 1000 - 9 * passed);
+    assert!((1..=11).contains(&passed), "{passed} of 24 passed");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_brings_nobody_a_new_budget() -> Result<()> {
+    let (mut world, agent) = world().await?;
+    let take = async |world: &World, first: i32| -> Result<String> {
+        let sql = format!(
+            "delete from notes where id between {first} and {}",
+            first + 9
+        );
+        Ok(world.psql(&agent, &sql).await)
+    };
+    for n in 0..9 {
+        assert_eq!(take(&world, 300 + 10 * n).await?.trim(), "DELETE 10");
+    }
+    world = world.restart().await?;
+    assert_eq!(take(&world, 500).await?.trim(), "DELETE 10");
+    world = world.restart().await?;
+    assert!(take(&world, 600).await?.contains("BK001"));
+    let hold = world.waiting().await?.hold;
+    assert_eq!(hold.rule, "lease-budget");
+    // What people have looked at is not held against the lease after a restart either.
+    world.decide(&hold.id, Answer::Approve, "").await?;
+    assert_eq!(take(&world, 600).await?.trim(), "DELETE 10");
+    world = world.restart().await?;
+    assert_eq!(take(&world, 700).await?.trim(), "DELETE 10");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_approved_one_is_run_again_inside_its_envelope() -> Result<()> {
     let (world, agent) = world().await?;
     let sql = "update notes set body = 'z' where n > 980";

@@ -148,6 +148,20 @@ impl Kept {
     }
 }
 
+fn config(vault: Option<&Kept>) -> Result<GateConfig> {
+    Ok(GateConfig {
+        listen: vec!["127.0.0.1:0".parse()?],
+        unix_socket: None,
+        tls: None,
+        require_tls: false,
+        pause: Duration::from_millis(300),
+        worker_threads: 1,
+        console_url: ORIGIN.to_owned(),
+        vault: vault.map(|kept| kept.client.clone()),
+        limits: GateLimits::default(),
+    })
+}
+
 /// A lease with what its agent presents.
 #[derive(Debug, Clone)]
 pub struct Agent {
@@ -220,17 +234,7 @@ impl World {
             Some(_) => Some(Kept::new(folder.path()).await?),
             None => None,
         };
-        let mut config = GateConfig {
-            listen: vec!["127.0.0.1:0".parse()?],
-            unix_socket: None,
-            tls: None,
-            require_tls: false,
-            pause: Duration::from_millis(300),
-            worker_threads: 1,
-            console_url: ORIGIN.to_owned(),
-            vault: vault.as_ref().map(|kept| kept.client.clone()),
-            limits: GateLimits::default(),
-        };
+        let mut config = config(vault.as_ref())?;
         tune(&mut config);
         let target = TargetConfig {
             measures,
@@ -259,6 +263,25 @@ impl World {
         let invitation = world.store.invite_first()?;
         world.person = world.enrol(&invitation).await?;
         Ok(world)
+    }
+
+    /// The gate stops, and another one starts with the same store, journals and vault.
+    pub async fn restart(self) -> Result<Self> {
+        self.gate.shutdown(Duration::from_secs(1)).await;
+        let target = TargetConfig {
+            measures: self.measures,
+            ..target(&self.server.owner())
+        };
+        let key = self.store.key().clone();
+        let gate = Gate::start(
+            config(self.vault.as_ref())?,
+            vec![target],
+            self.store.clone(),
+            Arc::new(TrafficLog::new(Arc::clone(&self.traffic), key)),
+            Arc::new(Policy::with("")?),
+        )
+        .await?;
+        Ok(Self { gate, ..self })
     }
 
     async fn enrol(&self, invitation: &str) -> Result<String> {

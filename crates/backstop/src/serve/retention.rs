@@ -192,21 +192,16 @@ fn plan(log: &Journal, now_ms: i64, keep: Duration) -> Result<Plan, JournalError
 /// The first entry from this moment on, or the log's size. Entries lie in the order of their time but for
 /// moments; one without a time counts as new, so that it is kept.
 fn first_since(log: &Journal, ms: i64) -> Result<u64, JournalError> {
-    let (mut low, mut high) = (log.oldest(), log.size());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if at_ms(log, middle)?.is_some_and(|at| at < ms) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    Ok(low)
+    log.first_where(|entry| time_of(entry).is_none_or(|at| at >= ms))
 }
 
 fn at_ms(log: &Journal, index: u64) -> Result<Option<i64>, JournalError> {
-    let entry: Option<serde_json::Value> = serde_json::from_slice(&log.read(index)?).ok();
-    Ok(entry.and_then(|e| e.get("at_ms")?.as_i64()))
+    log.read(index).map(|entry| time_of(&entry))
+}
+
+fn time_of(entry: &[u8]) -> Option<i64> {
+    let entry: serde_json::Value = serde_json::from_slice(entry).ok()?;
+    entry.get("at_ms")?.as_i64()
 }
 
 fn millis(span: Duration) -> i64 {
