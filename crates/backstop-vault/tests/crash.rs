@@ -42,6 +42,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         let process = Process::start(home.path());
         let address = Address::Unix(home.path().join("gate.sock"));
         let client = Client::new(address, recipients.clone(), Duration::from_secs(5));
+        let before = acknowledged.lock().unwrap().len();
         let mut tasks = Vec::new();
         for n in 0..6_u8 {
             let (client, acknowledged) = (client.clone(), acknowledged.clone());
@@ -60,7 +61,14 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
                 }
             }));
         }
-        tokio::time::sleep(Duration::from_millis(20 + round * 13 % 120)).await;
+        // On a busy machine the first answers take their time.
+        for _ in 0..1000 {
+            if acknowledged.lock().unwrap().len() > before + 5 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(round * 13 % 120)).await;
         process.kill();
         for task in tasks {
             task.await.unwrap();
