@@ -4,6 +4,8 @@
 //! The vault believes the log's own key, kept the first time it saw the log, and hashes; nothing that the
 //! gate says about sizes.
 
+use std::path::Path;
+
 use backstop_core::digest::Digest;
 use backstop_journal::{Checkpoint, Hash, VerifierKey, check_consistency};
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ use crate::{
     protocol::{CosignRequest, Frame, Kind, LogAsk},
     seal::sha256,
     server::Vault,
-    store::record::Event,
+    store::{dir::Dir, record::Event},
 };
 
 /// Longest origin of a log, in bytes.
@@ -70,6 +72,20 @@ impl Cosigned {
             Err(broken("the vault's signature is under another checkpoint"))
         }
     }
+}
+
+/// The newest checkpoint that the vault in `dir` has cosigned for a log, read from its files. Blocks.
+///
+/// # Errors
+/// When the directory cannot be read, or what stands there is damaged.
+pub fn cosigned_in(dir: &Path, origin: &str) -> Result<Option<Cosigned>> {
+    let file = file_name(origin);
+    let Some(bytes) = Dir::open(dir)?.existing("cosigned")?.contents(&file)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| VaultError::integrity(format!("cosigned/{file}"), error.to_string()))
 }
 
 /// The file that keeps a log's newest checkpoint.

@@ -473,6 +473,9 @@ pub struct JournalVerify {
     /// A checkpoint that the log must contain; needs --log
     #[arg(long, value_name = "FILE", requires = "log")]
     pub at_least: Option<PathBuf>,
+    /// Read what the vault has cosigned from its directory, instead of asking the vault
+    #[arg(long, value_name = "DIR")]
+    pub vault: Option<PathBuf>,
 }
 
 /// Check the set-up by trying it

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::remembered;
+
 use backstop_journal::{Journal, Report, TextDigest, VerifyOptions};
 use serde_json::{Value, json};
 
@@ -13,7 +15,7 @@ use crate::control::client::Client;
 use crate::control::protocol::{EntryWithText, Request};
 use crate::entries::Row;
 use crate::failure::{Context, Failure, Outcome};
-use crate::home::{ControlLedger, Home, Keys, LOGS, log_origin, open_journal};
+use crate::home::{ControlLedger, Home, Keys, LOGS, open_journal};
 use crate::output::{Output, Paint, safe};
 use crate::serve::{entry_of, pruned_before, rows_of};
 
@@ -33,7 +35,7 @@ pub fn run(path: &Path, verb: JournalVerb, output: Output) -> Outcome {
     match verb {
         JournalVerb::Tail(args) => tail(&home, &args, output),
         JournalVerb::Show(args) => show(&home, &args, output),
-        JournalVerb::Verify(args) => verify(&home, &args, output),
+        JournalVerb::Verify(args) => verify(&config, &home, &args, output),
         JournalVerb::Rebuild => rebuild(&home, output),
     }
 }
@@ -167,7 +169,7 @@ fn said(name: &str, part: &Value, paint: Paint) -> String {
     }
 }
 
-fn verify(home: &Home, args: &JournalVerify, output: Output) -> Outcome {
+fn verify(config: &Config, home: &Home, args: &JournalVerify, output: Output) -> Outcome {
     let logs: Vec<&str> = args
         .log
         .map_or_else(|| LOGS.to_vec(), |log| vec![word(log)]);
@@ -182,9 +184,14 @@ fn verify(home: &Home, args: &JournalVerify, output: Output) -> Outcome {
     };
     let mut broken = vec![];
     for log in logs {
-        let report = verify_log(home, log, &earlier)?;
+        let known =
+            remembered::by_vault(config, args.vault.as_deref(), &Keys::verifier(home, log)?)?;
+        let mut must_contain = earlier.clone();
+        must_contain.extend(known.checkpoint());
+        let mut report = verify_log(home, log, &must_contain)?;
+        known.add_to(&mut report);
         output.either(
-            &json!({ "log": log, "sound": report.is_sound(), "report": report }),
+            &json!({ "log": log, "sound": report.is_sound(), "cosigned": known.size(), "report": report }),
             |paint| told(log, &report, paint),
         )?;
         if !report.is_sound() {
@@ -212,7 +219,7 @@ pub fn verify_log(home: &Home, log: &str, earlier: &[Vec<u8>]) -> Outcome<Report
         at_least: earlier,
         text_of: (log == "control").then_some(named),
     };
-    backstop_journal::verify(&home.journal(log), &log_origin(log), &key, &options)
+    backstop_journal::verify(&home.journal(log), key.name(), &key, &options)
         .doing(format!("cannot verify the {log} log"))
 }
 

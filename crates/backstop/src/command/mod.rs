@@ -11,6 +11,7 @@ mod init;
 mod journal;
 mod judge;
 mod lease;
+mod remembered;
 mod resume;
 mod serve;
 mod status;

@@ -8,7 +8,7 @@ use crate::control::client::Client;
 use crate::control::protocol::Request;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Paint, columns, safe};
-use crate::serve::{PointsStanding, Standing};
+use crate::serve::{CosignStanding, PointsStanding, Standing};
 use crate::when;
 
 /// Prints how things stand.
@@ -106,8 +106,11 @@ fn shown(s: &Standing, paint: Paint) -> String {
         row(
             "journal",
             format!(
-                "{}: {} entries, {} signed{pruned}{health}",
-                log.log, log.entries, log.checkpoint
+                "{}: {} entries, {} signed{pruned}{health}{}",
+                log.log,
+                log.entries,
+                log.checkpoint,
+                cosigned(log.cosigned.as_ref(), paint)
             ),
         );
     }
@@ -120,4 +123,19 @@ fn shown(s: &Standing, paint: Paint) -> String {
         row("configuration", paint.warn(&what));
     }
     columns(&rows)
+}
+
+/// How far the vault has cosigned a log, after the rest of its line.
+fn cosigned(standing: Option<&CosignStanding>, paint: Paint) -> String {
+    match standing {
+        None => String::new(),
+        Some(CosignStanding {
+            failure: Some(why), ..
+        }) => format!(
+            ", {} {}",
+            paint.error("not cosigned by the vault:"),
+            safe(why)
+        ),
+        Some(standing) => format!(", {} cosigned by the vault", standing.size),
+    }
 }

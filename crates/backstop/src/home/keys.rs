@@ -34,11 +34,12 @@ impl Keys {
             write_private(&seal, format!("{}\n", hex(key.bytes())).as_bytes())?;
             made = true;
         }
+        let seal = Self::seal(home)?;
         for log in LOGS {
             let path = signing_path(home, log);
             if !path.exists() {
-                let key =
-                    SigningKey::generate(&log_origin(log)).doing("cannot make a journal key")?;
+                let key = SigningKey::generate(&log_name(&seal, log))
+                    .doing("cannot make a journal key")?;
                 key.save(&path).doing("cannot keep a journal key")?;
                 let public = home.keys().join(format!("journal-{log}.pub"));
                 write_private(&public, format!("{}\n", key.verifier().text()).as_bytes())?;
@@ -90,9 +91,14 @@ impl Keys {
     }
 }
 
-/// A log's name inside its checkpoints.
-pub(crate) fn log_origin(log: &str) -> String {
-    format!("backstop.local/{log}")
+/// A new log's name, which its key has too and its checkpoints begin with. No other installation's log has it, so that
+/// one vault can cosign those of several.
+fn log_name(seal: &SealKey, log: &str) -> String {
+    let [a, b, c, d, e, f, ..] = seal.derive("log names");
+    format!(
+        "backstop.local/{:012x}/{log}",
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    )
 }
 
 fn signing_path(home: &Home, log: &str) -> std::path::PathBuf {

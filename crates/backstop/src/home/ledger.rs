@@ -10,7 +10,7 @@ use backstop_journal::{
 };
 use backstop_store::{Ledger, LedgerError, LedgerFuture};
 
-use super::{Home, keys};
+use super::Home;
 use crate::failure::{Code, Failure, Outcome};
 
 /// Opens one of the two logs for writing.
@@ -18,23 +18,19 @@ use crate::failure::{Code, Failure, Outcome};
 /// # Errors
 /// When another process has it open, it cannot be read, or its integrity is broken.
 pub fn open_journal(home: &Home, log: &str, key: SigningKey) -> Outcome<Arc<Journal>> {
-    Journal::open(
-        &home.journal(log),
-        &keys::log_origin(log),
-        key,
-        Options::default(),
-    )
-    .map(Arc::new)
-    .map_err(|e| {
-        let code = if e.is_integrity() {
-            Code::Integrity
-        } else {
-            Code::Failed
-        };
-        Failure::new(format!("cannot open the {log} log"))
-            .because(e)
-            .code(code)
-    })
+    let origin = key.name().to_owned();
+    Journal::open(&home.journal(log), &origin, key, Options::default())
+        .map(Arc::new)
+        .map_err(|e| {
+            let code = if e.is_integrity() {
+                Code::Integrity
+            } else {
+                Code::Failed
+            };
+            Failure::new(format!("cannot open the {log} log"))
+                .because(e)
+                .code(code)
+        })
 }
 
 /// The control log.

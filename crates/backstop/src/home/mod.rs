@@ -16,7 +16,6 @@ use backstop_store::SealedFile;
 use crate::failure::{Context, Failure, Outcome};
 
 pub use ca::{Authority, Identity};
-pub(crate) use keys::log_origin;
 pub use keys::{Keys, LOGS};
 pub use ledger::{ControlLedger, open_journal};
 

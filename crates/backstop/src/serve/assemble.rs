@@ -118,7 +118,7 @@ pub(super) fn gate_config(config: &Config, home: &Home) -> Outcome<GateConfig> {
 }
 
 /// The way to the vault. Its connections live on the runtime that this is called in.
-pub(super) fn vault(config: &Config) -> Outcome<Option<VaultClient>> {
+pub fn vault(config: &Config) -> Outcome<Option<VaultClient>> {
     let Some(vault) = &config.vault else {
         return Ok(None);
     };

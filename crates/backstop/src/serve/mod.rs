@@ -3,6 +3,7 @@
 mod answer;
 mod assemble;
 mod changes;
+mod cosign;
 mod grant;
 mod notices;
 mod notifier;
@@ -27,7 +28,8 @@ use crate::failure::{Failure, Outcome};
 use crate::home::{Authority, Home};
 
 pub use answer::{entry_of, rows_of};
-pub use assemble::{connect_with, two_environments, upstream};
+pub use assemble::{connect_with, two_environments, upstream, vault as vault_client};
+pub use cosign::CosignStanding;
 pub(crate) use notices::free_bytes;
 pub(crate) use notifier::channels;
 pub(crate) use points::DRILL_REPORT;
@@ -53,6 +55,8 @@ pub struct Service {
     since_ms: i64,
     /// Held while the report of a drill is judged and written down.
     drilling: tokio::sync::Mutex<()>,
+    /// How far the vault has cosigned the logs.
+    cosigned: cosign::Cosigning,
 }
 
 impl Service {

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::reload::Watch;
-use super::{Service, assemble, notices, notifier, points, ready, retention, timeline};
+use super::{Service, assemble, cosign, notices, notifier, points, ready, retention, timeline};
 use crate::config::Config;
 use crate::control;
 use crate::failure::{Context, Failure, Outcome};
@@ -181,6 +181,8 @@ pub async fn run(config: Config) -> Outcome<Run> {
     let listener = console_listener(&config).await?;
     let origin = origin(&config)?;
     let (console, tls) = console(&config, &home, &opened)?;
+    let logs = [("control", &*opened.control), ("traffic", &*opened.traffic)];
+    cosign::look_back(&config, logs).await?;
     let gate = start_gate(&config, &home, &opened, Arc::clone(&policy)).await?;
     open_to_agents(&config)?;
     let started = Event::Started {
@@ -204,6 +206,7 @@ pub async fn run(config: Config) -> Outcome<Run> {
         key: opened.key,
         since_ms: when::now_ms(),
         drilling: tokio::sync::Mutex::new(()),
+        cosigned: cosign::Cosigning::default(),
         pending: watch::Sender::new(vec![]),
         config: watch::Sender::new(Arc::new(config)),
     });
@@ -217,6 +220,7 @@ pub async fn run(config: Config) -> Outcome<Run> {
         tokio::spawn(control::server::serve(control_socket, Arc::clone(&service))),
         tokio::spawn(tick(Arc::clone(&service), stopped.clone())),
         tokio::spawn(retention::run(Arc::clone(&service), stopped.clone())),
+        tokio::spawn(cosign::run(Arc::clone(&service), stopped.clone())),
         tokio::spawn(points::collect_drills(
             Arc::clone(&service),
             stopped.clone(),
@@ -379,6 +383,7 @@ impl Run {
             .await
             .doing("the logs were not sealed")?
             .doing("the logs were not sealed")?;
+        cosign::last(&self.service).await;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use backstop_gates::postgres::Upstream;
 use backstop_journal::Journal;
 use serde::{Deserialize, Serialize};
 
+use super::cosign::{CosignStanding, Cosigning};
 use super::points::{PointsStanding, points_of};
 use super::{Service, upstream};
 use crate::config::{Config, Target, Vault, Whereabouts};
@@ -89,6 +90,9 @@ pub struct LogStanding {
     pub root: String,
     /// Why it takes no more entries, if so.
     pub failure: Option<String>,
+    /// How far the vault has cosigned it; none without a vault, and before it was first asked.
+    #[serde(default)]
+    pub cosigned: Option<CosignStanding>,
 }
 
 impl Service {
@@ -115,7 +119,10 @@ impl Service {
             people: state.people.len(),
             halted: state.halted.clone(),
             frozen: state.frozen.clone(),
-            journal: vec![log("control", &self.control), log("traffic", &self.traffic)],
+            journal: vec![
+                log("control", &self.control, &self.cosigned),
+                log("traffic", &self.traffic, &self.cosigned),
+            ],
             recoverable,
             pending: self.pending.borrow().clone(),
         }
@@ -213,7 +220,7 @@ async fn look(upstream: &Outcome<Upstream>, target: &Target) -> TargetStanding {
     }
 }
 
-fn log(name: &str, journal: &Journal) -> LogStanding {
+fn log(name: &str, journal: &Journal, cosigned: &Cosigning) -> LogStanding {
     let checkpoint = journal.checkpoint();
     LogStanding {
         log: name.to_owned(),
@@ -222,5 +229,6 @@ fn log(name: &str, journal: &Journal) -> LogStanding {
         checkpoint: checkpoint.size(),
         root: checkpoint.root().to_string(),
         failure: journal.failure().map(|e| e.to_string()),
+        cosigned: cosigned.of(name),
     }
 }

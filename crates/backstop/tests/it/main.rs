@@ -10,6 +10,7 @@
 
 mod commands;
 mod config;
+mod cosigned;
 mod demo;
 mod journal;
 mod judge;

@@ -83,20 +83,15 @@ impl Audit {
             std::fs::read_to_string(self.data.join(format!("keys/journal-{log}.pub"))).unwrap();
         let key = VerifierKey::parse(&key).unwrap();
         let dir = self.data.join("journal").join(log);
-        let report = verify(&dir, &origin(log), &key, &VerifyOptions::default()).unwrap();
+        let report = verify(&dir, key.name(), &key, &VerifyOptions::default()).unwrap();
         assert!(report.is_sound(), "{log}: {report:#?}");
         assert!(!report.live, "somebody still writes the {log} log");
     }
 
     fn open(&self, copy: &Path, log: &str) -> Journal {
         let key = SigningKey::load(&self.data.join(format!("keys/journal-{log}.key"))).unwrap();
-        Journal::open(
-            &copy.join(log),
-            &origin(log),
-            key,
-            JournalOptions::default(),
-        )
-        .unwrap()
+        let origin = key.name().to_owned();
+        Journal::open(&copy.join(log), &origin, key, JournalOptions::default()).unwrap()
     }
 
     /// Takes in what the gate wrote since the last look.
@@ -244,10 +239,6 @@ fn without_courtesies(mut state: State) -> State {
         record.repeats = 0;
     }
     state
-}
-
-fn origin(log: &str) -> String {
-    format!("backstop.local/{log}")
 }
 
 async fn numbers(server: &Client, sql: &str) -> Vec<i64> {
