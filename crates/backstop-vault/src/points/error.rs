@@ -28,6 +28,9 @@ pub enum PointError {
     /// It cannot be copied so that it comes back exactly.
     #[error("no exact copy can be made: {0}")]
     Refused(String),
+    /// A server cannot be brought back to a moment so.
+    #[error("it cannot be brought back to that moment: {0}")]
+    Moment(String),
     /// Others hold locks on what is to be copied.
     #[error(
         "others are writing to {0}, so its rows cannot be held still; hint: wait for them, or stop them, and try again"

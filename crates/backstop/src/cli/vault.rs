@@ -155,25 +155,42 @@ pub struct VaultDrill {
     pub hide: Vec<PathBuf>,
 }
 
-/// Bring back a whole database, or the objects that one action took
+/// Bring back a whole database, the objects that one action took, or a server as it was at a moment
 ///
 /// Restores a recovery point of a whole database into an empty one, with the roles that the server lacks, and compares all rows with the point's manifest; or, given a copy of the objects that one action took, brings those back in one transaction. Code that the point holds runs with the rights of the role that the DSN names, so a superuser is refused.
+///
+/// With --until, makes a data directory as the server was at that moment, from a base backup and the write-ahead log that its operator archived; PostgreSQL's own server does it, with nobody connected. Run it as the user that the server is to run as.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The password comes from the DSN, else PGPASSWORD, else ~/.pgpass.\nExit code 1 means that something did not come back, 4 that the point is damaged.\n\nExample:\n  createdb -O shop_owner shop\n  backstop vault restore --point 3fa9 --into postgresql://shop_owner@db/shop --identity /media/stick/recovery.txt"
+    after_help = "The password comes from the DSN, else PGPASSWORD, else ~/.pgpass.\nExit code 1 means that something did not come back, 4 that the point is damaged.\n\nExample:\n  createdb -O shop_owner shop\n  backstop vault restore --point 3fa9 --into postgresql://shop_owner@db/shop --identity /media/stick/recovery.txt\n  backstop vault restore --until 2026-04-25T13:07:00Z --base /backup/base --wal /backup/wal --data /var/lib/postgresql/15/back"
 )]
 pub struct VaultRestore {
     #[command(flatten)]
     pub place: Place,
     /// What to restore: the name in the vault of a point or of a copied object, or how that begins
-    #[arg(long, value_name = "OBJECT")]
-    pub point: String,
+    #[arg(long, value_name = "OBJECT", required_unless_present = "until")]
+    pub point: Option<String>,
     /// The database to restore into
-    #[arg(long, value_name = "DSN")]
-    pub into: String,
+    #[arg(long, value_name = "DSN", required_unless_present = "until")]
+    pub into: Option<String>,
     /// The file with the private half of the recovery key
-    #[arg(long, value_name = "FILE")]
-    pub identity: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "until")]
+    pub identity: Option<PathBuf>,
+    /// Bring a whole server back to this moment, as in 2026-04-25T13:07:09Z
+    #[arg(long, value_name = "TIME", requires_all = ["base", "wal", "data"], conflicts_with_all = ["point", "into", "identity"])]
+    pub until: Option<String>,
+    /// A base backup from before that moment, as `pg_basebackup` makes it in plain format
+    #[arg(long, value_name = "DIR", requires = "until")]
+    pub base: Option<PathBuf>,
+    /// The folder with the archived write-ahead log
+    #[arg(long, value_name = "DIR", requires = "until")]
+    pub wal: Option<PathBuf>,
+    /// The data directory to make, which must not be there yet
+    #[arg(long, value_name = "DIR", requires = "until")]
+    pub data: Option<PathBuf>,
+    /// How long replaying may take
+    #[arg(long, value_name = "TIME", default_value = "24h", requires = "until")]
+    pub longest: Span,
     #[command(flatten)]
     pub programs: Programs,
 }

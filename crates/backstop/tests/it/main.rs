@@ -16,6 +16,7 @@ mod journal;
 mod judge;
 mod life;
 mod middle;
+mod moment;
 mod points;
 mod restart;
 mod setup;

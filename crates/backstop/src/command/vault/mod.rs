@@ -5,6 +5,7 @@ mod config;
 mod drill;
 mod init;
 mod list;
+mod moment;
 mod progress;
 mod reports;
 mod restore;

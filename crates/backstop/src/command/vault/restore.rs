@@ -22,8 +22,11 @@ use crate::output::{Output, Paint, safe};
 /// Exit code 1 when something did not come back, 4 when what was stored is damaged.
 pub fn run(args: &VaultRestore, output: Output) -> Outcome {
     let dir = &args.place.dir;
-    let dsn = Dsn::parse(&args.into).map_err(Failure::usage)?;
-    let identity = identity(&args.identity)?;
+    let (Some(point), Some(into), Some(key)) = (&args.point, &args.into, &args.identity) else {
+        return super::moment::run(args, output);
+    };
+    let dsn = Dsn::parse(into).map_err(Failure::usage)?;
+    let identity = identity(key)?;
     let all = list(dir).map_err(failed(format!("cannot list the vault `{}`", dir.display())))?;
     let copies = all
         .iter()
@@ -31,7 +34,7 @@ pub fn run(args: &VaultRestore, output: Output) -> Outcome {
         .cloned();
     let mut found = keep::points(all.clone(), None);
     found.extend(copies);
-    let wanted = named(&found, &args.point)?;
+    let wanted = named(&found, point)?;
     let what = format!("cannot restore `{}`", wanted.stored.name.short());
     if wanted.label.class == Class::Objects {
         unless_stopped(async {

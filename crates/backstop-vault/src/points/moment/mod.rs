@@ -1,5 +1,7 @@
 //! Whether a target can be brought back to any moment, or only to its recovery points: judged by what its server
-//! says about archiving its write-ahead log. Nothing here reads that archive or restores from it.
+//! says about archiving its write-ahead log; and [`restore`], which does it from what its operator has archived.
+
+pub mod restore;
 
 use serde::{Deserialize, Serialize};
 
