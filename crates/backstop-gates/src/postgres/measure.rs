@@ -11,6 +11,12 @@ use super::question::Row;
 /// Fires what waits for COMMIT now, so that it is counted.
 pub(crate) const IMMEDIATE: &str = "set constraints all immediate";
 
+/// What is asked of the server before each COMMIT of a transaction that may have written: for benchmarks.
+#[must_use]
+pub const fn measuring() -> [&'static str; 2] {
+    [IMMEDIATE, MEASURE]
+}
+
 /// One row `x` about the transaction, one `r` for each relation that is locked as only writers lock, one `s` for each
 /// catalogue with changes. Columns: what, oid, schema, name, kind, persistence, owner, lock, tuples, inserted,
 /// updated, deleted, schema and name of the partitioned table it is a part of.

@@ -72,6 +72,7 @@ mod writes;
 pub use config::{GateConfig, GateLimits, TargetConfig};
 pub use error::{GateError, ServerError};
 pub use gate::{Gate, Reopened, Stats, lease_verifier};
+pub use measure::measuring;
 pub use probe::{Probe, probe};
 pub use refusal::{DENIED, FORBIDDEN, HALTED, HELD};
 pub use roles::RoleLimits;

@@ -1,7 +1,8 @@
 //! The gate's own process: this program again, told by a mark in its environment to be the gate.
 //!
 //! Own threads and memory, so that nothing of the measuring is measured. [`serve`] runs in the child, [`Child`]
-//! stands for it in the parent. They speak in lines: `lease SCOPE…`, `halt LEASE`; the end of the input ends it.
+//! stands for it in the parent. They speak in lines: `lease SCOPE…`, `halt LEASE`, `approve`, `undo`; the end of the
+//! input ends it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ struct Order {
     threads: usize,
     certificate_pem: String,
     key_pem: String,
+    vault: bool,
 }
 
 /// A gate in a process of its own; dropping it ends it.
@@ -47,6 +49,15 @@ pub struct Child {
 impl Child {
     /// A gate before `server`, its journal in a new folder on the disk that this program lies on.
     pub fn start(server: &Server) -> Result<Self> {
+        Self::begin(server, false)
+    }
+
+    /// The same with a vault: what is written is measured and kept.
+    pub fn keeping(server: &Server) -> Result<Self> {
+        Self::begin(server, true)
+    }
+
+    fn begin(server: &Server, vault: bool) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("backstop-bench-")
             .tempdir_in(disk()?)
@@ -63,6 +74,7 @@ impl Child {
             threads: threads(),
             certificate_pem: identity.certificate_pem.clone(),
             key_pem: identity.key_pem,
+            vault,
         };
         let mut process = Command::new(std::env::current_exe()?)
             .env(MARK, "1")
@@ -101,6 +113,24 @@ impl Child {
     /// Halts a lease; returns when the halt is durable.
     pub fn halt(&self, lease: &str) -> Result<()> {
         self.tell(&format!("halt {lease}")).map(drop)
+    }
+
+    /// Approves the hold that waits, or the next one that comes.
+    pub fn approve(&self) -> Result<()> {
+        self.tell("approve").map(drop)
+    }
+
+    /// Undoes the newest transaction that was kept; how long it took, in seconds.
+    pub fn undo(&self) -> Result<f64> {
+        Ok(self.tell("undo")?.parse()?)
+    }
+
+    /// Copies a table into the vault, as before it is dropped, and brings it back into the empty database `into`:
+    /// how long each took, in seconds.
+    pub fn copy(&self, table: &str, into: &str) -> Result<(f64, f64)> {
+        let said = self.tell(&format!("copy {table} {into}"))?;
+        let (out, back) = said.split_once(' ').context("two times")?;
+        Ok((out.parse()?, back.parse()?))
     }
 
     fn tell(&self, line: &str) -> Result<String> {
@@ -186,7 +216,7 @@ async fn begin(order: &Order) -> Result<Installation> {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)?;
     let tls = Some((Arc::new(tls), shown));
-    Installation::start(&order.folder, &owner, order.threads, tls).await
+    Installation::start(&order.folder, &owner, order.threads, tls, order.vault).await
 }
 
 async fn answer(installation: &mut Installation, line: &str) -> Result<String> {
@@ -201,6 +231,17 @@ async fn answer(installation: &mut Installation, line: &str) -> Result<String> {
             let lease = words.next().context("which lease?")?;
             installation.halt(lease).await?;
             Ok("halted".to_owned())
+        }
+        Some("approve") => {
+            installation.approve_next().await?;
+            Ok("approved".to_owned())
+        }
+        Some("undo") => Ok(installation.undo_newest().await?.to_string()),
+        Some("copy") => {
+            let table = words.next().context("which table?")?;
+            let into = words.next().context("into which database?")?;
+            let (out, back) = installation.copy(table, into).await?;
+            Ok(format!("{out} {back}"))
         }
         _ => bail!("unknown word"),
     }

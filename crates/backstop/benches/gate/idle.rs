@@ -85,7 +85,7 @@ fn open(to: &Connection, tls: Option<&Arc<ClientConfig>>, count: usize) -> Resul
 }
 
 /// The process's resident memory, as the kernel counts it.
-fn resident_kib(pid: u32) -> Result<u64> {
+pub fn resident_kib(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     status
         .lines()

@@ -6,21 +6,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use backstop_core::action::Ask;
 use backstop_core::approval::Answer;
 use backstop_core::digest::Digest;
 use backstop_core::effect::Analysis;
 use backstop_core::entry::{Control, Event};
+use backstop_core::hold::HoldState;
 use backstop_core::hold::HoldText;
 use backstop_core::lease::LeaseSpec;
+use backstop_core::measure::Limits as Measures;
 use backstop_core::passkey;
 use backstop_core::policy::Policy;
 use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_gates::postgres::{
-    Gate, GateConfig, GateLimits, Host, TargetConfig, TrafficLog, Upstream, UpstreamTls,
+    Gate, GateConfig, GateLimits, Host, TargetConfig, TrafficLog, UndoAsk, Upstream, UpstreamTls,
 };
 use backstop_journal::{
     Journal, Options as JournalOptions, SealedText, SigningKey, TextDigest, TextState,
@@ -31,6 +33,8 @@ use backstop_store::{
 };
 use backstop_testing::authenticator::Authenticator;
 use backstop_testing::postgres::Connection;
+
+use crate::kept::Kept;
 
 const ORIGIN: &str = "http://localhost:7777";
 const LEASE_SECONDS: u64 = 4 * 3600;
@@ -44,6 +48,9 @@ pub struct Installation {
     gate: Gate,
     person: String,
     authenticator: Authenticator,
+    traffic: Arc<Journal>,
+    kept: Option<Kept>,
+    owner: Connection,
 }
 
 impl Installation {
@@ -53,7 +60,12 @@ impl Installation {
         owner: &Connection,
         threads: usize,
         tls: Option<(Arc<rustls::ServerConfig>, Vec<u8>)>,
+        vault: bool,
     ) -> Result<Self> {
+        let kept = match vault {
+            true => Some(Kept::new(folder).await?),
+            false => None,
+        };
         let key = SealKey::generate()?;
         let store = Store::open(Options {
             index: folder.join("store.sqlite"),
@@ -68,12 +80,12 @@ impl Installation {
             origin: ORIGIN.into(),
         };
         store.note(installed).await?;
-        let traffic = Arc::new(TrafficLog::new(journal(folder, "traffic")?, key));
+        let traffic = journal(folder, "traffic")?;
         let gate = Gate::start(
-            config(threads, tls)?,
-            vec![target(owner)],
+            config(threads, tls, kept.as_ref())?,
+            vec![target(owner, vault)],
             store.clone(),
-            traffic,
+            Arc::new(TrafficLog::new(Arc::clone(&traffic), key)),
             Arc::new(Policy::with("")?),
         )
         .await?;
@@ -82,6 +94,9 @@ impl Installation {
             gate,
             person: String::new(),
             authenticator: Authenticator::new(),
+            traffic,
+            kept,
+            owner: owner.clone(),
         };
         installation.enrol().await?;
         Ok(installation)
@@ -125,6 +140,60 @@ impl Installation {
     /// The red button.
     pub async fn halt(&self, lease: &str) -> Result<()> {
         Ok(self.store.halt(Some(lease), "the benchmark", false).await?)
+    }
+
+    /// Approves the hold that waits, or the next one that comes.
+    pub async fn approve_next(&mut self) -> Result<()> {
+        let deadline = std::time::Instant::now() + Duration::from_secs(600);
+        while std::time::Instant::now() < deadline {
+            let state = self.store.state();
+            let waiting = state
+                .holds
+                .values()
+                .find(|record| matches!(record.state, HoldState::Waiting { .. }))
+                .map(|record| record.hold.id.clone());
+            drop(state);
+            if let Some(hold) = waiting {
+                return self.approve(&hold).await;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Err(anyhow!("nothing was held"))
+    }
+
+    /// Undoes the newest transaction that was kept; how long it took, in seconds.
+    pub async fn undo_newest(&self) -> Result<f64> {
+        let kept = self.kept.as_ref().context("there is no vault")?;
+        let newest = self
+            .traffic
+            .iter(0)
+            .filter_map(Result::ok)
+            .filter_map(|(index, bytes)| {
+                let entry: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+                let object = entry.get("object")?.as_str()?.to_owned();
+                (entry.get("entry")? == "images").then_some((index, object))
+            });
+        let (index, object) = newest.last().context("nothing was kept")?;
+        let begun = std::time::Instant::now();
+        let content = kept.content(&object)?;
+        let done = self
+            .gate
+            .undo(UndoAsk {
+                images: vec![(index, content)],
+                apply: true,
+                leave_conflicts: false,
+            })
+            .await
+            .map_err(|e| anyhow!("{e}"))?;
+        ensure!(done.conflicts == 0, "there were conflicts");
+        Ok(begun.elapsed().as_secs_f64())
+    }
+
+    /// Copies a table into the vault, as before it is dropped, and brings it back into the empty database `into`:
+    /// how long each took, in seconds.
+    pub async fn copy(&self, table: &str, into: &str) -> Result<(f64, f64)> {
+        let kept = self.kept.as_ref().context("there is no vault")?;
+        kept.copy(&self.owner, table, into).await
     }
 
     /// Stops in good order.
@@ -237,25 +306,40 @@ fn told(error: impl std::fmt::Display) -> LedgerError {
     LedgerError(error.to_string())
 }
 
-fn config(threads: usize, tls: Option<(Arc<rustls::ServerConfig>, Vec<u8>)>) -> Result<GateConfig> {
+fn config(
+    threads: usize,
+    tls: Option<(Arc<rustls::ServerConfig>, Vec<u8>)>,
+    kept: Option<&Kept>,
+) -> Result<GateConfig> {
     Ok(GateConfig {
         listen: vec!["127.0.0.1:0".parse()?],
         unix_socket: None,
         tls,
         require_tls: false,
-        pause: Duration::from_millis(300),
+        // What is held here waits until it is approved.
+        pause: Duration::from_secs(3600),
         worker_threads: threads,
         console_url: ORIGIN.to_owned(),
-        vault: None,
+        vault: kept.map(|kept| kept.client.clone()),
         limits: GateLimits::default(),
     })
 }
 
-fn target(owner: &Connection) -> TargetConfig {
+/// Rows enough for a benchmark that writes all the time; a whole table still waits for a person.
+const LIMITS: Measures = Measures {
+    rows: 1_000,
+    share: 10_000,
+    few: 1_000,
+    lease_rows: u64::MAX / 4,
+    target_rows: u64::MAX / 4,
+    window_ms: 3_600_000,
+};
+
+fn target(owner: &Connection, vault: bool) -> TargetConfig {
     TargetConfig {
         name: "prod".into(),
         environment: Environment::Production,
-        measures: None,
+        measures: vault.then_some(LIMITS),
         ca: None,
         pg_bin: None,
         upstream: Upstream {

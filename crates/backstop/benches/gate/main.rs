@@ -1,7 +1,8 @@
 //! The performance table: `make bench`, or `cargo bench -p backstop --bench gate -- [PART…]`.
 //!
 //! pgbench against a server directly, through PgBouncer and through the gate, interleaved in one run; then what
-//! an idle connection costs, and how fast a halt is. Parts: `reads`, `writes`, `idle`, `halt`; all without any.
+//! an idle connection costs, how fast a halt is, and what it costs to measure what is written and to keep old rows.
+//! Parts: `reads`, `writes`, `idle`, `halt`, `small`, `measure`, `whole`, `memory`; all without any.
 //! `open` measures nothing: it says how to reach the three ways, for a profiler, and waits for the input's end.
 //! `BACKSTOP_BENCH_SECONDS` and `BACKSTOP_BENCH_ROUNDS` set how long a cell runs, and how often.
 //!
@@ -12,6 +13,8 @@ mod client;
 mod halt;
 mod idle;
 mod installation;
+mod keeping;
+mod kept;
 mod machine;
 mod numbers;
 mod pgbench;
@@ -24,7 +27,9 @@ use machine::Machine;
 use table::Plan;
 use ways::Ways;
 
-const PARTS: [&str; 5] = ["reads", "writes", "idle", "halt", "open"];
+const PARTS: [&str; 9] = [
+    "reads", "writes", "idle", "halt", "small", "measure", "whole", "memory", "open",
+];
 
 fn main() -> Result<()> {
     if std::env::var_os(child::MARK).is_some() {
@@ -51,6 +56,18 @@ fn main() -> Result<()> {
     }
     if wanted("halt") {
         halt::measure(&ways)?;
+    }
+    if wanted("small") {
+        keeping::small_writes(&ways)?;
+    }
+    if wanted("measure") {
+        keeping::measurements(&ways)?;
+    }
+    if wanted("whole") {
+        keeping::whole_tables(&ways)?;
+    }
+    if wanted("memory") {
+        keeping::memory(&ways)?;
     }
     Ok(())
 }
