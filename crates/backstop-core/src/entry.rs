@@ -312,6 +312,23 @@ pub enum Traffic<'a> {
     Images(Images<'a>),
     /// Written before an approved action runs: where the objects are that it takes.
     Objects(Images<'a>),
+    /// Written when the target was asked what became of a transaction whose COMMIT nobody saw answered.
+    Settled(Settled<'a>),
+}
+
+/// What became of a transaction, as the target says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Settled<'a> {
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+    /// The target.
+    pub target: &'a str,
+    /// The index of the entry that says where its images are.
+    pub images: u64,
+    /// The transaction's number at the server, 64 bits.
+    pub xid: &'a str,
+    /// `committed`, `rolled back`, `in progress`, or `unknown` where the server does not remember it.
+    pub result: &'a str,
 }
 
 /// Where the images of a transaction are.

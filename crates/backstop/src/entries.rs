@@ -328,6 +328,11 @@ fn traffic(entry: &Value) -> String {
                 .collect();
             format!("{action}: {kind} kept in the vault: {}", parts.join(", "))
         }
+        "settled" => format!(
+            "the transaction whose images are entry {} is {}, says the target",
+            number("images"),
+            text("result")
+        ),
         _ => "an entry that this version cannot read".into(),
     }
 }

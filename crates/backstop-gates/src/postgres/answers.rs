@@ -224,6 +224,9 @@ impl Relay<'_> {
     /// Writes the outcomes of what is over.
     pub(crate) fn take_events(&mut self) {
         while let Some(event) = self.session.next_event() {
+            if matches!(event.meta, Note::Act(_) | Note::End(_)) {
+                self.commit_answered(&event.outcome);
+            }
             match event.meta {
                 Note::Act(action) => self.journal_outcome(action, event.outcome),
                 // Only a failure at COMMIT is news: it undoes an outcome that was written already.
@@ -251,6 +254,15 @@ impl Relay<'_> {
                     self.transaction_over();
                 }
             }
+        }
+    }
+
+    /// The first answer after a COMMIT was released is the answer to it.
+    fn commit_answered(&mut self, outcome: &Outcome) {
+        if let Some(doubt) = self.doubt.take()
+            && matches!(outcome, Outcome::Lost)
+        {
+            super::doubt::settle_later(self.shared, &self.target, doubt);
         }
     }
 

@@ -216,6 +216,7 @@ impl Gate {
         });
         retire_leftovers(&shared).await;
         super::recall::recall(&shared).await?;
+        super::doubt::settle_all(&shared).await?;
         let (stop, stopped) = watch::channel(false);
         let (workers, doors) = start_workers(&shared, &stopped)?;
         let mut addresses = vec![];

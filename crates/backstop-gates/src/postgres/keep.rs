@@ -138,6 +138,8 @@ pub(crate) fn rows_of(captured: &Captured) -> Vec<(String, u64, u64)> {
 struct Here<'a, 'g> {
     relay: &'a mut Relay<'g>,
     ended: Option<End>,
+    /// The server has failed the transaction for a reason that has nothing to do with the question.
+    failed: Option<Bytes>,
 }
 
 impl Writer for Here<'_, '_> {
@@ -145,7 +147,14 @@ impl Writer for Here<'_, '_> {
         match self.relay.ask_text_here(sql).await {
             Ok(asked) => match asked.failed {
                 None => Ok(asked.rows),
-                Some(body) => Err(super::error::ServerError::of(&body).into()),
+                Some(body) => {
+                    let error = super::error::ServerError::of(&body);
+                    // A failed serialization, a deadlock, a cancel: what the client would see of its own statement.
+                    if error.code.starts_with("40") || error.code == "57014" {
+                        self.failed = Some(body);
+                    }
+                    Err(error.into())
+                }
             },
             Err(end) => {
                 self.ended = Some(end);
@@ -155,21 +164,31 @@ impl Writer for Here<'_, '_> {
     }
 }
 
+/// What came of keeping rows.
+pub(super) enum Keep {
+    /// They are kept; the index of the entry that says so, if there were any.
+    Done(Option<u64>),
+    /// They are not; why.
+    Not(String),
+    /// The server has failed the transaction; the body of its error.
+    Failed(Bytes),
+}
+
 impl Relay<'_> {
-    /// Keeps the old and new versions of every row that the open transaction changed. `Err` says why it cannot be.
+    /// Keeps the old and new versions of every row that the open transaction changed.
     pub(super) async fn keep_rows(
         &mut self,
         ledger: &Ledger,
         measurement: &Measurement,
         budget: Budget,
         counts: Counts,
-    ) -> Result<Result<(), String>, End> {
+    ) -> Result<Keep, End> {
         let wrote = wrote(&measurement.touched);
         if wrote.is_empty() {
-            return Ok(Ok(()));
+            return Ok(Keep::Done(None));
         }
         let Some(vault) = self.shared.config.vault.clone() else {
-            return Ok(Err("no vault is set up".into()));
+            return Ok(Keep::Not("no vault is set up".into()));
         };
         let (first, action) = ledger.actions.unwrap_or((self.actions, self.actions));
         let name = format!("connection {} action {action}", self.number);
@@ -191,21 +210,23 @@ impl Relay<'_> {
             Ok(observer) => observer,
             Err(error) => {
                 tracing::error!(%error, "no connection to read old rows by");
-                return Ok(Err("the gate could not read them now".into()));
+                return Ok(Keep::Not("the gate could not read them now".into()));
             }
         };
         let to = ToVault::new(vault, label);
         let mut here = Here {
             relay: self,
             ended: None,
+            failed: None,
         };
         let kept = images(&mut observer, &mut here, &about, &wrote, &budget, to).await;
         if let Some(end) = here.ended {
             return Err(end);
         }
-        let kept = match kept {
-            Ok(kept) => kept,
-            Err(why) => return Ok(Err(why)),
+        let kept = match (kept, here.failed) {
+            (Ok(kept), _) => kept,
+            (Err(_), Some(body)) => return Ok(Keep::Failed(body)),
+            (Err(why), None) => return Ok(Keep::Not(why)),
         };
         target.give_back(observer);
         let entry = self.shared.traffic.images(&Say {
@@ -219,7 +240,7 @@ impl Relay<'_> {
             counts,
         })?;
         self.pending_intent = Some(entry);
-        Ok(Ok(()))
+        Ok(Keep::Done(Some(entry)))
     }
 }
 

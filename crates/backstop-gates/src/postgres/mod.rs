@@ -18,6 +18,7 @@ mod config;
 mod copy;
 mod copy_in;
 mod credential;
+mod doubt;
 mod eager;
 mod error;
 mod execute;
@@ -39,6 +40,7 @@ mod lobby;
 mod meaning;
 mod measure;
 mod own_role;
+mod past;
 mod planted;
 mod portal;
 #[allow(dead_code)]

@@ -30,6 +30,7 @@ use super::greet::{self, Guest};
 use super::hold::Approved;
 use super::judge::{Context, Judged, Memory};
 use super::ledger::Ledger;
+use super::past::Doubt;
 use super::refusal;
 use super::said::Said;
 use super::settings;
@@ -178,6 +179,8 @@ pub(crate) struct Relay<'g> {
     pub(crate) begun: bool,
     /// The eldest lease of this one's line: they share their budgets.
     pub(crate) line: String,
+    /// The images of a transaction whose end nobody has heard of yet.
+    pub(crate) doubt: Option<Doubt>,
 }
 
 impl<'g> Relay<'g> {
@@ -261,6 +264,7 @@ impl<'g> Relay<'g> {
             wrapped: None,
             begun: false,
             line,
+            doubt: None,
             target,
         })
     }

@@ -15,9 +15,10 @@ use bytes::Bytes;
 use super::budget::Reserved;
 use super::error::{GateError, report};
 use super::images::Budget;
-use super::keep::Counts;
+use super::keep::{Counts, Keep};
 use super::ledger::Ledger;
 use super::measure::{self, IMMEDIATE, MEASURE, Measurement};
+use super::past::Doubt;
 use super::refusal;
 use super::relay::{End, Relay};
 
@@ -133,22 +134,32 @@ impl Relay<'_> {
             approved: spent.is_some(),
         };
         let kept = self.keep_rows(ledger, measurement, budget, counts).await?;
-        if let Err(why) = kept {
-            let already = spent
-                .as_ref()
-                .is_some_and(|h| !h.recoverable.starts_with("every row"));
-            if !already {
-                verdict = self.judge_measured(&effects, &reserved, false, limits);
-            }
-            if !already && verdict.decision >= Decision::Hold {
-                verdict.reason = format!("{}: {why}", verdict.reason);
+        let mut images = None;
+        match kept {
+            Keep::Done(entry) => images = entry,
+            Keep::Failed(error) => {
                 if let Some(hold) = &spent {
-                    self.give_up(hold, "its rows cannot be kept").await;
+                    self.give_up(hold, "its transaction has failed").await;
                 }
-                let what = format!("nothing: {why}");
-                match self.ask_people(ledger, &effects, &verdict, &what).await? {
-                    Asked::Approved(hold) => spent = Some(hold),
-                    Asked::Answer(settled) => return Ok(settled),
+                return Ok(Settled::Failed(error));
+            }
+            Keep::Not(why) => {
+                let already = spent
+                    .as_ref()
+                    .is_some_and(|h| !h.recoverable.starts_with("every row"));
+                if !already {
+                    verdict = self.judge_measured(&effects, &reserved, false, limits);
+                }
+                if !already && verdict.decision >= Decision::Hold {
+                    verdict.reason = format!("{}: {why}", verdict.reason);
+                    if let Some(hold) = &spent {
+                        self.give_up(hold, "its rows cannot be kept").await;
+                    }
+                    let what = format!("nothing: {why}");
+                    match self.ask_people(ledger, &effects, &verdict, &what).await? {
+                        Asked::Approved(hold) => spent = Some(hold),
+                        Asked::Answer(settled) => return Ok(settled),
+                    }
                 }
             }
         }
@@ -169,6 +180,13 @@ impl Relay<'_> {
             return Ok(Settled::Refused(Box::new(refusal::halted(&signal.why))));
         }
         drop(signal);
+        self.doubt = images
+            .zip(measurement.xid.clone())
+            .map(|(images, xid)| Doubt {
+                images,
+                target: self.target.config.name.clone(),
+                xid,
+            });
         Ok(Settled::Commit)
     }
 
