@@ -164,6 +164,12 @@ async fn every_page_renders_and_breaks_no_policy() {
                 .await
                 .unwrap();
             assert_eq!(sticks_out, false, "{path} on {screen:?}");
+            // The red button is the last of the bar's links.
+            let cut_off = tab
+                .eval("(n => n.scrollWidth > n.clientWidth)(document.querySelector('.bar nav'))")
+                .await
+                .unwrap();
+            assert_eq!(cut_off, false, "the bar of {path} on {screen:?}");
         }
         shots.take(&tab, name).await;
     }

@@ -336,6 +336,30 @@ fn nobody_but_the_drills_key_claims_a_drill() {
     std::thread::sleep(std::time::Duration::from_secs(7));
     assert_eq!(world.entries("drilled").len(), 1);
 
+    // Another key in the configuration does not come unseen.
+    assert_eq!(world.entries("drill-key").len(), 1);
+    let path = folder.path().join("other");
+    let other = SigningKey::generate("vault.local/drills").unwrap();
+    other.save(&path).unwrap();
+    let before = world.entries("drill-key")[0]["entry"]["key"].clone();
+    world
+        .here
+        .edit(|text| text.replace(before.as_str().unwrap(), other.verifier().text()));
+    let changed = eventually("the other key", || {
+        world
+            .entries("drill-key")
+            .pop()
+            .filter(|row| row["entry"]["before"] == before)
+    });
+    assert_eq!(changed["entry"]["key"], other.verifier().text());
+    assert_eq!(world.hand_in(&signed)["is"], "failed");
+    world
+        .here
+        .edit(|text| text.replace(other.verifier().text(), before.as_str().unwrap()));
+    eventually("the first key again", || {
+        Some(()).filter(|()| world.entries("drill-key").len() == 3)
+    });
+
     // A later drill that fails is shown, and takes nothing back that was proved.
     let failed = report::of_failure(claim.point, "prod", claim.started_ms + 1, "no room");
     assert_eq!(

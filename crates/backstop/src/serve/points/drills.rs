@@ -125,6 +125,7 @@ impl Service {
         let drill = report::open(text, &key).doing("the report of a drill is not believed")?;
         // From looking to having written down, lest the same report counts twice.
         let _one_at_a_time = self.drilling.lock().await;
+        trust(self, &config).await;
         {
             let state = self.store.state();
             let points = state.points.get(&drill.target);
