@@ -22,6 +22,8 @@ use crate::serve::Service;
 const EVERY: Duration = Duration::from_secs(5);
 /// Files that are looked at each time.
 const FILES: usize = 1_000;
+/// Reports that are remembered as judged; beyond that they are judged anew, which says nothing new.
+const SEEN: usize = 20_000;
 /// How far the clocks of gate and drill may be apart, in milliseconds.
 const APART_MS: i64 = 3_600_000;
 /// What a report's file is called at its end.
@@ -51,6 +53,9 @@ pub(in crate::serve) async fn run(service: Arc<Service>, mut stopped: watch::Rec
         let folder = config.vault.as_ref().and_then(|v| v.drill_reports.clone());
         let Some(folder) = folder else { continue };
         let found = tokio::task::spawn_blocking(move || reports(&folder));
+        if seen.len() > SEEN {
+            seen.clear();
+        }
         for text in found.await.unwrap_or_default() {
             // Read anew each time, and judged once: who can put a file there can replace it.
             if !seen.insert(Digest::of(text.as_bytes())) {
