@@ -4,6 +4,8 @@
 //! gate believes it only where its salted digest stands in the journal: so an undo can put back nothing but what was
 //! there.
 
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
 use std::sync::Arc;
 
 use backstop_core::digest::Digest;
@@ -11,7 +13,7 @@ use backstop_core::effect::EffectKind;
 use backstop_core::entry::{Intent, Outcome};
 use backstop_core::verdict::Decision;
 use backstop_vault::{Class, Label};
-use ring::digest::{SHA256, digest};
+use ring::digest::{Context, Digest as Sha256, SHA256};
 use serde::Deserialize;
 
 use super::error::GateError;
@@ -26,13 +28,14 @@ use super::upstream::ServerConnection;
 /// How long an undo may take, in milliseconds.
 const MILLIS: u64 = 4 * 3_600_000;
 /// How many bytes its own images may have.
-const BYTES: u64 = 4 * 1024 * 1024 * 1024;
+const BYTES: u64 = 1024 * 1024 * 1024 * 1024;
 
 /// What is to be undone.
 #[derive(Debug)]
 pub struct UndoAsk {
-    /// The index of each `images` entry of the traffic log, and the opened content of its object, the newest first.
-    pub images: Vec<(u64, Vec<u8>)>,
+    /// The index of each `images` entry of the traffic log, and a file with the opened content of its object, the newest
+    /// first. They are read as they are needed: memory stays flat.
+    pub images: Vec<(u64, File)>,
     /// Whether to do it; otherwise it is only found out what it would do.
     pub apply: bool,
     /// Whether rows that were changed since are left as they are, instead of ending it.
@@ -86,7 +89,7 @@ impl Gate {
     /// Why nothing was undone; nothing of it stays then.
     pub async fn undo(&self, ask: UndoAsk) -> Result<UndoDone, NotUndone> {
         let shared = self.shared();
-        let entries = checked(shared, &ask.images)?;
+        let (entries, contents) = checked(shared, ask.images).await?;
         let Some((lease, name)) = entries
             .first()
             .and_then(|e| e.lease.clone().zip(e.target.clone()))
@@ -112,9 +115,9 @@ impl Gate {
             .connect(&super::question::settings())
             .await?;
         let mut images = vec![];
-        for (entry, (_, content)) in entries.iter().zip(&ask.images) {
+        for (entry, content) in entries.iter().zip(contents) {
             if committed(&mut server, entry.xid.as_deref()).await? {
-                images.push(content.as_slice());
+                images.push(content);
             }
         }
         if images.is_empty() {
@@ -136,29 +139,52 @@ impl Gate {
     }
 }
 
-/// The entries, if every content is what the journal says.
-fn checked(shared: &Shared, images: &[(u64, Vec<u8>)]) -> Result<Vec<Entry>, NotUndone> {
-    images
-        .iter()
-        .map(|(index, content)| {
-            let bytes = shared
-                .traffic
-                .journal()
-                .read(*index)
-                .map_err(|e| NotUndone::Refused(format!("entry {index} cannot be read: {e}")))?;
-            let entry: Entry = serde_json::from_slice(&bytes)
-                .ok()
-                .filter(|e: &Entry| e.entry == "images")
-                .ok_or_else(|| NotUndone::Refused(format!("entry {index} is none with images")))?;
-            let plain = digest(&SHA256, content);
-            if entry.content != Some(shared.traffic.salted(plain.as_ref())) {
-                return Err(NotUndone::Refused(format!(
-                    "the content that was given for entry {index} is not what the journal says of it"
-                )));
-            }
-            Ok(entry)
-        })
-        .collect()
+/// The entries and contents, if every content is what the journal says.
+async fn checked(
+    shared: &Shared,
+    images: Vec<(u64, File)>,
+) -> Result<(Vec<Entry>, Vec<File>), NotUndone> {
+    let (mut entries, mut contents) = (vec![], vec![]);
+    for (index, content) in images {
+        let bytes = shared
+            .traffic
+            .journal()
+            .read(index)
+            .map_err(|e| NotUndone::Refused(format!("entry {index} cannot be read: {e}")))?;
+        let entry: Entry = serde_json::from_slice(&bytes)
+            .ok()
+            .filter(|e: &Entry| e.entry == "images")
+            .ok_or_else(|| NotUndone::Refused(format!("entry {index} is none with images")))?;
+        let (plain, content) = tokio::task::spawn_blocking(move || summed(content))
+            .await
+            .map_err(io::Error::other)
+            .and_then(|summed| summed)
+            .map_err(GateError::io("reading the opened images"))?;
+        if entry.content != Some(shared.traffic.salted(plain.as_ref())) {
+            return Err(NotUndone::Refused(format!(
+                "the content that was given for entry {index} is not what the journal says of it"
+            )));
+        }
+        entries.push(entry);
+        contents.push(content);
+    }
+    Ok((entries, contents))
+}
+
+/// The SHA-256 of a file, which is at its beginning again.
+fn summed(mut content: File) -> io::Result<(Sha256, File)> {
+    content.rewind()?;
+    let mut sum = Context::new(&SHA256);
+    let mut piece = vec![0; 1024 * 1024];
+    loop {
+        let n = content.read(&mut piece)?;
+        if n == 0 {
+            break;
+        }
+        sum.update(piece.get(..n).unwrap_or_default());
+    }
+    content.rewind()?;
+    Ok((sum.finish(), content))
 }
 
 /// Whether the server has committed a transaction. What it does not remember any more is long over, and its outcome is
@@ -187,7 +213,7 @@ async fn apply(
     target: &Arc<Target>,
     lease: &str,
     mut server: ServerConnection,
-    images: Vec<&[u8]>,
+    images: Vec<File>,
     leave_conflicts: bool,
 ) -> Result<UndoDone, NotUndone> {
     let Some(vault) = shared.config.vault.clone() else {
@@ -247,7 +273,7 @@ async fn apply_journaled(
     connection: u64,
     server: &mut ServerConnection,
     vault: backstop_vault::client::Client,
-    images: Vec<&[u8]>,
+    images: Vec<File>,
     leave_conflicts: bool,
 ) -> Result<UndoDone, NotUndone> {
     let about = About {

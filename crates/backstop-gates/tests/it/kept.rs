@@ -57,13 +57,23 @@ fn images(world: &World) -> Result<Vec<(u64, Vec<u8>)>> {
     Ok(all)
 }
 
+/// As they lie after somebody with the key has opened them.
+fn files(images: Vec<(u64, Vec<u8>)>) -> Result<Vec<(u64, std::fs::File)>> {
+    let opened = images.into_iter().map(|(index, content)| {
+        let mut file = tempfile::tempfile()?;
+        std::io::Write::write_all(&mut file, &content)?;
+        Ok((index, file))
+    });
+    opened.collect()
+}
+
 async fn undo(
     world: &World,
     images: Vec<(u64, Vec<u8>)>,
     apply: bool,
 ) -> Result<UndoDone, NotUndone> {
     let ask = UndoAsk {
-        images,
+        images: files(images).unwrap(),
         apply,
         leave_conflicts: false,
     };
@@ -131,7 +141,7 @@ async fn what_was_changed_since_is_a_conflict_and_nothing_is_guessed() -> Result
     assert!(summary.to_string().contains("77"), "{summary}");
     assert_eq!(world.direct(EVERYTHING), before);
     let ask = UndoAsk {
-        images: images(&world)?,
+        images: files(images(&world)?)?,
         apply: true,
         leave_conflicts: true,
     };

@@ -63,12 +63,12 @@ impl Kept {
         })
     }
 
-    /// The content of an object, as the holder of the key reads it.
-    pub fn content(&self, name: &str) -> Result<Vec<u8>> {
+    /// A file with the content of an object, as the holder of the key opens it.
+    pub fn content(&self, name: &str) -> Result<std::fs::File> {
         let name = Digest::from_hex(name).context("the name of an object")?;
-        let mut content = vec![];
+        let mut content = tempfile::tempfile_in(&self.dir)?;
         let mut reader = backstop_vault::reader::open(&self.dir, name, &self.identity)?;
-        std::io::Read::read_to_end(&mut reader, &mut content)?;
+        std::io::copy(&mut reader, &mut content)?;
         Ok(content)
     }
 

@@ -286,9 +286,8 @@ impl Service {
     ) -> Outcome<Reply> {
         let mut opened = vec![];
         for image in images {
-            let content = tokio::fs::read(&image.file)
-                .await
-                .doing("cannot read the opened images")?;
+            let content =
+                std::fs::File::open(&image.file).doing("cannot read the opened images")?;
             opened.push((image.entry, content));
         }
         let gate = self.gate.read().await;
