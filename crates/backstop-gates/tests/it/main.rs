@@ -18,6 +18,7 @@ mod adversary_settings;
 mod adversary_statements;
 mod basics;
 mod clients;
+mod differential;
 mod doubt;
 mod extended;
 mod halts;

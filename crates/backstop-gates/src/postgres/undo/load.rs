@@ -177,11 +177,14 @@ impl Staged<'_> {
         Ok(rows.into_iter().flatten().flatten().collect())
     }
 
-    /// A table's structure must be as it was.
+    /// A table's structure must be as it was. Images name types as they are called without a `search_path`; a table that
+    /// the undo itself moves is met when triggers have theirs back.
     async fn unchanged(&mut self, table: &Table, relation: &Relation) -> Result<(), UndoError> {
-        let rows = self
+        let mut rows = self
             .ask(&format!(
-                "select a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated, a.attidentity \
+                "select pg_catalog.current_setting('search_path');\
+                 select pg_catalog.set_config('search_path', '', true);\
+                 select a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated, a.attidentity \
                  from pg_catalog.pg_attribute a \
                  join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) a.attrelid \
                  join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace \
@@ -192,7 +195,15 @@ impl Staged<'_> {
                 literal(&table.schema),
                 literal(&table.name)
             ))
-            .await?;
+            .await?
+            .into_iter();
+        let path = rows.next().into_iter().flatten().flatten().next();
+        let rows: Vec<Row> = rows.skip(1).collect();
+        self.ask(&format!(
+            "select pg_catalog.set_config('search_path', {}, true)",
+            literal(&path.unwrap_or_default())
+        ))
+        .await?;
         let same = rows.len() == table.columns.len()
             && rows.iter().zip(&table.columns).all(|(row, column)| {
                 let texts: Vec<&str> = row
