@@ -27,6 +27,8 @@ pub(crate) fn pin(lc_monetary: Option<&str>, millis: u64) -> String {
         ("quote_all_identifiers", "off"),
         ("xmloption", "content"),
         ("array_nulls", "on"),
+        // Compiling a question costs more than answering it.
+        ("jit", "off"),
         // Fails where rows would be hidden, and hides none.
         ("row_security", "off"),
     ] {

@@ -108,7 +108,7 @@ impl<R: Read> Reader<R> {
             }
             let (relation, side) = self.place();
             let columns = self.header.relations.get(relation).map(|r| r.columns.len());
-            let values = text::values(&line).map(|v| v.len());
+            let values = text::count(&line);
             let count = self
                 .counts
                 .get_mut(relation)

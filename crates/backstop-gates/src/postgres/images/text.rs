@@ -42,6 +42,30 @@ pub(crate) fn values(line: &str) -> Option<Vec<Option<String>>> {
     line.split('\t').map(one).collect()
 }
 
+/// How many values a line has, read as strictly as by [`values`], and keeping none.
+pub(crate) fn count(line: &str) -> Option<usize> {
+    let mut count = 0;
+    for text in line.as_bytes().split(|b| *b == b'\t') {
+        count += 1;
+        let mut rest = text.iter();
+        while let Some(byte) = rest.next() {
+            let right = match byte {
+                b'\\' if text == b"\\N" => break,
+                b'\\' => matches!(
+                    rest.next(),
+                    Some(b'\\' | b'b' | b't' | b'n' | b'v' | b'f' | b'r')
+                ),
+                0x08..=0x0d => false,
+                _ => true,
+            };
+            if !right {
+                return None;
+            }
+        }
+    }
+    Some(count)
+}
+
 fn one(text: &str) -> Option<Option<String>> {
     if text == "\\N" {
         return Some(None);
@@ -81,7 +105,13 @@ mod tests {
             let text = String::from_utf8(out).unwrap();
             let (first, rest) = text.split_once('\n').unwrap();
             prop_assert_eq!(rest, "");
+            prop_assert_eq!(count(first), Some(row.len()));
             prop_assert_eq!(values(first), Some(row));
+        }
+
+        #[test]
+        fn values_are_counted_as_they_are_read(line in "(\\\\[\\\\bNtnvfrx]?|[a\t\u{8}\r\u{b}]){0,8}") {
+            prop_assert_eq!(count(&line), values(&line).map(|v| v.len()));
         }
     }
 
