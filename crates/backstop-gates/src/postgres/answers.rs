@@ -167,7 +167,10 @@ impl Relay<'_> {
             }
             Peek::Whole(message) => {
                 let total = message.total();
-                let asked = matches!(self.session.current(), Some(Note::State | Note::Ask));
+                let asked = matches!(
+                    self.session.current(),
+                    Some(Note::State | Note::Ask | Note::Places)
+                );
                 if message.tag == tag::DATA_ROW && !asked {
                     let action = self
                         .session
@@ -188,6 +191,13 @@ impl Relay<'_> {
                         if self.session.current() == Some(&Note::Ask) {
                             self.asked.failed = Some(bytes::Bytes::copy_from_slice(body));
                         }
+                        if self.session.current() == Some(&Note::Places) {
+                            self.ledger.places.failed(body);
+                        }
+                        true
+                    }
+                    tag::DATA_ROW if self.session.current() == Some(&Note::Places) => {
+                        self.ledger.places.take(body)?;
                         true
                     }
                     tag::DATA_ROW if self.session.current() == Some(&Note::Ask) => {
@@ -239,7 +249,7 @@ impl Relay<'_> {
                 Note::Writable if !matches!(event.outcome, Outcome::Succeeded) => {
                     self.segment_writes = false
                 }
-                Note::Writable | Note::End(_) | Note::Ask | Note::Other => {}
+                Note::Writable | Note::End(_) | Note::Ask | Note::Places | Note::Other => {}
             }
         }
         let ours = self.wrapped.is_some() || self.begun;

@@ -55,6 +55,7 @@ pub(crate) struct Judged {
     /// What it prepares: the place of each PREPARE in it, and the inner statement, judged by its own text.
     pub(crate) prepares: Vec<(usize, Arc<Judged>)>,
     sealed: OnceLock<SealedText>,
+    places: OnceLock<Option<String>>,
 }
 
 /// What a text means for the session that sends it.
@@ -237,6 +238,7 @@ pub(crate) fn judge(
         writes,
         prepares,
         sealed: OnceLock::new(),
+        places: OnceLock::new(),
     })
 }
 
@@ -358,6 +360,7 @@ impl Judged {
             traits: Traits::default(),
             prepares: vec![],
             sealed: OnceLock::new(),
+            places: OnceLock::new(),
         }
     }
 
@@ -368,6 +371,12 @@ impl Judged {
         }
         let sealed = traffic.seal(&sql::redact::redact(&self.text))?;
         Ok(self.sealed.get_or_init(|| sealed))
+    }
+
+    /// The question for the places of the rows that it would change, at most `most`, where its text makes one.
+    pub(crate) fn places(&self, catalog: &Catalog, most: u64) -> Option<&str> {
+        let ask = || sql::places(&self.text, &self.script, catalog, most);
+        self.places.get_or_init(ask).as_deref()
     }
 
     /// Whether it is allowed to act at once.

@@ -11,6 +11,7 @@ use super::error::GateError;
 use super::images::{self, About, Budget, CaptureError, Captured, Writer, Wrote};
 use super::ledger::Ledger;
 use super::measure::{Measurement, Touched};
+use super::places::Places;
 use super::pour::Sink;
 use super::question::Row;
 use super::relay::{End, Relay};
@@ -73,8 +74,8 @@ pub(crate) struct Kept {
     pub(crate) captured: Captured,
 }
 
-/// Which relations' rows must be kept.
-pub(crate) fn wrote(touched: &[Touched]) -> Vec<Wrote> {
+/// Which relations' rows must be kept, and where they may have lain.
+pub(crate) fn wrote(touched: &[Touched], places: &Places) -> Vec<Wrote> {
     touched
         .iter()
         .filter(|t| t.kind == 'r' && t.persistence != 't')
@@ -84,7 +85,7 @@ pub(crate) fn wrote(touched: &[Touched]) -> Vec<Wrote> {
             inserted: t.inserted,
             updated: t.updated,
             deleted: t.deleted,
-            old: None,
+            old: places.of(t.oid).map(<[String]>::to_vec),
         })
         .collect()
 }
@@ -183,7 +184,7 @@ impl Relay<'_> {
         budget: Budget,
         counts: Counts,
     ) -> Result<Keep, End> {
-        let wrote = wrote(&measurement.touched);
+        let wrote = wrote(&measurement.touched, &ledger.places);
         if wrote.is_empty() {
             return Ok(Keep::Done(None));
         }

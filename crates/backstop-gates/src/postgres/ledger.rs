@@ -6,6 +6,7 @@ use backstop_core::digest::Digest;
 use backstop_wire::sql::StatementKind;
 
 use super::judge::Judged;
+use super::places::Places;
 
 /// How many statements of one transaction are told apart for a person; more are still bound by the digest.
 const SHOWN: usize = 200;
@@ -28,6 +29,8 @@ pub(crate) struct Ledger {
     pub(crate) streamed: bool,
     /// Cursors that will be filled at COMMIT, and are proved to look only.
     pub(crate) cursors: Vec<String>,
+    /// Where rows lay that it was about to change.
+    pub(crate) places: Places,
 }
 
 impl Ledger {

@@ -41,6 +41,7 @@ mod meaning;
 mod measure;
 mod own_role;
 mod past;
+mod places;
 mod planted;
 mod portal;
 #[allow(dead_code)]

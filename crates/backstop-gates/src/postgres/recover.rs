@@ -23,6 +23,7 @@ use super::images::{About, Budget};
 use super::judge::Judged;
 use super::keep::{self, Counts, Kept, Say, ToVault};
 use super::measure::{IMMEDIATE, MEASURE, Measurement};
+use super::places::Places;
 use super::pour::Sink as _;
 use super::question::{Row, ident, literal};
 use super::refusal;
@@ -263,7 +264,7 @@ impl Keeping {
         let Some(measured) = Measurement::read(&rows) else {
             return Err(not_kept("what it did cannot be measured"));
         };
-        let mut wrote = keep::wrote(&measured.touched);
+        let mut wrote = keep::wrote(&measured.touched, &Places::default());
         if matches!(self.plan, Plan::Objects(..)) {
             // What is locked against readers was copied before.
             wrote.retain(|w| {

@@ -92,6 +92,8 @@ pub(crate) enum Note {
     State,
     /// A question of the gate's own.
     Ask,
+    /// The gate asked where rows lie.
+    Places,
     /// Nothing hangs on it.
     Other,
 }

@@ -254,10 +254,7 @@ impl Relay<'_> {
 
     fn send_unended(&mut self, judged: &Arc<Judged>, frame: &Frame) -> Result<(), End> {
         let (action, changes) = (self.actions, self.changes(judged));
-        let sent = Sent::Query { copy_in: false };
-        let sent = self.session.send(sent, Show::NOTHING, Some(Note::Other));
-        self.sent(sent)?;
-        self.write(&FrontendMessage::Query("begin read write"))?;
+        self.begin_at_places(judged)?;
         let copy_in = judged.copies_in();
         if copy_in {
             self.copy = Some(self.counter(judged));

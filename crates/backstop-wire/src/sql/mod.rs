@@ -10,6 +10,7 @@ mod error;
 mod limits;
 mod names;
 mod parse;
+mod places;
 mod quote;
 mod reach;
 pub mod redact;
@@ -22,6 +23,7 @@ mod walk;
 pub use catalog::Catalog;
 pub use error::SqlError;
 pub use limits::MAX_TEXT;
+pub use places::places;
 pub use quote::{ident, qualified};
 pub use script::{
     Copy, CopyEnd, Discard, Isolation, ResolvedRelation, Script, Setting, Statement, StatementKind,
