@@ -6,6 +6,7 @@
 pub mod action;
 pub mod approval;
 pub mod canonical;
+pub mod deletion;
 pub mod digest;
 pub mod effect;
 pub mod entry;

@@ -3,61 +3,19 @@
 //! Pure: no files and no clock. A request names exact objects; each person signs its digest with a
 //! passkey, once; then a delay runs in which anybody at the operator's socket can cancel it.
 
+pub use backstop_core::deletion::{Challenge, Doomed, Signature, Ticket};
 use backstop_core::{
-    canonical,
+    deletion,
     digest::Digest,
-    passkey::{Assertion, Expected, verify_assertion},
+    passkey::{Expected, verify_assertion},
     person::Person,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Refusal, Result, VaultError};
 
-/// Everything that is hashed into the challenge of a signature for a deletion. Its purpose is a word
-/// that no other challenge of Backstop's has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Challenge {
-    /// Format version, 1.
-    pub version: u8,
-    /// `vault-delete`.
-    pub purpose: String,
-    /// The vault: its cosigning key in text, which no other vault has.
-    pub vault: String,
-    /// The request's id, with 128 random bits in it.
-    pub request: String,
-    /// The digest of the request: names and reason.
-    pub digest: Digest,
-    /// Who is to sign.
-    pub person: String,
-    /// Unix time in milliseconds, by the vault's clock, after which the signature is worthless.
-    pub expires_ms: i64,
-}
-
-impl Challenge {
-    /// What the challenge says it is for.
-    pub const PURPOSE: &'static str = "vault-delete";
-
-    /// The bytes that the authenticator signs over: SHA-256 of the canonical JSON.
-    ///
-    /// # Errors
-    /// Never in practice: every field has a canonical form.
-    pub fn bytes(&self) -> Result<[u8; 32]> {
-        canonical::digest(self)
-            .map(|digest| digest.0)
-            .map_err(|e| VaultError::protocol(e.to_string()))
-    }
-}
-
-/// A person's signature under a deletion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Signature {
-    /// What was signed.
-    pub challenge: Challenge,
-    /// The authenticator's answer, byte for byte.
-    pub assertion: Assertion,
-}
+/// How long a ticket may be signed, in milliseconds: people are not always in one place.
+pub(crate) const SIGNING_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A deletion that somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +24,8 @@ pub struct Request {
     pub id: String,
     /// What is to be deleted.
     pub names: Vec<Digest>,
+    /// The digest of what people are shown of them.
+    pub shown: Digest,
     /// Why, in the operator's words.
     pub reason: String,
     /// When it was asked: Unix time in milliseconds.
@@ -77,10 +37,17 @@ pub struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(id: &str, names: Vec<Digest>, reason: &str, asked_ms: i64) -> Self {
+    pub(crate) fn new(
+        id: &str,
+        names: Vec<Digest>,
+        shown: Digest,
+        reason: &str,
+        asked_ms: i64,
+    ) -> Self {
         Self {
             id: id.to_owned(),
             names,
+            shown,
             reason: reason.to_owned(),
             asked_ms,
             signatures: Vec::new(),
@@ -88,12 +55,10 @@ impl Request {
         }
     }
 
-    /// What its signatures bind: the id, the reason and every name.
+    /// What its signatures bind: the id, the reason, every name, and what people were shown.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut parts = vec![self.id.as_bytes(), self.reason.as_bytes()];
-        parts.extend(self.names.iter().map(|name| name.0.as_slice()));
-        Digest::of_parts(&parts)
+        deletion::digest(&self.id, &self.reason, &self.names, self.shown)
     }
 
     /// What `person` is to sign.
@@ -130,6 +95,10 @@ impl Request {
         if challenge.expires_ms < now_ms {
             return Err(refused("it has expired"));
         }
+        // Nobody but the vault says how long a signature counts.
+        if challenge.expires_ms > now_ms.saturating_add(SIGNING_MS) {
+            return Err(refused("it would count for longer than a ticket does"));
+        }
         let signed = |s: &Signature| s.challenge.person == challenge.person;
         if self.signatures.iter().any(signed) {
             return Err(refused("that person has signed already, and counts once"));
@@ -141,7 +110,9 @@ impl Request {
         let passkey = person
             .passkey(&signature.assertion.credential_id)
             .ok_or_else(|| refused("the vault does not know that passkey of theirs"))?;
-        let bytes = challenge.bytes()?;
+        let bytes = challenge
+            .bytes()
+            .map_err(|e| VaultError::protocol(e.to_string()))?;
         let expected = Expected {
             rp_id: &passkey.rp_id,
             origins,
@@ -164,6 +135,6 @@ fn refused(why: impl std::fmt::Display) -> VaultError {
     VaultError::refused(
         Refusal::NotAllowed,
         format!("the signature does not count: {why}"),
-        "ask for a new challenge, and sign it with a passkey that is enrolled at the vault",
+        "have the ticket printed again with `backstop vault deletions --ticket`, and sign it with a passkey that is enrolled at the vault",
     )
 }

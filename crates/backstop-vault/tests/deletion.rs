@@ -9,7 +9,7 @@ use backstop_core::{
 use backstop_testing::authenticator::Authenticator;
 use backstop_vault::{
     Class, Refusal, Stored, VaultError,
-    deletion::{Challenge, Request, Signature},
+    deletion::{Challenge, Request, Signature, Ticket},
     server::{
         People,
         operator::{Operate, Operated, operate},
@@ -142,16 +142,16 @@ impl Scene {
         }
     }
 
-    async fn challenge(&self, request: &Request, person: &str) -> Challenge {
-        let (request, person) = (request.id.clone(), person.to_owned());
-        match self
-            .ask(Operate::Challenge { request, person })
-            .await
-            .unwrap()
-        {
-            Operated::Challenge(challenge) => challenge,
+    async fn ticket(&self, request: &Request) -> Ticket {
+        let request = request.id.clone();
+        match self.ask(Operate::Ticket { request }).await.unwrap() {
+            Operated::Ticket(ticket) => ticket,
             other => panic!("{other:?}"),
         }
+    }
+
+    async fn challenge(&self, request: &Request, person: &str) -> Challenge {
+        self.ticket(request).await.challenge(person).unwrap()
     }
 
     async fn give(&self, request: &Request, signature: Signature) -> Result<Request, VaultError> {
@@ -262,6 +262,23 @@ async fn nobody_but_enrolled_people_signs_and_each_once() {
     let mut changed = good.clone();
     changed.challenge.purpose = "decide".to_owned();
     refused.push(scene.give(&request, changed).await);
+    // What was shown to the person is not what the vault has; then another reason than the vault's.
+    let mut painted = scene.ticket(&request).await;
+    painted.objects[0].target = "a test database".to_owned();
+    let theirs = painted.challenge("person_anna").unwrap();
+    let signed = scene.anna.sign(&theirs);
+    refused.push(scene.give(&request, signed).await);
+    let mut painted = scene.ticket(&request).await;
+    painted.reason = "tidying up".to_owned();
+    let theirs = painted.challenge("person_anna").unwrap();
+    let signed = scene.anna.sign(&theirs);
+    refused.push(scene.give(&request, signed).await);
+    // One that its signer would have count for ever.
+    let mut lasting = scene.ticket(&request).await;
+    lasting.expires_ms += 60_000;
+    let theirs = lasting.challenge("person_anna").unwrap();
+    let signed = scene.anna.sign(&theirs);
+    refused.push(scene.give(&request, signed).await);
     let mut changed = good.clone();
     changed.assertion.signature[10] ^= 1;
     refused.push(scene.give(&request, changed).await);
@@ -280,7 +297,7 @@ async fn nobody_but_enrolled_people_signs_and_each_once() {
     // Too late.
     let late = scene.challenge(&request, "person_ben").await;
     let late = scene.ben.sign(&late);
-    scene.time.pass(16 * 60 * 1000);
+    scene.time.pass(DAY + 1000);
     assert!(scene.give(&request, late).await.is_err());
     // Once, and not twice.
     let challenge = scene.challenge(&request, "person_anna").await;

@@ -4,9 +4,9 @@
 //! None of it removes anything by itself. A deletion takes passkeys and a delay, and every step of it is a
 //! record in the index.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use backstop_core::digest::Digest;
+use backstop_core::{deletion, digest::Digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
 use super::{OPERATOR_SOCKET, vault::Vault};
 use crate::{
     client::{expect, next},
-    deletion::{Challenge, Request, Signature},
+    deletion::{Doomed, Request, SIGNING_MS, Signature, Ticket},
     error::{Refusal, Result, VaultError},
     protocol::{Frame, Kind},
     store::{Status, options::millis, record::Event},
@@ -31,8 +31,6 @@ const REASON: usize = 1024;
 const REQUESTS: usize = 64;
 /// How far retention can be extended at a time, in milliseconds: what every calendar still knows.
 const LONGEST_MS: i64 = 100 * 365 * 86_400_000;
-/// How long a challenge may be signed, in milliseconds.
-const SIGNING_MS: i64 = 15 * 60 * 1000;
 
 /// What the operator asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,12 +52,10 @@ pub enum Operate {
         /// Why.
         reason: String,
     },
-    /// What a person is to sign.
-    Challenge {
+    /// What people are to sign, and are to be shown.
+    Ticket {
         /// The request's id.
         request: String,
-        /// The person's id.
-        person: String,
     },
     /// A person's signature.
     Sign {
@@ -92,8 +88,8 @@ pub enum Operated {
     Done,
     /// A request as it now stands.
     Request(Request),
-    /// What a person is to sign.
-    Challenge(Challenge),
+    /// What people are to sign.
+    Ticket(Ticket),
     /// All requests that are open.
     Requests(Vec<Request>),
 }
@@ -108,12 +104,7 @@ impl Vault {
             }
             Operate::Extend { names, until_ms } => self.extend(names, *until_ms).await,
             Operate::AskDeletion { names, reason } => self.ask_deletion(names, reason).await,
-            Operate::Challenge { request, person } => {
-                let expires_ms = self.now_ms().saturating_add(SIGNING_MS);
-                let asked = self.request(request)?;
-                let challenge = asked.challenge(self.name(), person, expires_ms);
-                Ok(Operated::Challenge(challenge))
-            }
+            Operate::Ticket { request } => self.ticket(request).map(Operated::Ticket),
             Operate::Sign { request, signature } => self.sign(request, signature).await,
             Operate::CancelDeletion { request, reason } => {
                 self.request(request)?;
@@ -205,11 +196,43 @@ impl Vault {
         let id = new_id()?;
         let event = Event::DeletionAsked {
             request: id.clone(),
+            shown: deletion::shown(&self.doomed(&names)?).map_err(odd)?,
             names,
             reason: reason.to_owned(),
         };
         self.store.note(event).await?;
         Ok(Operated::Request(self.request(&id)?))
+    }
+
+    /// What people sign by, made anew: a later one counts for longer.
+    fn ticket(&self, id: &str) -> Result<Ticket> {
+        let request = self.request(id)?;
+        Ok(Ticket {
+            vault: self.name().to_owned(),
+            objects: self.doomed(&request.names)?,
+            request: request.id,
+            reason: request.reason,
+            expires_ms: self.now_ms().saturating_add(SIGNING_MS),
+        })
+    }
+
+    /// What the index says about these; it does not change while they are there.
+    fn doomed(&self, names: &[Digest]) -> Result<Vec<Doomed>> {
+        let all = tokio::task::block_in_place(|| crate::list(self.dir()))?;
+        let mut known: HashMap<Digest, crate::Listed> =
+            all.into_iter().map(|one| (one.stored.name, one)).collect();
+        let one = |name: &Digest| {
+            let one = known.remove(name).ok_or_else(|| no_object(name))?;
+            Ok(Doomed {
+                name: *name,
+                class: one.label.class.word().to_owned(),
+                target: one.label.target,
+                note: one.label.note,
+                bytes: one.stored.bytes,
+                at_ms: one.stored.at_ms,
+            })
+        };
+        names.iter().map(one).collect()
     }
 
     /// Whether all of these are there and past their retention.
@@ -299,6 +322,10 @@ impl Vault {
         }
         Ok(())
     }
+}
+
+fn odd(error: backstop_core::canonical::CanonicalError) -> VaultError {
+    VaultError::protocol(error.to_string())
 }
 
 fn no_object(name: &Digest) -> VaultError {

@@ -21,7 +21,7 @@ const IN_MEMORY: usize = 128 * 1024;
 /// Uploads that may be under way at a time.
 const UPLOADS: usize = 16;
 /// How often what is due is done.
-const ROUND: Duration = Duration::from_secs(30);
+const ROUND: Duration = Duration::from_secs(5);
 
 /// A vault that is open.
 pub struct Vault {

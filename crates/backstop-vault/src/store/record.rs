@@ -49,6 +49,8 @@ pub enum Event {
         request: String,
         /// Which.
         names: Vec<Digest>,
+        /// The digest of what people are shown of them before they sign.
+        shown: Digest,
         /// Why, in the operator's words.
         reason: String,
     },

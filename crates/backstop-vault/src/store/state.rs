@@ -85,9 +85,10 @@ impl State {
             Event::DeletionAsked {
                 request,
                 names,
+                shown,
                 reason,
             } => {
-                let asked = Request::new(request, names.clone(), reason, record.at_ms);
+                let asked = Request::new(request, names.clone(), *shown, reason, record.at_ms);
                 self.requests.insert(request.clone(), asked);
             }
             Event::DeletionSigned { request, signature } => {
