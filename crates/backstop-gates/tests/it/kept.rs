@@ -6,7 +6,7 @@ use backstop_core::measure::Limits;
 use backstop_gates::postgres::{NotUndone, UndoAsk, UndoDone};
 use serde_json::Value;
 
-use crate::world::{Agent, World};
+use crate::world::{Agent, World, files};
 
 const SCHEMA: &str = "
     create table public.notes (id int primary key, body text, n int default 0, twice int generated always as (n * 2) stored);
@@ -55,16 +55,6 @@ fn images(world: &World) -> Result<Vec<(u64, Vec<u8>)>> {
     }
     all.reverse();
     Ok(all)
-}
-
-/// As they lie after somebody with the key has opened them.
-fn files(images: Vec<(u64, Vec<u8>)>) -> Result<Vec<(u64, std::fs::File)>> {
-    let opened = images.into_iter().map(|(index, content)| {
-        let mut file = tempfile::tempfile()?;
-        std::io::Write::write_all(&mut file, &content)?;
-        Ok((index, file))
-    });
-    opened.collect()
 }
 
 async fn undo(

@@ -162,6 +162,16 @@ fn config(vault: Option<&Kept>) -> Result<GateConfig> {
     })
 }
 
+/// As they lie after somebody with the key has opened them.
+pub fn files(images: Vec<(u64, Vec<u8>)>) -> Result<Vec<(u64, std::fs::File)>> {
+    let opened = images.into_iter().map(|(index, content)| {
+        let mut file = tempfile::tempfile()?;
+        std::io::Write::write_all(&mut file, &content)?;
+        Ok((index, file))
+    });
+    opened.collect()
+}
+
 /// A lease with what its agent presents.
 #[derive(Debug, Clone)]
 pub struct Agent {

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use futures_util::SinkExt as _;
 use tokio_postgres::{Client, NoTls};
 
-use crate::world::{Agent, World};
+use crate::world::{Agent, World, files};
 use random::Random;
 use schema::{OTHERS, Schema};
 use work::Step;
@@ -100,7 +100,7 @@ async fn a_stamped_row_that_others_restrict_is_not_undone_and_the_refusal_says_w
         assert_eq!(said.trim(), "UPDATE 1");
         let after = world.direct(all);
         let ask = UndoAsk {
-            images: images_since(&world, from)?,
+            images: files(images_since(&world, from)?)?,
             apply: true,
             leave_conflicts: false,
         };
@@ -243,7 +243,7 @@ async fn undo_since(world: &World, from: u64, tally: &mut Tally) -> Result<()> {
     }
     tally.committed += images.len();
     let ask = UndoAsk {
-        images,
+        images: files(images)?,
         apply: true,
         leave_conflicts: false,
     };
