@@ -106,6 +106,15 @@
       const credential = await (ceremony === "create" ? create : get)(asked.publicKey);
       said.textContent = "Signed. One moment…";
       const done = await post(finish, csrf, { ...values, ...asked, publicKey: undefined, next, credential });
+      if (done.carry) {
+        // A signature that a person takes elsewhere by hand: there is no page to go on to.
+        const carried = form.querySelector("[data-carried]");
+        carried.querySelector("textarea").value = done.carry;
+        carried.hidden = false;
+        said.textContent = "Signed. Nothing is deleted yet.";
+        document.body.removeAttribute("data-busy");
+        return;
+      }
       if (!done.next.startsWith("/") || done.next.startsWith("//")) throw new Error("the console named no page");
       location.assign(done.next);
     } catch (error) {

@@ -7,8 +7,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use crate::page::{
-    asset, enrol, events, freeze, hold, holds, journal, lease, leases, people, points, recover,
-    sign_in,
+    asset, deletion, enrol, events, freeze, hold, holds, journal, lease, leases, people, points,
+    recover, sign_in,
 };
 use crate::refusal::Refusal;
 use crate::state::Console;
@@ -67,6 +67,16 @@ fn pages() -> Router<Console> {
         .route("/people", get(people::show).post(people::add))
         .route("/people/{id}/passkey", post(people::add_passkey))
         .route("/events", get(events::stream))
+        .merge(deletions())
+}
+
+/// A ticket may be longer than anything else that is sent here.
+fn deletions() -> Router<Console> {
+    Router::new()
+        .route("/deletion", get(deletion::show).post(deletion::look))
+        .route("/deletion/challenge", post(deletion::challenge))
+        .route("/deletion/sign", post(deletion::sign))
+        .layer(DefaultBodyLimit::max(deletion::BODY_BYTES))
 }
 
 /// One line a request, without the query: it may hold what somebody searched for, or a secret.

@@ -65,6 +65,18 @@ pub(crate) fn rows(bound: Bound) -> String {
     }
 }
 
+/// A size in the unit that gives it one to three digits before the point.
+pub(crate) fn bytes(n: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, shift)| n >> shift > 0) {
+        Some((unit, shift)) => {
+            let tenths = (u128::from(n) * 10) >> shift;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        None => format!("{n} bytes"),
+    }
+}
+
 fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);

@@ -5,7 +5,8 @@
 mod vault;
 
 pub use vault::{
-    Vault, VaultDrill, VaultInit, VaultList, VaultRestore, VaultServe, VaultVerb, VaultVerify,
+    Vault, VaultCancel, VaultDelete, VaultDeletions, VaultDrill, VaultInit, VaultLift, VaultList,
+    VaultRestore, VaultServe, VaultSign, VaultVerb, VaultVerify,
 };
 
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 
 pub(crate) mod asset;
 mod chart;
+pub(crate) mod deletion;
 pub(crate) mod enrol;
 pub(crate) mod events;
 pub(crate) mod freeze;

@@ -10,7 +10,7 @@ use backstop_testing::browser::{Browser, Colours, Screen, Tab};
 use crate::site::{Held, Site, wipe};
 
 /// Enrols the first person with a recovery code for a second passkey, and signs in.
-async fn enrol(site: &Site, tab: &Tab, shots: &Shots) {
+pub async fn enrol(site: &Site, tab: &Tab, shots: &Shots) {
     let token = site.store.invite_first().unwrap();
     tab.goto(&site.url(&format!("/enrol/{token}")))
         .await
@@ -36,14 +36,14 @@ async fn sign_in(tab: &Tab) {
 }
 
 /// Screenshots, where the environment asks for them: each page in two sizes and two colours.
-struct Shots(Option<PathBuf>);
+pub struct Shots(Option<PathBuf>);
 
 impl Shots {
-    fn wanted() -> Self {
+    pub fn wanted() -> Self {
         Self(std::env::var_os("BACKSTOP_SCREENSHOTS").map(PathBuf::from))
     }
 
-    async fn take(&self, tab: &Tab, name: &str) {
+    pub async fn take(&self, tab: &Tab, name: &str) {
         let Some(folder) = &self.0 else { return };
         for (screen, size) in [(Screen::Desktop, "desktop"), (Screen::Phone, "phone")] {
             for (colours, kind) in [(Colours::Light, "light"), (Colours::Dark, "dark")] {

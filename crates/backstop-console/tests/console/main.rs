@@ -5,6 +5,7 @@
 
 mod browser;
 mod client;
+mod deletion;
 mod notifications;
 mod requests;
 mod site;

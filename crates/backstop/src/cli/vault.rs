@@ -25,6 +25,15 @@ pub enum VaultVerb {
     Verify(VaultVerify),
     Drill(VaultDrill),
     Restore(VaultRestore),
+    /// Print the people who can decide, with the public halves of their passkeys, for the vault's `people.json`
+    ///
+    /// Run it where the gate runs, and carry the file to the vault by hand: the vault takes nobody from the gate, since whoever has the gate could name people who do not exist. Look at the names before you install it.
+    People,
+    Delete(VaultDelete),
+    Deletions(VaultDeletions),
+    Sign(VaultSign),
+    Cancel(VaultCancel),
+    Lift(VaultLift),
 }
 
 /// Make a vault: its directory, its keys, its configuration
@@ -193,6 +202,67 @@ pub struct VaultRestore {
     pub longest: Span,
     #[command(flatten)]
     pub programs: Programs,
+}
+
+/// Ask for objects to be deleted that are past their retention, and print the ticket that people sign
+///
+/// Nothing is deleted yet. People paste the ticket into the console's page /deletion, see what would be deleted, and sign it with their passkeys; `backstop vault sign` takes what they get there. Once enough have signed, a delay begins, in which `backstop vault cancel` ends it.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It talks to the running vault, as the vault's own user.\n\nExample:\n  backstop vault delete 3fa9 77b0 --reason 'past its retention' > ticket.json"
+)]
+pub struct VaultDelete {
+    #[command(flatten)]
+    pub place: Place,
+    /// What to delete: names in the vault, or how they begin
+    #[arg(value_name = "OBJECT", required = true)]
+    pub objects: Vec<String>,
+    /// Why; whoever signs reads it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// Show which deletions are asked for, who has signed, and when they are due
+#[derive(Debug, Args)]
+pub struct VaultDeletions {
+    #[command(flatten)]
+    pub place: Place,
+    /// Print the ticket of this one anew
+    #[arg(long, value_name = "DELETION")]
+    pub ticket: Option<String>,
+}
+
+/// Give the vault a person's signature under a deletion
+#[derive(Debug, Args)]
+pub struct VaultSign {
+    #[command(flatten)]
+    pub place: Place,
+    /// The file with what the console's page /deletion gave; `-` for standard input
+    #[arg(value_name = "FILE")]
+    pub signature: PathBuf,
+}
+
+/// Cancel a deletion before it is due; takes nobody's passkey
+#[derive(Debug, Args)]
+pub struct VaultCancel {
+    #[command(flatten)]
+    pub place: Place,
+    /// Which
+    #[arg(value_name = "DELETION")]
+    pub deletion: String,
+    /// Why; it stays in the vault's index
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// Trust the machine's clock again after it jumped, having looked at it
+#[derive(Debug, Args)]
+pub struct VaultLift {
+    #[command(flatten)]
+    pub place: Place,
+    /// Why; it stays in the vault's index
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// Where PostgreSQL's own programs are.

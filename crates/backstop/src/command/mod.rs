@@ -52,7 +52,7 @@ pub fn run(cli: Cli, output: Output) -> Outcome {
         },
         Verb::Journal(args) => journal::run(&path, args.verb, output),
         Verb::Undo(args) => undo::run(&path, &args, output),
-        Verb::Vault(args) => vault::run(args.verb, output),
+        Verb::Vault(args) => vault::run(&path, args.verb, output),
         Verb::Status => status::run(&path, output),
         Verb::Doctor(args) => doctor::run(&path, &args, output),
         Verb::Demo(args) => demo::run(&args, output),

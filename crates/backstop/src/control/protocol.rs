@@ -92,6 +92,8 @@ pub enum Request {
         /// The signed note.
         report: String,
     },
+    /// The people who can decide, with the public halves of their passkeys.
+    People,
     /// Entries of a log.
     Entries {
         /// `control` or `traffic`.

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 /// Somebody with a browser's cookie and two devices.
 pub struct Person {
-    origin: String,
+    pub(crate) origin: String,
     authority: String,
     cookie: Option<String>,
-    phone: Authenticator,
+    pub(crate) phone: Authenticator,
 }
 
 /// What the console answered.
@@ -174,7 +174,7 @@ impl Person {
             .with_context(|| format!("{path} has no token"))
     }
 
-    fn post(&mut self, path: &str, csrf: &str, body: &Value) -> Result<Value> {
+    pub(crate) fn post(&mut self, path: &str, csrf: &str, body: &Value) -> Result<Value> {
         let headers = [
             ("content-type", "application/json"),
             ("x-csrf-token", csrf),

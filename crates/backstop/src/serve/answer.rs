@@ -8,6 +8,7 @@ use backstop_console::particulars_line;
 use backstop_core::action::Ask;
 use backstop_core::hold::{HoldRecord, HoldState};
 use backstop_core::lease::{LeaseRecord, LeaseState};
+use backstop_core::person::Person;
 use backstop_gates::postgres::{NotUndone, UndoAsk};
 use backstop_journal::{JournalError, TextDigest, TextState};
 use backstop_store::{Opened, State};
@@ -118,6 +119,16 @@ impl Service {
             Request::Drilled { report } => {
                 let service = Arc::clone(self);
                 finish(async move { done(&service.drilled(&report).await?) }).await
+            }
+            Request::People => {
+                let state = self.store.state();
+                let people = state.people.values().cloned();
+                // The vault has no use for recovery codes, not even for their digests.
+                let people = people.map(|person| Person {
+                    recovery: None,
+                    ..person
+                });
+                done(&people.collect::<Vec<_>>())
             }
             Request::Entries { log, from, count } => self.entries(&log, from, count),
             Request::Entry { log, index } => self.entry(&log, index),

@@ -23,6 +23,7 @@ mod setup;
 mod support;
 mod targets;
 mod vault;
+mod vault_deletion;
 mod vault_points;
 
 #[allow(dead_code)] // the demo uses more of it

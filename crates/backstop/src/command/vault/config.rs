@@ -190,7 +190,7 @@ impl Config {
         let people: Vec<Person> = serde_json::from_slice(&text).map_err(|error| {
             Failure::usage(format!("`{}` is not a list of people", path.display()))
                 .because(error)
-                .hint("it holds people with their passkeys, as JSON, as the journal's enrolment entries have them")
+                .hint("it holds people with their passkeys, as JSON, as `backstop vault people` prints them")
         })?;
         Ok(People {
             people,

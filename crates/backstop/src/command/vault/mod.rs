@@ -1,11 +1,13 @@
-//! `backstop vault init|serve|list|verify|drill|restore`.
+//! `backstop vault init|serve|list|verify|drill|restore|people|delete|deletions|sign|cancel|lift`.
 
 mod certificates;
 mod config;
+mod deletion;
 mod drill;
 mod init;
 mod list;
 mod moment;
+mod people;
 mod progress;
 mod reports;
 mod restore;
@@ -29,7 +31,7 @@ use crate::output::Output;
 ///
 /// # Errors
 /// Why it failed; exit code 4 when the vault is not what was stored.
-pub fn run(verb: VaultVerb, output: Output) -> Outcome {
+pub fn run(path: &Path, verb: VaultVerb, output: Output) -> Outcome {
     match verb {
         VaultVerb::Init(args) => init::run(&args, output),
         VaultVerb::Serve(args) => serve::run(&args, output),
@@ -37,6 +39,12 @@ pub fn run(verb: VaultVerb, output: Output) -> Outcome {
         VaultVerb::Verify(args) => verify::run(&args, output),
         VaultVerb::Drill(args) => drill::run(&args, output),
         VaultVerb::Restore(args) => restore::run(&args, output),
+        VaultVerb::People => people::run(path, output),
+        VaultVerb::Delete(args) => deletion::delete(&args, output),
+        VaultVerb::Deletions(args) => deletion::show(&args, output),
+        VaultVerb::Sign(args) => deletion::sign(&args, output),
+        VaultVerb::Cancel(args) => deletion::cancel(&args, output),
+        VaultVerb::Lift(args) => deletion::lift(&args, output),
     }
 }
 
@@ -82,11 +90,8 @@ fn named<'a>(found: &'a [Listed], beginning: &str) -> Outcome<&'a Listed> {
             "more than one object begins with `{beginning}`"
         ))
         .hint("write more of the name")),
-        _ => Err(
-            Failure::usage(format!("nothing to restore is named `{beginning}`")).hint(
-                "`backstop vault list --class point` and `--class objects` show what there is",
-            ),
-        ),
+        _ => Err(Failure::usage(format!("nothing is named `{beginning}`"))
+            .hint("`backstop vault list --class point` and `--class objects` show what there is")),
     }
 }
 

@@ -46,7 +46,8 @@ points = "90d"
 # How many people must sign a deletion with their passkeys, and how long after that it can still be cancelled.
 signatures = 2
 delay = "72h"
-# Who may sign: people with their passkeys, as JSON. Without the file nothing is ever deleted.
+# Who may sign: people with their passkeys, as `backstop vault people` prints them where the gate runs. Carry it here
+# by hand, and look at the names. Without the file nothing is ever deleted.
 people = "people.json"
 # The console's origins, on which those passkeys were made.
 origins = []
