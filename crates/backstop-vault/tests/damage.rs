@@ -8,7 +8,7 @@ use std::{
 
 use backstop_core::digest::Digest;
 use backstop_vault::{
-    Class, Stored, init,
+    Class, Stored, VaultError, init,
     reader::{self, Identity},
     server::{People, Vault},
     store::{Options, clock::MachineTime},
@@ -95,6 +95,27 @@ async fn a_flipped_byte_of_an_object_is_named_with_its_place() {
         }
     }
     assert!(verify(&dir).unwrap().is_sound());
+}
+
+/// The stanza that holds the key to the content, where damage looks like another's key.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_before_the_content_is_damage_and_not_a_wrong_identity() {
+    let (home, identity, stored) = stocked(2000).await;
+    let dir = home.path().join("vault");
+    let path = path_of(&dir, &stored[0].name);
+    let bytes = fs::read(&path).unwrap();
+    let head = bytes.windows(4).position(|four| four == b"\n---").unwrap();
+    for at in 0..head {
+        flip(&path, at);
+        let error = reader::open(&dir, stored[0].name, &identity).err().unwrap();
+        let damage = matches!(error, VaultError::Integrity { .. });
+        assert!(damage, "byte {at}: {error}");
+        flip(&path, at);
+    }
+    assert!(reader::open(&dir, stored[0].name, &identity).is_ok());
+    let other = Identity::generate();
+    let error = reader::open(&dir, stored[0].name, &other).err().unwrap();
+    assert!(matches!(error, VaultError::Key { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
