@@ -115,7 +115,8 @@ fn a_hundred_days(installation: &Installation) {
     let now_ms = i64::try_from(now.as_millis()).unwrap();
     let key = SigningKey::load(&installation.data().join("keys/journal-traffic.key")).unwrap();
     let dir = installation.data().join("journal/traffic");
-    let log = Journal::open(&dir, &key.name().to_owned(), key, Options::default()).unwrap();
+    let origin = key.name().to_owned();
+    let log = Journal::open(&dir, &origin, key, Options::default()).unwrap();
     for hour in (0..2_400).rev() {
         for action in 0..6 {
             let at_ms = now_ms - hour * 3_600_000;
