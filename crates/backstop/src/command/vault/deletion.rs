@@ -193,8 +193,13 @@ fn request(answer: Operated) -> Outcome<Request> {
 }
 
 fn odd(answer: &Operated) -> Failure {
-    let what = serde_json::to_value(answer).unwrap_or_default();
-    Failure::new("the vault answered something else").because(&what["answer"])
+    let what = match answer {
+        Operated::Done => "that it is done",
+        Operated::Request(_) => "with a request",
+        Operated::Ticket(_) => "with a ticket",
+        Operated::Requests(_) => "with a list",
+    };
+    Failure::new("the vault answered something else").because(what)
 }
 
 fn asked_of(dir: &Path, asked: &Operate, what: &str) -> Outcome<Operated> {
