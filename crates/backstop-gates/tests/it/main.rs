@@ -26,6 +26,7 @@ mod holds;
 mod judging;
 mod kept;
 mod measured;
+mod places;
 mod raw;
 mod roles;
 mod world;
