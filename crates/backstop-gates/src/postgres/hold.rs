@@ -463,7 +463,11 @@ impl Relay<'_> {
         if self.measures().is_none() {
             return RECOVERABLE.to_owned();
         }
-        recover::promise(&recover::plan(judged))
+        let own = recover::promise(&recover::plan(judged));
+        let state = self.shared.store.state();
+        let points = state.points.get(&self.target.config.name);
+        let whole = super::fallback::sentence(points, self.shared.store.now_ms());
+        format!("{own}; {whole}")
     }
 
     /// What keeps what an approved action destroys.

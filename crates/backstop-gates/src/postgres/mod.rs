@@ -24,6 +24,7 @@ mod error;
 mod execute;
 mod extended;
 mod failures;
+mod fallback;
 mod follow;
 mod function_call;
 mod gate;
