@@ -463,7 +463,11 @@ impl Relay<'_> {
         if self.measures().is_none() {
             return RECOVERABLE.to_owned();
         }
-        let own = recover::promise(&recover::plan(judged));
+        let plan = recover::plan(judged);
+        let own = recover::promise(&plan);
+        if matches!(plan, recover::Plan::None) {
+            return own;
+        }
         let state = self.shared.store.state();
         let points = state.points.get(&self.target.config.name);
         let whole = super::fallback::sentence(points, self.shared.store.now_ms());

@@ -2,7 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use backstop_core::approval::Answer;
+use backstop_core::digest::Digest;
+use backstop_core::entry::Event;
 use backstop_core::measure::Limits;
+use backstop_core::point::{Drill, Point};
 use backstop_gates::postgres::{NotUndone, UndoAsk, UndoDone};
 use serde_json::Value;
 
@@ -257,5 +260,75 @@ async fn without_the_vault_nothing_is_destroyed() -> Result<()> {
             .trim(),
         "1000"
     );
+    Ok(())
+}
+
+/// What the hold says that this statement, which goes by copies of objects, would open.
+async fn recoverable(world: &World, agent: &Agent, sql: &str) -> Result<String> {
+    let said = world.psql(agent, sql).await;
+    assert!(said.contains("BK001"), "{said}");
+    Ok(world.waiting().await?.hold.recoverable)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_says_which_point_of_the_whole_database_there_is_and_what_a_drill_of_it_took()
+-> Result<()> {
+    let (world, agent) = world().await?;
+    let said = recoverable(&world, &agent, "drop table replies").await?;
+    assert!(said.contains("copied to the vault first"), "{said}");
+    assert!(said.contains("no recovery point of the whole"), "{said}");
+
+    let point = Point {
+        name: Digest([7; 32]),
+        parts: vec![],
+        taken_ms: world.store.now_ms() - 3 * 3_600_000,
+        milliseconds: 0,
+        stored: 0,
+        bytes: 0,
+        tables: 0,
+        rows: 0,
+        manifest: Digest([8; 32]),
+        figures: Digest([9; 32]),
+    };
+    let taken = |target: &str| Event::PointTaken {
+        target: target.to_owned(),
+        point: point.clone(),
+    };
+    // Another target's point is none of this one's.
+    world.store.note(taken("other")).await?;
+    let said = recoverable(&world, &agent, "truncate replies").await?;
+    assert!(said.contains("no recovery point of the whole"), "{said}");
+    world.store.note(taken("prod")).await?;
+    let said = recoverable(&world, &agent, "drop table notes cascade").await?;
+    assert!(said.contains("3 h 0 min old"), "{said}");
+    assert!(said.contains("no drill has shown"), "{said}");
+
+    let drilled = Event::Drilled {
+        drill: Drill {
+            point: point.name,
+            target: "prod".to_owned(),
+            manifest: Some(point.manifest),
+            started_ms: 0,
+            milliseconds: 200_000,
+            restore_ms: 125_000,
+            tables: 0,
+            rows: 0,
+            differences: 0,
+            first: vec![],
+            left_out: 0,
+            failure: None,
+        },
+        report: String::new(),
+        key: String::new(),
+    };
+    world.store.note(drilled).await?;
+    let said = recoverable(&world, &agent, "truncate notes cascade").await?;
+    assert!(said.contains("restored it in 2 min 5 s"), "{said}");
+    // An approval of it counts as before, however old the point is by then.
+    let hold = world.waiting().await?.hold;
+    world.decide(&hold.id, Answer::Approve, "").await?;
+    let said = world.psql(&agent, "truncate notes cascade").await;
+    assert!(!said.contains("ERROR"), "{said}");
+    assert_eq!(world.direct("select count(*) from notes"), "0");
     Ok(())
 }
