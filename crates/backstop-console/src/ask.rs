@@ -105,6 +105,25 @@ pub fn particulars(ask: &Ask, state: &State) -> Vec<Particular> {
             all.push(Particular::words("Task", &spec.task));
             all
         }
+        Ask::Undo {
+            leases,
+            entries,
+            leave_conflicts,
+        } => {
+            let mut all: Vec<Particular> = leases
+                .iter()
+                .map(|id| Particular::fact("Lease", id))
+                .collect();
+            let count = format!("{} transactions", entries.len());
+            all.push(Particular::fact("Undoes", count));
+            let changed = if *leave_conflicts {
+                "stay as they are"
+            } else {
+                "end it, and nothing is undone"
+            };
+            all.push(Particular::fact("Rows changed since", changed));
+            all
+        }
         Ask::Resume { lease: Some(id) } => {
             let mut all = vec![Particular::fact("Lease", id)];
             if let Some(record) = lease(id) {
@@ -150,6 +169,13 @@ pub fn summary(ask: &Ask) -> String {
     match ask {
         Ask::Sql { .. } => "run a statement".to_owned(),
         Ask::GrantLease { spec } => format!("grant a lease on {}", spec.target),
+        Ask::Undo {
+            leases, entries, ..
+        } => format!(
+            "undo {} transactions of {} leases",
+            entries.len(),
+            leases.len()
+        ),
         Ask::Resume { lease: Some(id) } => format!("let {id} act again"),
         Ask::Resume { lease: None } => "lift the halt of everything".to_owned(),
         Ask::Unfreeze => "lift the freeze".to_owned(),
@@ -162,6 +188,10 @@ const fn grounds(ask: &Ask) -> (&'static str, &'static str) {
     match ask {
         Ask::Sql { .. } => ("hold", "it needs a person"),
         Ask::GrantLease { .. } => ("grant-lease", "only a passkey gives an agent access"),
+        Ask::Undo { .. } => (
+            "undo",
+            "it takes back what more than one lease did, and only a passkey allows that",
+        ),
         Ask::Resume { .. } => ("resume", "only a passkey resumes what was halted"),
         Ask::Unfreeze => ("unfreeze", "only a passkey lifts a freeze"),
         Ask::AddPerson { .. } => ("add-person", "only a passkey lets another person decide"),

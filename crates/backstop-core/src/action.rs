@@ -27,6 +27,15 @@ pub enum Ask {
     },
     /// Lift the freeze.
     Unfreeze,
+    /// Undo what more than one lease did.
+    Undo {
+        /// The leases.
+        leases: Vec<String>,
+        /// The indexes of the `images` entries of the traffic log, the newest first.
+        entries: Vec<u64>,
+        /// Whether rows that were changed since are left as they are.
+        leave_conflicts: bool,
+    },
     /// Let another person decide.
     AddPerson {
         /// The name under which they will be shown.

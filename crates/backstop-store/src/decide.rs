@@ -284,6 +284,7 @@ impl Store {
             },
             Ask::Sql { .. }
             | Ask::GrantLease { .. }
+            | Ask::Undo { .. }
             | Ask::AddPerson { .. }
             | Ask::AddPasskey { .. } => return Ok(()),
         };

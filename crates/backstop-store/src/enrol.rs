@@ -78,7 +78,11 @@ impl Store {
                 person: person.clone(),
                 hold: Some(hold.to_owned()),
             },
-            Ask::Sql { .. } | Ask::GrantLease { .. } | Ask::Resume { .. } | Ask::Unfreeze => {
+            Ask::Sql { .. }
+            | Ask::GrantLease { .. }
+            | Ask::Undo { .. }
+            | Ask::Resume { .. }
+            | Ask::Unfreeze => {
                 return Err(StoreError::Refused(format!("hold `{hold}` invites nobody")));
             }
         };

@@ -121,8 +121,11 @@ pub struct Undo {
     /// Everything that this lease did
     #[arg(long, value_name = "LEASE")]
     pub lease: Option<String>,
-    /// Only what it did within this time until now
-    #[arg(long, value_name = "SPAN", requires = "lease")]
+    /// Everything that all leases did at this target; a person must approve that
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["entry", "lease"], requires = "since")]
+    pub target: Option<String>,
+    /// Only what was done within this time until now
+    #[arg(long, value_name = "SPAN", conflicts_with = "entry")]
     pub since: Option<Span>,
     /// The file with the private half of the recovery key
     #[arg(long, value_name = "FILE")]

@@ -170,6 +170,7 @@ const fn question(ask: &Ask) -> &'static str {
     match ask {
         Ask::Sql { .. } => "Let the agent do this, once?",
         Ask::GrantLease { .. } => "Give an agent this lease?",
+        Ask::Undo { .. } => "Undo what these leases did, once?",
         Ask::Resume { .. } => "Let what was halted act again?",
         Ask::Unfreeze => "Lift the freeze?",
         Ask::AddPerson { .. } => "Let this person decide, too?",

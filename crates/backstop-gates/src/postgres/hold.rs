@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::approved::leaves_open;
 use super::client::{Turn, write_backend};
+use super::envelope::Envelope;
 use super::error::report;
 use super::execute::Elsewhere;
 use super::images::Budget;
@@ -55,6 +56,9 @@ pub(crate) struct Approved {
     elsewhere: Elsewhere,
     description: Bytes,
     pub(super) since: Instant,
+    envelope: Envelope,
+    /// What is put before people if it goes beyond that.
+    anew: NewHold,
 }
 
 /// Why waiting for people is over.
@@ -475,7 +479,7 @@ impl Relay<'_> {
     }
 
     /// What keeps what an approved action destroys.
-    fn keeping(&self, judged: &Judged, action: u64) -> Option<Keeping> {
+    fn keeping(&self, judged: &Judged, action: u64, envelope: &Envelope) -> Option<Keeping> {
         self.measures()?;
         let (bytes, millis) = self.shared.config.limits.approved_images;
         Some(Keeping {
@@ -488,6 +492,7 @@ impl Relay<'_> {
             at_ms: self.shared.store.now_ms(),
             plan: recover::plan(judged),
             budget: Budget { bytes, millis },
+            envelope: envelope.clone(),
         })
     }
 
@@ -541,13 +546,15 @@ impl Relay<'_> {
             Some(&ticket.hold.id),
         )?;
         self.await_durable_now().await?;
+        let envelope = Envelope::of(&ticket.hold);
+        let anew = self.new_hold(&meaning.judged, Some((bind, meaning)));
         let opened = Elsewhere::open(
             &self.target,
             &self.context.path,
             &self.settings,
             &meaning.judged,
             &ticket.hold.id,
-            self.keeping(&meaning.judged, action),
+            self.keeping(&meaning.judged, action, &envelope),
         )
         .await;
         let bound = match opened {
@@ -565,6 +572,8 @@ impl Relay<'_> {
                     elsewhere,
                     description,
                     since: Instant::now(),
+                    envelope,
+                    anew,
                 };
                 self.approved = Some(Box::new(approved));
                 let mut out = BytesMut::new();
@@ -597,9 +606,12 @@ impl Relay<'_> {
             return Ok(None);
         };
         let Approved {
-            action, elsewhere, ..
+            action,
+            mut elsewhere,
+            envelope,
+            anew,
+            ..
         } = *approved;
-        let mut elsewhere = elsewhere;
         let key = elsewhere.cancel_key();
         match self.watched(key, elsewhere.execute()).await {
             Ok(done) => {
@@ -609,7 +621,8 @@ impl Relay<'_> {
             }
             Err(report) => {
                 self.write_outcome(action, "error", Some(report.code()));
-                self.refuse(tag::EXECUTE, *report, Note::Other)?;
+                let report = self.held_anew(&envelope, anew).await?.unwrap_or(*report);
+                self.refuse(tag::EXECUTE, report, Note::Other)?;
             }
         }
         self.after_elsewhere().await?;
@@ -625,13 +638,15 @@ impl Relay<'_> {
         let action = self.next_action();
         self.journal_intent(action, judged, None, Some(&ticket.hold.id))?;
         self.await_durable_now().await?;
+        let envelope = Envelope::of(&ticket.hold);
+        let anew = self.new_hold(judged, None);
         let opened = Elsewhere::open(
             &self.target,
             &self.context.path,
             &self.settings,
             judged,
             &ticket.hold.id,
-            self.keeping(judged, action),
+            self.keeping(judged, action, &envelope),
         )
         .await;
         let done = match opened {
@@ -648,6 +663,7 @@ impl Relay<'_> {
             }
             Err(report) => {
                 self.write_outcome(action, "error", Some(report.code()));
+                let report = self.held_anew(&envelope, anew).await?.unwrap_or(*report);
                 report.to_bytes()
             }
         };

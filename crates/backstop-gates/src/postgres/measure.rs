@@ -272,3 +272,28 @@ pub(crate) fn within(effects: &[(Effect, u32)], envelope: &[Effect]) -> bool {
 fn count(number: Option<i64>) -> u64 {
     number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
 }
+
+/// One sentence without data: what was measured.
+pub(crate) fn summary(effects: &[Effect]) -> String {
+    let worst = effects
+        .iter()
+        .map(|e| e.kind)
+        .max()
+        .unwrap_or(EffectKind::Read);
+    let mut parts: Vec<String> = effects
+        .iter()
+        .filter(|e| e.kind == worst)
+        .take(4)
+        .map(|effect| {
+            let verb = format!("{:?}", effect.verb).to_lowercase();
+            let object = effect.object.as_deref().unwrap_or("the catalogue");
+            match effect.bound {
+                Bound::Rows(1) => format!("{verb} 1 row of {object}"),
+                Bound::Rows(n) => format!("{verb} {n} rows of {object}"),
+                _ => format!("{verb} {object}"),
+            }
+        })
+        .collect();
+    parts.dedup();
+    format!("{worst}, measured: {}", parts.join(", "))
+}

@@ -20,6 +20,7 @@ mod copy_in;
 mod credential;
 mod doubt;
 mod eager;
+mod envelope;
 mod error;
 mod execute;
 mod extended;

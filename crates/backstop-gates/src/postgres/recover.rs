@@ -16,8 +16,10 @@ use backstop_vault::points::objects::{
 use backstop_vault::points::{PointError, Question};
 use backstop_vault::{Class, Label, Stored};
 use backstop_wire::postgres::backend::Report;
+use backstop_wire::sql::StatementKind;
 use tokio::io::AsyncReadExt as _;
 
+use super::envelope::Envelope;
 use super::error::{GateError, report};
 use super::images::{About, Budget};
 use super::judge::Judged;
@@ -70,6 +72,14 @@ pub(crate) fn plan(judged: &Judged) -> Plan {
     }
     if !judged.analysis.transactional {
         return Plan::Impossible("it cannot run inside a transaction".into());
+    }
+    if judged.any(|k| {
+        matches!(
+            k,
+            StatementKind::Begin(_) | StatementKind::Commit { .. } | StatementKind::Rollback { .. }
+        )
+    }) {
+        return Plan::Impossible("it begins or ends a transaction itself".into());
     }
     if objects.is_empty() {
         return if losing.is_empty() {
@@ -138,6 +148,7 @@ pub(crate) struct Keeping {
     pub(crate) at_ms: i64,
     pub(crate) plan: Plan,
     pub(crate) budget: Budget,
+    pub(crate) envelope: Envelope,
 }
 
 impl Question for ServerConnection {
@@ -253,17 +264,25 @@ impl Keeping {
         }))
     }
 
-    /// Copies the rows that were changed, before COMMIT.
+    /// Compares what it did with what was approved, and copies the rows that were changed, before COMMIT.
     pub(crate) async fn after(&self, server: &mut ServerConnection) -> Result<(), Box<Report>> {
-        if matches!(self.plan, Plan::Impossible(_)) {
-            // The person was told so.
-            return Ok(());
-        }
         server.tell(IMMEDIATE).await.map_err(failed)?;
         let rows = server.ask(MEASURE).await.map_err(failed)?;
         let Some(measured) = Measurement::read(&rows) else {
             return Err(not_kept("what it did cannot be measured"));
         };
+        if !measured.counts && measured.xid.is_some() {
+            return Err(not_kept(
+                "the server does not count what transactions do (`track_counts` is off)",
+            ));
+        }
+        if !self.envelope.holds(&measured, &self.lease) {
+            return Err(not_kept("it went beyond what was approved"));
+        }
+        if matches!(self.plan, Plan::Impossible(_)) {
+            // The person was told so.
+            return Ok(());
+        }
         let mut wrote = keep::wrote(&measured.touched, &Places::default());
         if matches!(self.plan, Plan::Objects(..)) {
             // What is locked against readers was copied before.
@@ -274,11 +293,6 @@ impl Keeping {
         }
         if wrote.is_empty() {
             return Ok(());
-        }
-        if !measured.counts {
-            return Err(not_kept(
-                "the server does not count what transactions do (`track_counts` is off)",
-            ));
         }
         let about = About {
             target: self.target.config.name.clone(),

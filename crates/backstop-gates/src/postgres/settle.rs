@@ -3,7 +3,7 @@
 
 use backstop_core::action::{Ask, SqlBinding};
 use backstop_core::digest::Digest;
-use backstop_core::effect::{Bound, Effect, EffectKind};
+use backstop_core::effect::Effect;
 use backstop_core::hold::{Hold, HoldText};
 use backstop_core::measure::{Limits, Measured};
 use backstop_core::policy::Asker;
@@ -337,7 +337,7 @@ impl Relay<'_> {
             lease: Some(self.lease.id.clone()),
             target: Some(self.target.config.name.clone()),
             environment: self.target.config.environment,
-            summary: summary(effects),
+            summary: measure::summary(&effects.iter().map(|(e, _)| e.clone()).collect::<Vec<_>>()),
             analysis: measure::analysis(effects),
             verdict: verdict.clone(),
             recoverable: recoverable.to_owned(),
@@ -381,29 +381,4 @@ fn blind(measurement: &Measurement, ledger: &Ledger) -> Option<String> {
                 "the cursor {name} would run its query at COMMIT, after everything was measured"
             )
         })
-}
-
-/// One sentence without data: what was measured.
-fn summary(effects: &[(Effect, u32)]) -> String {
-    let worst = effects
-        .iter()
-        .map(|(e, _)| e.kind)
-        .max()
-        .unwrap_or(EffectKind::Read);
-    let mut parts: Vec<String> = effects
-        .iter()
-        .filter(|(e, _)| e.kind == worst)
-        .take(4)
-        .map(|(effect, _)| {
-            let verb = format!("{:?}", effect.verb).to_lowercase();
-            let object = effect.object.as_deref().unwrap_or("the catalogue");
-            match effect.bound {
-                Bound::Rows(1) => format!("{verb} 1 row of {object}"),
-                Bound::Rows(n) => format!("{verb} {n} rows of {object}"),
-                _ => format!("{verb} {object}"),
-            }
-        })
-        .collect();
-    parts.dedup();
-    format!("{worst}, measured: {}", parts.join(", "))
 }

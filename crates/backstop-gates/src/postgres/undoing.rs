@@ -8,10 +8,13 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::sync::Arc;
 
+use backstop_core::action::Ask;
 use backstop_core::digest::Digest;
-use backstop_core::effect::EffectKind;
+use backstop_core::effect::{Analysis, Effect, EffectKind, Verb};
 use backstop_core::entry::{Intent, Outcome};
-use backstop_core::verdict::Decision;
+use backstop_core::hold::HoldText;
+use backstop_core::verdict::{Decision, Verdict};
+use backstop_store::{NewHold, Opened};
 use backstop_vault::{Class, Label};
 use ring::digest::{Context, Digest as Sha256, SHA256};
 use serde::Deserialize;
@@ -67,6 +70,14 @@ pub enum NotUndone {
         /// How many.
         conflicts: u64,
     },
+    /// It goes beyond one lease's own entries, and waits for people.
+    #[error("held as {hold}: a person must say yes to it at {url}")]
+    Held {
+        /// The hold.
+        hold: String,
+        /// Where a person decides.
+        url: String,
+    },
     /// Something failed inside.
     #[error(transparent)]
     Failed(#[from] GateError),
@@ -89,21 +100,19 @@ impl Gate {
     /// Why nothing was undone; nothing of it stays then.
     pub async fn undo(&self, ask: UndoAsk) -> Result<UndoDone, NotUndone> {
         let shared = self.shared();
+        let numbers: Vec<u64> = ask.images.iter().map(|(index, _)| *index).collect();
         let (entries, contents) = checked(shared, ask.images).await?;
-        let Some((lease, name)) = entries
-            .first()
-            .and_then(|e| e.lease.clone().zip(e.target.clone()))
-        else {
+        let Some(name) = entries.first().and_then(|e| e.target.clone()) else {
             return Err(refused("there is nothing to undo"));
         };
-        if entries
-            .iter()
-            .any(|e| e.lease.as_ref() != Some(&lease) || e.target.as_ref() != Some(&name))
-        {
+        if entries.iter().any(|e| e.target.as_ref() != Some(&name)) {
             return Err(refused(
-                "these are of more than one lease or target; hint: undo them lease by lease",
+                "these are of more than one target; hint: undo them target by target",
             ));
         }
+        let mut leases: Vec<String> = entries.iter().filter_map(|e| e.lease.clone()).collect();
+        leases.sort();
+        leases.dedup();
         let Some(target) = shared.target(&name) else {
             return Err(NotUndone::Refused(format!(
                 "the target `{name}` is not configured any more"
@@ -135,7 +144,92 @@ impl Gate {
                 entry: None,
             });
         }
-        apply(shared, &target, &lease, server, images, ask.leave_conflicts).await
+        let (lease, hold) = match leases.as_slice() {
+            [one] if one != NONE => (one.clone(), None),
+            _ => (
+                NONE.to_owned(),
+                Some(approved(shared, &target, leases, numbers, ask.leave_conflicts).await?),
+            ),
+        };
+        let who = Who {
+            lease: &lease,
+            hold: hold.as_deref(),
+        };
+        apply(shared, &target, who, server, images, ask.leave_conflicts).await
+    }
+}
+
+/// Who an undo is of: what goes beyond one lease's own entries is of none, and of an approval.
+#[derive(Clone, Copy)]
+struct Who<'a> {
+    lease: &'a str,
+    hold: Option<&'a str>,
+}
+
+/// In the journal in place of a lease; no lease is called so.
+const NONE: &str = "none";
+
+/// The hold whose approval is spent on an undo beyond one lease's own entries; asks for one if there is none.
+async fn approved(
+    shared: &Shared,
+    target: &Target,
+    leases: Vec<String>,
+    entries: Vec<u64>,
+    leave_conflicts: bool,
+) -> Result<String, NotUndone> {
+    let summary = format!(
+        "undo {} transactions of {} leases",
+        entries.len(),
+        leases.len()
+    );
+    let ask = Ask::Undo {
+        leases,
+        entries,
+        leave_conflicts,
+    };
+    let effect = Effect::new(EffectKind::Write, Verb::Other, None).because(summary.clone());
+    let new = NewHold {
+        lease: None,
+        target: Some(target.config.name.clone()),
+        environment: target.config.environment,
+        summary,
+        analysis: Analysis {
+            effects: vec![effect],
+            transactional: true,
+            ..Analysis::default()
+        },
+        verdict: Verdict {
+            decision: Decision::Hold,
+            rule: "undo".into(),
+            reason: "it takes back what more than one lease did, and only a passkey allows that"
+                .into(),
+            people: 1,
+        },
+        recoverable: super::settle::KEPT.to_owned(),
+        policy: shared.numbered_policy().1.version(),
+        text: HoldText {
+            statement: serde_json::to_string_pretty(&ask)
+                .map_err(|e| NotUndone::Failed(GateError::Protocol(e.to_string())))?,
+            ..HoldText::default()
+        },
+        ask,
+    };
+    let failed = |error| NotUndone::Failed(GateError::Store(error));
+    match shared.store.open_hold(new).await.map_err(failed)? {
+        Opened::Approved(record) => {
+            let hold = record.hold;
+            // INVARIANT 4: consumed before what it releases.
+            shared
+                .store
+                .consume(&hold.id, hold.digest)
+                .await
+                .map_err(|e| NotUndone::Refused(e.to_string()))?;
+            Ok(hold.id)
+        }
+        Opened::Waiting(record) => Err(NotUndone::Held {
+            url: format!("{}/holds/{}", shared.config.console_url, record.hold.id),
+            hold: record.hold.id,
+        }),
     }
 }
 
@@ -144,6 +238,10 @@ async fn checked(
     shared: &Shared,
     images: Vec<(u64, File)>,
 ) -> Result<(Vec<Entry>, Vec<File>), NotUndone> {
+    let falls = |pair: &[(u64, File)]| matches!(pair, [(a, _), (b, _)] if a > b);
+    if !images.windows(2).all(falls) {
+        return Err(refused("they are not each there once, the newest first"));
+    }
     let (mut entries, mut contents) = (vec![], vec![]);
     for (index, content) in images {
         let bytes = shared
@@ -211,7 +309,7 @@ async fn committed(server: &mut ServerConnection, xid: Option<&str>) -> Result<b
 async fn apply(
     shared: &Shared,
     target: &Arc<Target>,
-    lease: &str,
+    who: Who<'_>,
     mut server: ServerConnection,
     images: Vec<File>,
     leave_conflicts: bool,
@@ -226,7 +324,7 @@ async fn apply(
     let intent = shared.traffic.intent(
         Intent {
             at_ms: shared.store.now_ms(),
-            lease,
+            lease: who.lease,
             target: &target.config.name,
             connection,
             action: 1,
@@ -235,7 +333,7 @@ async fn apply(
             effect: EffectKind::Write,
             verdict: Decision::Allow,
             rule: "undo",
-            hold: None,
+            hold: who.hold,
         },
         Some(&sealed),
     )?;
@@ -243,7 +341,7 @@ async fn apply(
     let result = apply_journaled(
         shared,
         target,
-        lease,
+        who.lease,
         connection,
         &mut server,
         vault,

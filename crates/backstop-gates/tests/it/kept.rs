@@ -147,6 +147,70 @@ async fn what_was_changed_since_is_a_conflict_and_nothing_is_guessed() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_undo_beyond_one_lease_is_of_a_passkey_once() -> Result<()> {
+    let (world, one) = world().await?;
+    let two = world.lease(SCOPES).await?;
+    let before = world.direct(EVERYTHING);
+    for (agent, id) in [(&one, 1), (&two, 2), (&one, 2)] {
+        let sql = format!("update notes set n = n + 7 where id = {id}");
+        assert_eq!(world.psql(agent, &sql).await.trim(), "UPDATE 1");
+    }
+    let after = world.direct(EVERYTHING);
+    let all = images(&world)?;
+    // To look changes nothing, and needs nobody.
+    undo(&world, all.clone(), false).await?;
+    let refused = undo(&world, all.clone(), true).await.unwrap_err();
+    let NotUndone::Held { hold, .. } = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(world.direct(EVERYTHING), after);
+    let asked = world.waiting().await?.hold;
+    assert_eq!(asked.id, hold);
+    assert_eq!(asked.summary, "undo 3 transactions of 2 leases");
+    world.decide(&hold, Answer::Approve, "").await?;
+    // What was approved is these three, and nothing else.
+    let fewer = undo(&world, all[..2].to_vec(), true).await.unwrap_err();
+    assert!(matches!(fewer, NotUndone::Held { .. }), "{fewer:?}");
+    let otherwise = UndoAsk {
+        images: files(all.clone())?,
+        apply: true,
+        leave_conflicts: true,
+    };
+    let otherwise = world.gate.undo(otherwise).await.unwrap_err();
+    assert!(matches!(otherwise, NotUndone::Held { .. }), "{otherwise:?}");
+    let done = undo(&world, all.clone(), true).await?;
+    assert_eq!(world.direct(EVERYTHING), before);
+    // Its own undo takes back what is nobody's own, too; and the approval is spent.
+    let own = done.entry.context("an entry")?;
+    let mut of_it = images(&world)?;
+    of_it.retain(|(index, _)| *index == own);
+    let again = undo(&world, of_it, true).await.unwrap_err();
+    assert!(matches!(again, NotUndone::Held { .. }), "{again:?}");
+    let again = undo(&world, all, true).await.unwrap_err();
+    assert!(matches!(again, NotUndone::Held { .. }), "{again:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_are_undone_only_in_their_order() -> Result<()> {
+    let (world, agent) = world().await?;
+    for _ in 0..2 {
+        world
+            .psql(&agent, "update notes set n = n + 1 where id = 1")
+            .await;
+    }
+    let mut all = images(&world)?;
+    let mut twice = all.clone();
+    twice.push(all[1].clone());
+    all.reverse();
+    for wrong in [all, twice] {
+        let refused = undo(&world, wrong, false).await.unwrap_err().to_string();
+        assert!(refused.contains("newest first"), "{refused}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_undo_puts_back_only_what_the_journal_says_was_there() -> Result<()> {
     let (world, agent) = world().await?;
     world

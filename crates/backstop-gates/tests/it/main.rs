@@ -20,6 +20,7 @@ mod basics;
 mod clients;
 mod differential;
 mod doubt;
+mod envelope;
 mod extended;
 mod halts;
 mod holds;

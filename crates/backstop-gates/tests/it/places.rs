@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use backstop_core::measure::Limits;
 use backstop_gates::postgres::UndoAsk;
 
-use crate::world::{Agent, World};
+use crate::world::{Agent, World, files};
 
 /// Too large to be looked through at once.
 const SCHEMA: &str = "
@@ -67,7 +67,7 @@ async fn undo(world: &World) -> Result<()> {
         .context("images")?;
     let name = entry["object"].as_str().context("a name")?;
     let ask = UndoAsk {
-        images: vec![(index as u64, vault.content(name)?)],
+        images: files(vec![(index as u64, vault.content(name)?)])?,
         apply: true,
         leave_conflicts: false,
     };

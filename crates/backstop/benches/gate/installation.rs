@@ -146,13 +146,12 @@ impl Installation {
     pub async fn approve_next(&mut self) -> Result<()> {
         let deadline = std::time::Instant::now() + Duration::from_secs(600);
         while std::time::Instant::now() < deadline {
-            let state = self.store.state();
-            let waiting = state
-                .holds
-                .values()
-                .find(|record| matches!(record.state, HoldState::Waiting { .. }))
-                .map(|record| record.hold.id.clone());
-            drop(state);
+            let waiting = {
+                let state = self.store.state();
+                let mut open = state.holds.values();
+                open.find(|record| matches!(record.state, HoldState::Waiting { .. }))
+                    .map(|record| record.hold.id.clone())
+            };
             if let Some(hold) = waiting {
                 return self.approve(&hold).await;
             }

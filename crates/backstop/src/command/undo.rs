@@ -40,10 +40,12 @@ pub(crate) fn ask(path: &Path, args: &Undo) -> Outcome<(Value, usize)> {
     let mut client = Client::connect(&home)?;
     let found = match (args.entry, &args.lease) {
         (Some(entry), None) => of_entry(&mut client, entry)?,
-        (None, Some(lease)) => of_lease(&mut client, lease, args.since.map(|s| s.millis()))?,
+        (None, Some(_)) | (None, None) if args.lease.is_some() || args.target.is_some() => {
+            of_many(&mut client, args)?
+        }
         _ => {
             return Err(Failure::usage("it is not said what to undo").hint(
-                "name an entry of the traffic log (`backstop journal tail`), or --lease LEASE",
+                "name an entry of the traffic log (`backstop journal tail`), --lease LEASE, or --target TARGET with --since",
             ));
         }
     };
@@ -66,6 +68,16 @@ pub(crate) fn ask(path: &Path, args: &Undo) -> Outcome<(Value, usize)> {
         leave_conflicts: args.leave_conflicts,
     };
     let answer: Value = client.ask(&ask)?;
+    if let Some(hold) = answer.get("held").and_then(Value::as_str) {
+        return Err(Failure::new(format!(
+            "held as {hold}: this undoes what more than one lease did, and a person must say yes to that"
+        ))
+        .hint(format!(
+            "decide at {}; after the approval run exactly this command again",
+            answer.get("url").and_then(Value::as_str).unwrap_or("the console")
+        ))
+        .code(Code::Verdict));
+    }
     Ok((answer, found.len()))
 }
 
@@ -95,29 +107,80 @@ fn of_entry(client: &mut Client, entry: u64) -> Outcome<Vec<Row>> {
             )),
         );
     }
-    let (connection, action) = (number(&row, "connection"), number(&row, "action"));
+    let it = Place::of(&row);
     let mut from = entry.saturating_sub(AT_A_TIME);
+    let mut beside = vec![];
     while from < entry + FARTHEST {
         let rows = page(client, from)?;
         let Some(last) = rows.last().map(|r| r.index) else {
             break;
         };
-        let it = |r: &Row| {
-            r.kind == "images"
-                && number(r, "connection") == connection
-                && (number(r, "first")..=number(r, "action")).contains(&action)
-        };
-        if let Some(found) = rows.into_iter().find(it) {
-            return Ok(vec![found]);
+        for row in rows {
+            let place = Place::of(&row);
+            if place.connection != it.connection {
+                continue;
+            }
+            match row.kind.as_str() {
+                // Connections are numbered anew when the gate begins: this is another one.
+                "intent" if row.index > entry && place.action <= it.action => return Ok(vec![]),
+                "intent" => beside.push((place.action, text(&row, "effect") != "read")),
+                "images" if row.index > entry && holds(&row, it.action) => {
+                    alone(&row, it.action, &beside)?;
+                    return Ok(vec![row]);
+                }
+                _ => {}
+            }
         }
         from = last + 1;
     }
     Ok(vec![])
 }
 
-/// The images of everything that a lease did, the newest first.
-fn of_lease(client: &mut Client, lease: &str, ago_ms: Option<i64>) -> Outcome<Vec<Row>> {
-    let since = ago_ms.map_or(i64::MIN, |ago| when::now_ms() - ago);
+/// Which action of which connection an entry is about.
+struct Place {
+    connection: u64,
+    action: u64,
+}
+
+impl Place {
+    fn of(row: &Row) -> Self {
+        Self {
+            connection: number(row, "connection"),
+            action: number(row, "action"),
+        }
+    }
+}
+
+fn holds(images: &Row, action: u64) -> bool {
+    (number(images, "first")..=number(images, "action")).contains(&action)
+}
+
+/// Rows are kept as a transaction found and left them: one of several statements cannot be taken out of it.
+fn alone(images: &Row, action: u64, intents: &[(u64, bool)]) -> Outcome {
+    let within = || intents.iter().filter(|(a, _)| holds(images, *a));
+    let begun = within().any(|(a, _)| *a == number(images, "first"));
+    let others = within().filter(|(a, writes)| *writes && *a != action);
+    let others = others.count();
+    if begun && others == 0 {
+        return Ok(());
+    }
+    let of = if begun {
+        format!("with {others} others that write")
+    } else {
+        "with others".to_owned()
+    };
+    Err(Failure::new(format!(
+        "this statement was one of a transaction, together {of}, and rows are kept as the transaction found and left them"
+    ))
+    .hint(format!(
+        "`backstop undo {}` undoes the whole transaction",
+        images.index
+    )))
+}
+
+/// The images of everything that a lease did, or that all did at a target, the newest first.
+fn of_many(client: &mut Client, args: &Undo) -> Outcome<Vec<Row>> {
+    let since = args.since.map_or(i64::MIN, |s| when::now_ms() - s.millis());
     let (mut from, mut found) = (0, vec![]);
     loop {
         let rows = page(client, from)?;
@@ -126,7 +189,11 @@ fn of_lease(client: &mut Client, lease: &str, ago_ms: Option<i64>) -> Outcome<Ve
         };
         from = last + 1;
         found.extend(rows.into_iter().filter(|r| {
-            r.kind == "images" && r.lease.as_deref() == Some(lease) && r.at_ms >= since
+            let of_it = match (&args.lease, &args.target) {
+                (Some(lease), _) => r.lease.as_ref() == Some(lease),
+                (None, target) => r.target.as_ref() == target.as_ref(),
+            };
+            r.kind == "images" && of_it && r.at_ms >= since
         }));
     }
     found.reverse();

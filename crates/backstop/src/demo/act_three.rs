@@ -43,6 +43,7 @@ impl Play<'_> {
             "it ran: the customers are gone, and their reservations and payments with them",
         );
         let args = Undo {
+            target: None,
             entry: None,
             lease: Some(grant.lease.clone()),
             since: None,

@@ -319,6 +319,7 @@ impl Service {
             Err(NotUndone::Conflicts { summary, conflicts }) => {
                 done(&json!({ "summary": summary, "conflicts": conflicts, "entry": null }))
             }
+            Err(NotUndone::Held { hold, url }) => done(&json!({ "held": hold, "url": url })),
             Err(error) => Err(Failure::new("nothing was undone").because(error)),
         }
     }

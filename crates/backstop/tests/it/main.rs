@@ -22,6 +22,7 @@ mod restart;
 mod setup;
 mod support;
 mod targets;
+mod undo;
 mod vault;
 mod vault_deletion;
 mod vault_points;
