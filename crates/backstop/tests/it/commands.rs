@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::support::run;
 
 /// Every verb that is there, with its sub-verbs.
-const VERBS: [&[&str]; 31] = [
+const VERBS: [&[&str]; 38] = [
     &[],
     &["init"],
     &["serve"],
@@ -33,6 +33,13 @@ const VERBS: [&[&str]; 31] = [
     &["vault", "verify"],
     &["vault", "drill"],
     &["vault", "restore"],
+    &["vault", "delete"],
+    &["vault", "deletions"],
+    &["vault", "sign"],
+    &["vault", "cancel"],
+    &["vault", "lift"],
+    &["vault", "people"],
+    &["undo"],
     &["status"],
     &["doctor"],
     &["demo"],
