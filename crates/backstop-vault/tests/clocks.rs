@@ -162,3 +162,23 @@ async fn a_clock_set_between_two_starts_of_one_boot_is_seen() {
             .contains("while the vault was down")
     );
 }
+
+/// The vault writes its clock down all the time; somebody who lifts a freeze does it, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_lift_at_once_do_not_write_over_each_other() {
+    let served = served(&SetTime::new(START)).await;
+    let dir = served.dir();
+    let mut lifts = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let dir = dir.clone();
+        lifts.spawn(async move {
+            for _ in 0..5 {
+                let reason = "looked at it".to_owned();
+                let lift = Operate::LiftFreeze { reason };
+                operate(&dir, &lift).await.unwrap();
+            }
+        });
+    }
+    lifts.join_all().await;
+    served.stop().await;
+}

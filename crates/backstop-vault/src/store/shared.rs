@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) time: Arc<dyn Time>,
     state: Mutex<State>,
     clock: Mutex<Clock>,
+    /// Held while the clock's file is written: two at once would write each other's.
+    keeping_clock: Mutex<()>,
     failed: OnceLock<VaultError>,
     jump: Mutex<Option<String>>,
     /// Why nothing more is stored for now, if it is not.
@@ -89,6 +91,7 @@ impl Shared {
             time,
             state: Mutex::new(state),
             clock: Mutex::new(clock),
+            keeping_clock: Mutex::default(),
             failed: OnceLock::new(),
             jump: Mutex::new(None),
             closed: Mutex::new(None),
@@ -184,6 +187,10 @@ impl Shared {
 
     /// Writes down what the clock is, so that a jump across a restart is noticed.
     pub(crate) fn keep_clock(&self) -> Result<()> {
+        let _alone = self
+            .keeping_clock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mark = self.clock().mark().clone();
         let text = serde_json::to_vec(&mark).map_err(|e| VaultError::protocol(e.to_string()))?;
         self.dirs.root.replace("clock", &text, 0o600)

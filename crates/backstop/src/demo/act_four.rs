@@ -20,6 +20,8 @@ use crate::serve::Standing;
 /// What the agent writes after the last recovery point.
 const LATE_WRITE: &str =
     "INSERT INTO notes (id, body, n) VALUES (900002, 'written after the last point', 1)";
+/// How long the next point may be in coming: the schedule's time, and what taking it takes on a busy machine.
+const POINT: Duration = Duration::from_secs(90);
 /// How long a drill may take.
 const LONGEST_DRILL: Duration = Duration::from_secs(120);
 
@@ -72,7 +74,7 @@ impl Play<'_> {
         let known = self.points_taken()?.0;
         self.story
             .scene("the gate takes a recovery point of the whole database, on its schedule");
-        let every = wait_for("a recovery point", self.interrupted, || {
+        let every = wait_for("a recovery point", POINT, self.interrupted, || {
             let (taken, every) = self.points_taken()?;
             Ok((taken > known).then_some(every))
         })?;

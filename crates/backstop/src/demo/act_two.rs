@@ -1,6 +1,7 @@
 //! Act two: the same agent with a lease, through the gate. Every beat is checked past the gate, too.
 
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use backstop_testing::rental;
 
@@ -23,6 +24,9 @@ const SMALL_WRITE: &str =
 const MIGRATION: &str = "CREATE INDEX ON reservations (starts_on)";
 const COUNT_INDEXES: &str = "SELECT count(*) FROM pg_indexes WHERE tablename = 'reservations' AND indexdef LIKE '%(starts_on)'";
 const NO: &str = "not today: fix the failing test instead, the data is not to blame";
+
+/// How long a hold may be in coming.
+const HOLD: Duration = Duration::from_secs(20);
 
 /// The cast and where it stands.
 pub(super) struct Play<'a> {
@@ -278,7 +282,7 @@ impl Play<'_> {
 
     pub(super) fn new_hold(&self, known: &[String]) -> Outcome<HoldRow> {
         let mut client = self.scene.client()?;
-        wait_for("a hold", self.interrupted, || {
+        wait_for("a hold", HOLD, self.interrupted, || {
             let rows: Vec<HoldRow> = client.ask(&Request::Holds { all: false })?;
             Ok(rows.into_iter().find(|r| !known.contains(&r.hold)))
         })

@@ -90,13 +90,14 @@ fn check(interrupted: &AtomicBool) -> Outcome {
     Ok(())
 }
 
-/// Looks again and again until `ready` gives something.
+/// Looks again and again until `ready` gives something, for at most `within`.
 fn wait_for<T>(
     what: &str,
+    within: Duration,
     interrupted: &AtomicBool,
     mut ready: impl FnMut() -> Outcome<Option<T>>,
 ) -> Outcome<T> {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + within;
     while Instant::now() < deadline {
         check(interrupted)?;
         if let Some(found) = ready()? {

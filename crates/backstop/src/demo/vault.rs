@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::failure::{Context, Outcome};
 
 /// How often a recovery point is taken here: nobody wants to watch a day.
-const POINTS: &str = "20s";
+const POINTS: &str = "15s";
 
 /// A vault that is being served.
 pub(super) struct DemoVault {

@@ -175,11 +175,7 @@ fn what_is_not_there_is_said_with_a_hint() {
         ],
     );
     assert_eq!(none.code, 2, "{}", none.err);
-    assert!(
-        none.err.contains("nothing to restore is named `00`"),
-        "{}",
-        none.err
-    );
+    assert!(none.err.contains("nothing is named `00`"), "{}", none.err);
     let missing = made.path("no-such-key");
     let unread = made.vault("drill", &["--identity", &missing]);
     assert!(unread.err.contains("cannot read the key"), "{}", unread.err);

@@ -7,12 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio_postgres::Client;
 
 use crate::audit::Audit;
 use crate::load::{self, Plea, Record};
 use crate::person::Person;
-use crate::setup::{Setup, soak};
+use crate::setup::{Setup, settled, soak};
 use crate::support::Serving;
 
 /// How long a restart may take at the median. A debug build under a full machine is slow; the real bound, 300 ms,
@@ -175,24 +174,6 @@ async fn decide(
         let approved = approve.await.unwrap().is_ok();
         signed_in |= approved;
         let _ = plea.answered.send(approved);
-    }
-}
-
-/// Waits until the server has ended the sessions of the dead gate, and with them their transactions.
-async fn settled(server: &Client) {
-    let others = "select count(*) from pg_stat_activity \
-        where backend_type = 'client backend' and pid <> pg_backend_pid()";
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let left: i64 = server.query_one(others, &[]).await.unwrap().get(0);
-        if left == 0 {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{left} sessions of a dead gate stay"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

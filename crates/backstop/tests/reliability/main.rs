@@ -16,6 +16,7 @@ mod bad_clients;
 mod clocks;
 mod disk;
 mod inside;
+mod kept;
 mod kill;
 mod load;
 mod raw;

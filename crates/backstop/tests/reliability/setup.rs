@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls};
 
@@ -37,18 +38,30 @@ pub struct Setup {
 impl Setup {
     /// Sets it up and leaves it running.
     pub fn new() -> (Self, Serving) {
+        let scopes = [&SCOPES[..], &MORE_SCOPES].concat();
+        Self::with(&schema(), &scopes, |text| text)
+    }
+
+    /// With these tables, a lease for these scopes, and a configuration changed by `edit`.
+    pub fn with(
+        schema: &str,
+        scopes: &[&str],
+        edit: impl FnOnce(String) -> String,
+    ) -> (Self, Serving) {
         let installation = Installation::new();
         installation
             .server
-            .psql_as(&installation.server.owner(), &schema())
+            .psql_as(&installation.server.owner(), schema)
             .unwrap();
         installation.edit(|text| {
-            text.replace("require_tls = true ", "require_tls = false ")
-                .replace("open_holds = 5 ", "open_holds = 1000 ")
-                .replace("holds_per_hour = 60 ", "holds_per_hour = 100000 ")
+            edit(
+                text.replace("require_tls = true ", "require_tls = false ")
+                    .replace("open_holds = 5 ", "open_holds = 1000 ")
+                    .replace("holds_per_hour = 60 ", "holds_per_hour = 100000 "),
+            )
         });
         let (serving, mut person) = installation.serve_with_person();
-        let (lease, secret) = lease(&installation, &mut person);
+        let (lease, secret) = lease(&installation, &mut person, scopes);
         let setup = Self {
             login: Login {
                 port: installation.gate,
@@ -74,11 +87,11 @@ impl Setup {
 }
 
 /// A lease for a long day: the tests outlive ten minutes when they soak.
-fn lease(installation: &Installation, person: &mut Person) -> (String, String) {
+fn lease(installation: &Installation, person: &mut Person, scopes: &[&str]) -> (String, String) {
     let mut arguments = vec![
         "--json", "lease", "create", "--target", "prod", "--task", "load", "--ttl", "8h",
     ];
-    for scope in SCOPES.iter().chain(&MORE_SCOPES) {
+    for scope in scopes {
         arguments.extend(["--scope", scope]);
     }
     let child = installation
@@ -110,6 +123,24 @@ fn schema() -> String {
          create table precious (marker bigint);
          create table tally (marker bigint);"
     )
+}
+
+/// Waits until the server has ended the sessions of the dead gate, and with them their transactions.
+pub async fn settled(server: &Client) {
+    let others = "select count(*) from pg_stat_activity \
+        where backend_type = 'client backend' and pid <> pg_backend_pid()";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let left: i64 = server.query_one(others, &[]).await.unwrap().get(0);
+        if left == 0 {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{left} sessions of a dead gate stay"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// How much of a long test's work to do: all of it, or BACKSTOP_SOAK_PERCENT.
