@@ -7,4 +7,6 @@ cd "$ROOT"
 
 scripts/setup.sh rust build postgres servers
 export BACKSTOP_REQUIRE_ALL=1
-exec cargo test --workspace --features backstop-testing/browser --locked --lib --bins --tests --no-fail-fast -- --ignored --test-threads=1 "$@"
+cargo test --workspace --features backstop-testing/browser --locked --lib --bins --tests --no-fail-fast -- --ignored --test-threads=1 "$@"
+# What a table of ten gigabytes takes of memory while it is kept.
+BACKSTOP_BENCH_GIGABYTES=10 exec cargo bench --locked --package backstop --bench gate -- memory
