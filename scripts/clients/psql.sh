@@ -40,9 +40,11 @@ psql --no-psqlrc "$DSN" -c 'SELECT count(*) FROM notes WHERE id = 1121'
 
 # Waits until a file holds a pattern some number of times, then interrupts psql.
 interrupt_after() {
-    local file=$1 pattern=$2 times=$3 process=$4
+    local file=$1 pattern=$2 times=$3 process=$4 found
     for _ in $(seq 600); do
-        [ "$(grep -c -- "$pattern" "$file" || true)" -lt "$times" ] || break
+        # The file may not be there yet.
+        found=$(grep -c -- "$pattern" "$file" 2>/dev/null) || true
+        [ "${found:-0}" -lt "$times" ] || break
         sleep 0.05
     done
     kill -INT "$process"
