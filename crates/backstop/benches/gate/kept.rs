@@ -78,7 +78,7 @@ impl Kept {
         let source = source(owner, &owner.database).await?;
         let mut session = Session::open(&source).await?;
         let begun = Instant::now();
-        session.ask("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+        session.ask("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         let rows = session
             .ask(&format!("SELECT '{table}'::regclass::oid"))
             .await?;
