@@ -111,8 +111,11 @@ impl Target {
         let mut admin = self.admin.lock().await;
         let server = self.connected(&mut admin).await?;
         let result = async {
+            // In one transaction: what an agent may do still must not be gone in between.
+            server.tell("begin read write").await?;
             roles::strip(server, &lease.id).await?;
-            roles::provision(server, lease, key, limits).await
+            roles::provision(server, lease, key, limits).await?;
+            server.tell("commit").await
         }
         .await;
         if result.is_err() {

@@ -120,3 +120,31 @@ async fn a_narrowed_lease_loses_its_grants_at_the_server_too() -> Result<()> {
     assert_eq!(world.direct(&question), "f");
     Ok(())
 }
+
+/// A role is brought up to its lease after a restart, and whenever the lease is narrowed, while its agent works.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lease_may_do_is_never_gone_in_between() -> Result<()> {
+    let world = World::new(SCHEMA).await?;
+    let agent = world.lease(&["read,insert:public.notes"]).await?;
+    let client = world.client(&agent).await?;
+    let lease = world.store.lease(&agent.lease).unwrap().lease;
+    let brought_up = async {
+        for _ in 0..40 {
+            world.gate.provision(&lease).await?;
+        }
+        anyhow::Ok(())
+    };
+    let mut brought_up = std::pin::pin!(brought_up);
+    let mut asked = 0;
+    loop {
+        tokio::select! {
+            done = &mut brought_up => break done?,
+            read = client.query("select count(*) from notes", &[]) => {
+                read?;
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 20, "{asked}");
+    Ok(())
+}
