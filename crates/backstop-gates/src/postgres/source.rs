@@ -39,10 +39,10 @@ pub async fn source(target: &TargetConfig, major: u16) -> Result<Source, PointEr
     })
 }
 
-/// As [`source`], of a target whose server is asked for its version first.
+/// As `source`, of a target whose server is asked for its version first.
 ///
 /// # Errors
-/// As [`source`], and when the server cannot be reached.
+/// As `source`, and when the server cannot be reached.
 pub async fn source_of(target: &TargetConfig) -> Result<Source, PointError> {
     let asked = async {
         let mut server = target.upstream.connect(&[]).await?;

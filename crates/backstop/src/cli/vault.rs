@@ -153,7 +153,7 @@ pub struct VaultDrill {
     /// The file with the key that signs the report; without it, the identity's file with `.signing` at its end, if it is there
     #[arg(long, value_name = "FILE")]
     pub signing: Option<PathBuf>,
-    /// Put the signed report into this folder, where the gate looks for it: `drill_reports` under [vault]
+    /// Put the signed report into this folder, where the gate looks for it: `drill_reports` of the vault
     #[arg(long, value_name = "DIR")]
     pub reports: Option<PathBuf>,
     /// Hand the signed report to the gate at its control socket, as its user or root
