@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use backstop_core::digest::Digest;
-use backstop_core::effect::{EffectKind, Verb};
+use backstop_core::effect::{Bound, Effect, EffectKind, Verb};
 use backstop_core::entry::{Images, RowsOf, Traffic};
 use backstop_vault::client::Client;
 use backstop_vault::points::objects::{
@@ -64,11 +64,23 @@ pub(crate) fn plan(judged: &Judged) -> Plan {
         .iter()
         .filter(|e| e.kind == EffectKind::Destroy && !row(e.verb))
         .collect();
+    // What is bounded as structure though its verb is one of rows: a large object, a sequence, a replication slot.
+    let neither = |e: &Effect| {
+        e.kind == EffectKind::Destroy
+            && e.bound == Bound::Structure
+            && (row(e.verb) || e.object.is_none())
+    };
     if let Some(beyond) = losing
         .iter()
-        .find(|e| matches!(e.kind, EffectKind::Escape | EffectKind::Admin))
+        .find(|e| matches!(e.kind, EffectKind::Escape | EffectKind::Admin) || neither(e))
     {
-        return Plan::Impossible(format!("{} is not rows and not a table", beyond.kind));
+        return Plan::Impossible(match &beyond.because {
+            Some(because) => format!(
+                "it {because}, and that is neither rows nor a table of this database ({})",
+                beyond.kind
+            ),
+            None => format!("{} is not rows and not a table", beyond.kind),
+        });
     }
     if !judged.analysis.transactional {
         return Plan::Impossible("it cannot run inside a transaction".into());
@@ -109,7 +121,13 @@ pub(crate) fn plan(judged: &Judged) -> Plan {
             restart_identity: says("restart"),
         },
         Some(Verb::Alter) => Act::Rewrite,
-        _ => return Plan::Impossible("what it takes is not a table".into()),
+        _ => {
+            let because = objects.iter().find_map(|e| e.because.clone());
+            return Plan::Impossible(match because {
+                Some(because) => format!("it {because}, and that is no table of this database"),
+                None => "what it takes is not a table".into(),
+            });
+        }
     };
     if named
         .iter()

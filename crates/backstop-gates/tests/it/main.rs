@@ -26,6 +26,7 @@ mod halts;
 mod holds;
 mod judging;
 mod kept;
+mod kinds;
 mod measured;
 mod places;
 mod raw;

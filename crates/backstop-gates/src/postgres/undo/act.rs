@@ -34,6 +34,38 @@ enum Order {
 
 type Way = (Order, Differing);
 
+/// What there is to do in a table. A statement that finds nothing to do would still set off the triggers that run once
+/// a statement, and these would never come to rest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Need {
+    /// Rows are there that must not be.
+    pub(super) go: bool,
+    /// Rows are there with another content.
+    pub(super) change: bool,
+    /// Rows are not there that must be.
+    pub(super) come: bool,
+}
+
+impl Need {
+    /// Whether there is anything to do.
+    pub(super) fn any(&self) -> bool {
+        self.go || self.change || self.come
+    }
+
+    /// The statements that a way takes: going, changing, coming.
+    fn by(self, differing: Differing) -> Self {
+        let replace = differing == Differing::Replace && self.change;
+        Self {
+            go: self.go || replace,
+            change: self.change && !replace,
+            come: self.come || replace,
+        }
+    }
+}
+
+/// A table and what it needs.
+type Needy<'a> = (&'a Table, Need);
+
 const FIRST_WAYS: [Way; 6] = [
     (Order::AtOnce, Differing::Update),
     (Order::AtOnce, Differing::Park),
@@ -59,11 +91,16 @@ impl Staged<'_> {
         &mut self,
         round: usize,
         families: &[Vec<usize>],
+        needs: &[Need],
     ) -> Result<(), UndoError> {
         let ways = if round == 0 { FIRST_WAYS } else { LATER_WAYS };
         let mut refused: Vec<ServerError> = vec![];
         for way in ways {
-            if self.may(way, families, &mut refused).await?.is_some() {
+            if self
+                .may(way, families, needs, &mut refused)
+                .await?
+                .is_some()
+            {
                 return Ok(());
             }
         }
@@ -71,7 +108,12 @@ impl Staged<'_> {
         for n in families.iter().flatten() {
             let alone = [vec![*n]];
             let way = (Order::AtOnce, Differing::Replace);
-            if self.may(way, &alone, &mut refused).await?.unwrap_or(0) > 0 {
+            if self
+                .may(way, &alone, needs, &mut refused)
+                .await?
+                .unwrap_or(0)
+                > 0
+            {
                 return Ok(());
             }
         }
@@ -83,9 +125,10 @@ impl Staged<'_> {
         &mut self,
         way: Way,
         families: &[Vec<usize>],
+        needs: &[Need],
         refused: &mut Vec<ServerError>,
     ) -> Result<Option<u64>, UndoError> {
-        match self.try_way(way, families).await {
+        match self.try_way(way, families, needs).await {
             Ok(count) => Ok(Some(count)),
             Err(GateError::Server(told)) if another_way_may_do(&told.code) => {
                 self.ask("rollback to savepoint backstop_act;release savepoint backstop_act")
@@ -97,13 +140,22 @@ impl Staged<'_> {
         }
     }
 
-    async fn try_way(&mut self, way: Way, families: &[Vec<usize>]) -> Result<u64, GateError> {
+    async fn try_way(
+        &mut self,
+        way: Way,
+        families: &[Vec<usize>],
+        needs: &[Need],
+    ) -> Result<u64, GateError> {
         self.server
             .tell("savepoint backstop_act;set constraints all deferred")
             .await?;
         let mut count = 0;
         for family in families {
-            let tables: Vec<&Table> = family.iter().filter_map(|n| self.tables.get(*n)).collect();
+            let tables: Vec<Needy<'_>> = family
+                .iter()
+                .filter_map(|n| Some((self.tables.get(*n)?, needs.get(*n)?.by(way.1))))
+                .filter(|(_, need)| need.any())
+                .collect();
             for statement in statements(way, &tables) {
                 let rows = self.server.ask(&statement).await?;
                 let number = rows.into_iter().flatten().flatten().next();
@@ -135,21 +187,31 @@ fn another_way_may_do(code: &str) -> bool {
     )
 }
 
-fn statements(way: Way, parents_first: &[&Table]) -> Vec<String> {
-    let children_first = || parents_first.iter().rev();
+fn statements(way: Way, parents_first: &[Needy<'_>]) -> Vec<String> {
+    if parents_first.is_empty() {
+        return vec![];
+    }
     let (order, differing) = way;
-    let go = || children_first().map(|t| go(t, differing));
-    let change = || {
-        let tables = parents_first.iter();
-        tables.filter_map(move |t| change(t, differing, ""))
+    let go = || {
+        let children_first = parents_first.iter().rev();
+        children_first
+            .filter(|(_, need)| need.go)
+            .map(|(t, _)| go(t, differing))
     };
-    let come = || parents_first.iter().map(|t| come(t, differing, ""));
+    let change = || {
+        let tables = parents_first.iter().filter(|(_, need)| need.change);
+        tables.filter_map(|(t, _)| change(t, differing, ""))
+    };
+    let come = || {
+        let tables = parents_first.iter().filter(|(_, need)| need.come);
+        tables.map(|(t, _)| come(t, differing, ""))
+    };
     match order {
         Order::AtOnce => {
             let room = parents_first
                 .iter()
-                .filter(|_| differing == Differing::Park)
-                .filter_map(|t| make_room(t));
+                .filter(|(_, need)| differing == Differing::Park && need.change)
+                .filter_map(|(t, _)| make_room(t));
             let mut out: Vec<String> = room.collect();
             out.push(at_once(parents_first, differing));
             out
@@ -162,18 +224,21 @@ fn statements(way: Way, parents_first: &[&Table]) -> Vec<String> {
     }
 }
 
-fn at_once(tables: &[&Table], differing: Differing) -> String {
+fn at_once(tables: &[Needy<'_>], differing: Differing) -> String {
     let mut parts = vec![];
-    let (mut gone, mut changed, mut come_back) = (vec![], vec![], vec![]);
-    for (n, table) in tables.iter().enumerate() {
+    let none = || vec!["0::pg_catalog.int8".to_owned()];
+    let (mut gone, mut changed, mut come_back) = (none(), none(), none());
+    for (n, (table, _)) in tables.iter().enumerate().filter(|(_, (_, need))| need.go) {
         parts.push(format!("g{n} as ({} returning 1)", go(table, differing)));
         gone.push(format!("(select pg_catalog.count(*) from g{n})"));
     }
     parts.push(format!("gone as materialized (select {} as n)", sum(&gone)));
-    for (n, table) in tables.iter().enumerate() {
+    for (n, (table, need)) in tables.iter().enumerate() {
         // Referring to all that goes makes it go first.
         let after = " and (select gone.n from gone) operator(pg_catalog.>=) 0";
-        if let Some(change) = change(table, differing, after) {
+        if need.change
+            && let Some(change) = change(table, differing, after)
+        {
             parts.push(format!("c{n} as ({change} returning 1)"));
             changed.push(format!("(select pg_catalog.count(*) from c{n})"));
         }
@@ -183,7 +248,7 @@ fn at_once(tables: &[&Table], differing: Differing) -> String {
         "changed as materialized (select {} as n)",
         sum(&changed)
     ));
-    for (n, table) in tables.iter().enumerate() {
+    for (n, (table, _)) in tables.iter().enumerate().filter(|(_, (_, need))| need.come) {
         let after = " and (select changed.n from changed) operator(pg_catalog.>=) 0";
         parts.push(format!(
             "i{n} as ({} returning 1)",

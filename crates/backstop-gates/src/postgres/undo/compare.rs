@@ -172,20 +172,23 @@ fn conflict(table: &Table, row: &Row) -> Conflict {
     }
 }
 
-/// How many rows are not as they are desired.
-pub(super) fn differing(table: &Table) -> String {
+/// How many rows must go, change, and come for a table to be as it is desired.
+pub(super) fn needs(table: &Table) -> String {
     let d = table.temporary('d');
     if !table.keyed() {
         return format!(
-            "select pg_catalog.count(*) from {d} d where d.backstop_delta operator(pg_catalog.<>) d.backstop_done"
+            "select pg_catalog.count(*) filter (where d.backstop_done operator(pg_catalog.>) d.backstop_delta), 0, \
+               pg_catalog.count(*) filter (where d.backstop_delta operator(pg_catalog.>) d.backstop_done) from {d} d"
         );
     }
     format!(
-        "select pg_catalog.count(*) from {d} d left join only {} t on {} \
-         where case when d.{WANTED} then t.ctid is null or {} operator(pg_catalog.<>) {} else t.ctid is not null end",
-        table.real(),
-        table.same_key("t", "d"),
+        "select pg_catalog.count(*) filter (where not d.{WANTED} and t.ctid is not null), \
+           pg_catalog.count(*) filter (where d.{WANTED} and {} operator(pg_catalog.<>) {}), \
+           pg_catalog.count(*) filter (where d.{WANTED} and t.ctid is null) \
+         from {d} d left join only {} t on {}",
         table.content("t"),
         table.content("d"),
+        table.real(),
+        table.same_key("t", "d"),
     )
 }

@@ -3,6 +3,7 @@
 //! Triggers, cascades and defaults run while rows come back, as they must, and move other rows. Those rows were not
 //! the transaction's, so they are desired as they were before the undo began.
 
+use super::act::Need;
 use super::compare;
 use super::error::UndoError;
 use super::family;
@@ -26,9 +27,10 @@ impl Staged<'_> {
     ) -> Result<(Captured, Vec<u8>), UndoError> {
         let mut seen = vec![];
         for round in 0..ROUNDS {
-            if !self.differing().await?.is_empty() {
+            let needs = self.needs().await?;
+            if needs.iter().any(Need::any) {
                 let families = self.families().await?;
-                self.act(round, &families).await?;
+                self.act(round, &families, &needs).await?;
             }
             let mut images = vec![];
             let captured = self
@@ -48,13 +50,27 @@ impl Staged<'_> {
 
     /// The tables with rows that are not as desired.
     async fn differing(&mut self) -> Result<Vec<String>, UndoError> {
+        let needs = self.needs().await?;
+        let tables = self.tables.iter().zip(&needs);
+        Ok(tables
+            .filter(|(_, need)| need.any())
+            .map(|(table, _)| format!("`{}.{}`", table.schema, table.name))
+            .collect())
+    }
+
+    /// What each table needs to be as desired.
+    async fn needs(&mut self) -> Result<Vec<Need>, UndoError> {
         let mut out = vec![];
         for table in self.tables.clone() {
-            let rows = self.ask(&compare::differing(&table)).await?;
-            let count = rows.into_iter().flatten().flatten().next();
-            if count.as_deref() != Some("0") {
-                out.push(format!("`{}.{}`", table.schema, table.name));
-            }
+            let rows = self.ask(&compare::needs(&table)).await?;
+            let row = rows.first();
+            // What cannot be read is not taken for zero.
+            let some = |n: usize| row.and_then(|r| r.get(n)?.as_deref()) != Some("0");
+            out.push(Need {
+                go: some(0),
+                change: some(1),
+                come: some(2),
+            });
         }
         Ok(out)
     }
