@@ -109,6 +109,7 @@ pub fn particulars(ask: &Ask, state: &State) -> Vec<Particular> {
             leases,
             entries,
             leave_conflicts,
+            without_triggers,
         } => {
             let mut all: Vec<Particular> = leases
                 .iter()
@@ -122,6 +123,10 @@ pub fn particulars(ask: &Ask, state: &State) -> Vec<Particular> {
                 "end it, and nothing is undone"
             };
             all.push(Particular::fact("Rows changed since", changed));
+            if *without_triggers {
+                let off = "switched off meanwhile, where they do not let rows come back";
+                all.push(Particular::fact("Triggers", off));
+            }
             all
         }
         Ask::Resume { lease: Some(id) } => {

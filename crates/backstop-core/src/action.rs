@@ -35,6 +35,9 @@ pub enum Ask {
         entries: Vec<u64>,
         /// Whether rows that were changed since are left as they are.
         leave_conflicts: bool,
+        /// Whether triggers that do not let rows come back are switched off meanwhile.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        without_triggers: bool,
     },
     /// Let another person decide.
     AddPerson {

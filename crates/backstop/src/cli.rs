@@ -144,6 +144,10 @@ pub struct Undo {
     /// Leave rows that were changed since as they are, and undo the others
     #[arg(long)]
     pub leave_conflicts: bool,
+    /// Switch triggers off that do not let rows come back as they were, within the undo's own transaction; a person must
+    /// approve that
+    #[arg(long, requires = "apply")]
+    pub without_triggers: bool,
 }
 
 /// Set Backstop up: configuration, keys, local CA, the first person

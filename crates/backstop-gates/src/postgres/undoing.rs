@@ -43,6 +43,8 @@ pub struct UndoAsk {
     pub apply: bool,
     /// Whether rows that were changed since are left as they are, instead of ending it.
     pub leave_conflicts: bool,
+    /// Whether triggers that do not let rows come back are switched off within its transaction; a person must say yes.
+    pub without_triggers: bool,
 }
 
 /// What an undo did, or would do.
@@ -144,19 +146,34 @@ impl Gate {
                 entry: None,
             });
         }
+        let how = How {
+            leave_conflicts: ask.leave_conflicts,
+            without_triggers: ask.without_triggers,
+        };
         let (lease, hold) = match leases.as_slice() {
-            [one] if one != NONE => (one.clone(), None),
-            _ => (
-                NONE.to_owned(),
-                Some(approved(shared, &target, leases, numbers, ask.leave_conflicts).await?),
-            ),
+            [one] if one != NONE && !how.without_triggers => (one.clone(), None),
+            [one] if one != NONE => {
+                let hold = approved(shared, &target, leases.clone(), numbers, how).await?;
+                (one.clone(), Some(hold))
+            }
+            _ => {
+                let hold = approved(shared, &target, leases, numbers, how).await?;
+                (NONE.to_owned(), Some(hold))
+            }
         };
         let who = Who {
             lease: &lease,
             hold: hold.as_deref(),
         };
-        apply(shared, &target, who, server, images, ask.leave_conflicts).await
+        apply(shared, &target, who, server, images, how).await
     }
+}
+
+/// What it may do.
+#[derive(Clone, Copy)]
+struct How {
+    leave_conflicts: bool,
+    without_triggers: bool,
 }
 
 /// Who an undo is of: what goes beyond one lease's own entries is of none, and of an approval.
@@ -175,7 +192,7 @@ async fn approved(
     target: &Target,
     leases: Vec<String>,
     entries: Vec<u64>,
-    leave_conflicts: bool,
+    how: How,
 ) -> Result<String, NotUndone> {
     let summary = format!(
         "undo {} transactions of {} leases",
@@ -185,7 +202,8 @@ async fn approved(
     let ask = Ask::Undo {
         leases,
         entries,
-        leave_conflicts,
+        leave_conflicts: how.leave_conflicts,
+        without_triggers: how.without_triggers,
     };
     let effect = Effect::new(EffectKind::Write, Verb::Other, None).because(summary.clone());
     let new = NewHold {
@@ -201,8 +219,12 @@ async fn approved(
         verdict: Verdict {
             decision: Decision::Hold,
             rule: "undo".into(),
-            reason: "it takes back what more than one lease did, and only a passkey allows that"
-                .into(),
+            reason: if how.without_triggers {
+                "it switches triggers off while rows come back, and only a passkey allows that"
+            } else {
+                "it takes back what more than one lease did, and only a passkey allows that"
+            }
+            .into(),
             people: 1,
         },
         recoverable: super::settle::KEPT.to_owned(),
@@ -312,7 +334,7 @@ async fn apply(
     who: Who<'_>,
     mut server: ServerConnection,
     images: Vec<File>,
-    leave_conflicts: bool,
+    how: How,
 ) -> Result<UndoDone, NotUndone> {
     let Some(vault) = shared.config.vault.clone() else {
         return Err(refused(
@@ -320,7 +342,11 @@ async fn apply(
         ));
     };
     let connection = shared.next_number();
-    let sealed = shared.traffic.seal("-- backstop undo")?;
+    let sealed = shared.traffic.seal(if how.without_triggers {
+        "-- backstop undo --without-triggers"
+    } else {
+        "-- backstop undo"
+    })?;
     let intent = shared.traffic.intent(
         Intent {
             at_ms: shared.store.now_ms(),
@@ -346,7 +372,7 @@ async fn apply(
         &mut server,
         vault,
         images,
-        leave_conflicts,
+        how,
     )
     .await;
     let (said, code) = match &result {
@@ -372,7 +398,7 @@ async fn apply_journaled(
     server: &mut ServerConnection,
     vault: backstop_vault::client::Client,
     images: Vec<File>,
-    leave_conflicts: bool,
+    how: How,
 ) -> Result<UndoDone, NotUndone> {
     let about = About {
         target: target.config.name.clone(),
@@ -382,7 +408,8 @@ async fn apply_journaled(
         at: rfc3339(shared.store.now_ms()),
     };
     let wish = Wish {
-        leave_conflicts,
+        leave_conflicts: how.leave_conflicts,
+        without_triggers: how.without_triggers,
         about: &about,
         budget: Budget {
             bytes: BYTES,

@@ -197,6 +197,7 @@ async fn undo(world: &World) -> Result<()> {
         images: files(images)?,
         apply: true,
         leave_conflicts: false,
+        without_triggers: false,
     };
     world.gate.undo(ask).await?;
     Ok(())

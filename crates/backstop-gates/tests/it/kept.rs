@@ -69,6 +69,7 @@ async fn undo(
         images: files(images).unwrap(),
         apply,
         leave_conflicts: false,
+        without_triggers: false,
     };
     world.gate.undo(ask).await
 }
@@ -137,6 +138,7 @@ async fn what_was_changed_since_is_a_conflict_and_nothing_is_guessed() -> Result
         images: files(images(&world)?)?,
         apply: true,
         leave_conflicts: true,
+        without_triggers: false,
     };
     world.gate.undo(ask).await?;
     assert_eq!(
@@ -175,6 +177,7 @@ async fn an_undo_beyond_one_lease_is_of_a_passkey_once() -> Result<()> {
         images: files(all.clone())?,
         apply: true,
         leave_conflicts: true,
+        without_triggers: false,
     };
     let otherwise = world.gate.undo(otherwise).await.unwrap_err();
     assert!(matches!(otherwise, NotUndone::Held { .. }), "{otherwise:?}");

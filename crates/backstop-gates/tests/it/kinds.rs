@@ -333,6 +333,7 @@ async fn undo(world: &World, since: usize) -> Result<()> {
         images: files(images)?,
         apply: true,
         leave_conflicts: false,
+        without_triggers: false,
     };
     world
         .gate

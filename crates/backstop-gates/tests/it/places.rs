@@ -70,6 +70,7 @@ async fn undo(world: &World) -> Result<()> {
         images: files(vec![(index as u64, vault.content(name)?)])?,
         apply: true,
         leave_conflicts: false,
+        without_triggers: false,
     };
     world.gate.undo(ask).await?;
     Ok(())

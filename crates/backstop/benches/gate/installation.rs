@@ -181,6 +181,7 @@ impl Installation {
                 images: vec![(index, content)],
                 apply: true,
                 leave_conflicts: false,
+                without_triggers: false,
             })
             .await
             .map_err(|e| anyhow!("{e}"))?;

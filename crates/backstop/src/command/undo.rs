@@ -66,11 +66,12 @@ pub(crate) fn ask(path: &Path, args: &Undo) -> Outcome<(Value, usize)> {
         images,
         apply: args.apply,
         leave_conflicts: args.leave_conflicts,
+        without_triggers: args.without_triggers,
     };
     let answer: Value = client.ask(&ask)?;
     if let Some(hold) = answer.get("held").and_then(Value::as_str) {
         return Err(Failure::new(format!(
-            "held as {hold}: this undoes what more than one lease did, and a person must say yes to that"
+            "held as {hold}: this undoes what more than one lease did, or switches triggers off, and a person must say yes to that"
         ))
         .hint(format!(
             "decide at {}; after the approval run exactly this command again",
@@ -323,6 +324,9 @@ fn show(answer: &Value, transactions: usize, args: &Undo, output: Output) -> Out
             ]
         }));
         output.data(&columns(&rows))?;
+        for trigger in list("triggers_off").iter().filter_map(Value::as_str) {
+            output.data(&format!("switched off meanwhile: {}", safe(trigger)))?;
+        }
         for c in list("conflicts") {
             output.data(&format!(
                 "conflict in {}.{} {}: {}\n  left as  {}\n  is now   {}",

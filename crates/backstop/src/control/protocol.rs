@@ -86,6 +86,9 @@ pub enum Request {
         apply: bool,
         /// Whether rows that were changed since are left as they are.
         leave_conflicts: bool,
+        /// Whether triggers that do not let rows come back are switched off.
+        #[serde(default)]
+        without_triggers: bool,
     },
     /// The report of a drill, as it was signed.
     Drilled {

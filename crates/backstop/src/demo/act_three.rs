@@ -51,6 +51,7 @@ impl Play<'_> {
             vault: self.scene.vault.dir.clone(),
             apply: true,
             leave_conflicts: false,
+            without_triggers: false,
         };
         self.story.scene(&format!(
             "backstop undo --lease {} --apply, with the recovery key",

@@ -112,9 +112,15 @@ impl Service {
                 images,
                 apply,
                 leave_conflicts,
+                without_triggers,
             } => {
                 let service = Arc::clone(self);
-                finish(async move { service.undo(images, apply, leave_conflicts).await }).await
+                finish(async move {
+                    service
+                        .undo(images, apply, (leave_conflicts, without_triggers))
+                        .await
+                })
+                .await
             }
             Request::Drilled { report } => {
                 let service = Arc::clone(self);
@@ -293,7 +299,7 @@ impl Service {
         &self,
         images: Vec<UndoImage>,
         apply: bool,
-        leave_conflicts: bool,
+        (leave_conflicts, without_triggers): (bool, bool),
     ) -> Outcome<Reply> {
         let mut opened = vec![];
         for image in images {
@@ -309,6 +315,7 @@ impl Service {
             images: opened,
             apply,
             leave_conflicts,
+            without_triggers,
         };
         match gate.undo(ask).await {
             Ok(undone) => done(&json!({

@@ -130,7 +130,7 @@ impl Staged<'_> {
     ) -> Result<Option<u64>, UndoError> {
         match self.try_way(way, families, needs).await {
             Ok(count) => Ok(Some(count)),
-            Err(GateError::Server(told)) if another_way_may_do(&told.code) => {
+            Err(GateError::Server(told)) if self.forgiving || another_way_may_do(&told.code) => {
                 self.ask("rollback to savepoint backstop_act;release savepoint backstop_act")
                     .await?;
                 refused.push(told);

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::error::UndoError;
 use super::load::Staged;
+use super::quiet::Quiet;
 use super::summary::Summary;
 use crate::postgres::images::{About, Budget, Captured, pin};
 use crate::postgres::planted;
@@ -19,6 +20,8 @@ const LOCK: u64 = 5_000;
 pub(crate) struct Wish<'a> {
     /// Whether rows that conflict are left as they are; otherwise any conflict ends it.
     pub(crate) leave_conflicts: bool,
+    /// Whether triggers that do not let rows come back are switched off in its transaction.
+    pub(crate) without_triggers: bool,
     /// Whose undo it is, for its own images; `role` is the gate's own.
     pub(crate) about: &'a About,
     /// What it may cost: bytes of its own images, which are kept in memory, and milliseconds.
@@ -118,12 +121,14 @@ async fn act<R: Read>(
     wish: &Wish<'_>,
     sink: &mut impl Sink,
 ) -> Result<(Summary, Captured), UndoError> {
-    let summary = prepare(staged, images, true).await?;
+    let mut summary = prepare(staged, images, true).await?;
     if summary.conflicts_in_all() > 0 && !wish.leave_conflicts {
         return Err(UndoError::Conflicts(Box::new(summary)));
     }
     staged.let_triggers_find_names().await?;
-    let (captured, own) = staged.rounds(observer, wish.about, &wish.budget).await?;
+    staged.forgiving = wish.without_triggers;
+    let (captured, own, off) = staged.all_rounds(observer, wish).await?;
+    summary.triggers_off = off.iter().map(Quiet::shown).collect();
     sink.write(&own).await?;
     Ok((summary, captured))
 }
@@ -140,6 +145,7 @@ async fn begin(server: &mut ServerConnection, millis: u64) -> Result<Staged<'_>,
     Ok(Staged {
         server,
         tables: vec![],
+        forgiving: false,
     })
 }
 
@@ -161,6 +167,7 @@ async fn prepare<R: Read>(
     Ok(Summary {
         tables,
         conflicts,
+        triggers_off: vec![],
         millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
 }

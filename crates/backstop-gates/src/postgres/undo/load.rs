@@ -19,6 +19,8 @@ const PIECE: usize = 64 * 1024;
 pub(super) struct Staged<'a> {
     pub(super) server: &'a mut ServerConnection,
     pub(super) tables: Vec<Table>,
+    /// Whether whatever the server refuses may be tried another way, since triggers can be switched off in the end.
+    pub(super) forgiving: bool,
 }
 
 impl Staged<'_> {

@@ -4,8 +4,8 @@
 //! now, `compare` finds what is there instead, `act` changes everything in one statement, `rounds` looks at what the
 //! undo itself changed, triggers and cascades included, and repairs it. `plan` does the first half and rolls back.
 //!
-//! Nothing is guessed: a row that is not as the transaction left it is a conflict. Nothing is switched off: triggers
-//! and constraints hold, as on managed PostgreSQL they must.
+//! Nothing is guessed: a row that is not as the transaction left it is a conflict. Nothing is switched off:
+//! constraints hold, and triggers do, but where a person said that those which never let a row come back may rest.
 
 mod act;
 mod apply;
@@ -14,6 +14,7 @@ mod error;
 mod family;
 mod fold;
 mod load;
+mod quiet;
 mod rounds;
 mod summary;
 mod table;

@@ -4,10 +4,12 @@
 //! the transaction's, so they are desired as they were before the undo began.
 
 use super::act::Need;
+use super::apply::Wish;
 use super::compare;
 use super::error::UndoError;
 use super::family;
 use super::load::{Staged, comma, copy_into};
+use super::quiet::Quiet;
 use super::table::{SIDE, Table, WANTED};
 use crate::postgres::images::{
     About, Budget, Captured, Image, Reader, Side, Sight, TOUCHED, Touched, Wrote, capture,
@@ -18,8 +20,24 @@ use crate::postgres::upstream::ServerConnection;
 const ROUNDS: usize = 8;
 
 impl Staged<'_> {
-    /// Makes everything as desired; gives the images of what that changed.
-    pub(super) async fn rounds(
+    /// Makes everything as desired, past triggers where `wish` says so; gives the images of what that changed, and the
+    /// triggers that were switched off for it.
+    pub(super) async fn all_rounds(
+        &mut self,
+        observer: &mut ServerConnection,
+        wish: &Wish<'_>,
+    ) -> Result<(Captured, Vec<u8>, Vec<Quiet>), UndoError> {
+        match self.rounds(observer, wish.about, &wish.budget).await {
+            Err(UndoError::Refused(_)) if wish.without_triggers => {}
+            other => return other.map(|(captured, images)| (captured, images, vec![])),
+        }
+        let off = self.quiet().await?;
+        let (captured, images) = self.rounds(observer, wish.about, &wish.budget).await?;
+        self.wake(&off).await?;
+        Ok((captured, images, off))
+    }
+
+    async fn rounds(
         &mut self,
         observer: &mut ServerConnection,
         about: &About,
@@ -43,7 +61,7 @@ impl Staged<'_> {
             }
         }
         Err(UndoError::refused(format!(
-            "the undo was rolled back: triggers or constraints on {} keep changing rows that it brings back; hint: bring these rows back by hand from the images, with those triggers switched off by the tables' owner",
+            "the undo was rolled back: triggers or constraints on {} keep changing rows that it brings back; hint: `backstop undo --without-triggers` switches the triggers of these tables off within its own transaction, once a person has said yes",
             seen.join(", ")
         )))
     }
@@ -59,7 +77,7 @@ impl Staged<'_> {
     }
 
     /// What each table needs to be as desired.
-    async fn needs(&mut self) -> Result<Vec<Need>, UndoError> {
+    pub(super) async fn needs(&mut self) -> Result<Vec<Need>, UndoError> {
         let mut out = vec![];
         for table in self.tables.clone() {
             let rows = self.ask(&compare::needs(&table)).await?;

@@ -9,6 +9,9 @@ pub(crate) struct Summary {
     pub(crate) tables: Vec<TableSummary>,
     /// The first conflicts of each table, row by row.
     pub(crate) conflicts: Vec<Conflict>,
+    /// The triggers that were switched off while it was done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) triggers_off: Vec<String>,
     /// How long it took to find out, ms.
     pub(crate) millis: u64,
 }

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use backstop_core::approval::Answer;
 use backstop_core::measure::Limits;
-use backstop_gates::postgres::UndoAsk;
+use backstop_gates::postgres::{NotUndone, UndoAsk};
 use backstop_testing::postgres::{Major, PostgresServer};
 use bytes::Bytes;
 use futures_util::SinkExt as _;
@@ -73,9 +74,10 @@ async fn random_transactions_are_undone_exactly_through_the_gate() -> Result<()>
     Ok(())
 }
 
-/// What is known not to be undoable is refused as a whole, and says why; the images are there.
+/// Where a trigger never lets a row come back, the undo is refused as a whole and says why, until a person lets it go past.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stamped_row_that_others_restrict_is_not_undone_and_the_refusal_says_why() -> Result<()> {
+async fn a_stamped_row_that_others_restrict_is_undone_only_past_its_trigger_and_by_a_passkey()
+-> Result<()> {
     let world = ample(Major::any()?).await?;
     world.direct(
         "create table parent (id int primary key, n int, stamp timestamptz default clock_timestamp()); \
@@ -103,6 +105,7 @@ async fn a_stamped_row_that_others_restrict_is_not_undone_and_the_refusal_says_w
             images: files(images_since(&world, from)?)?,
             apply: true,
             leave_conflicts: false,
+            without_triggers: false,
         };
         let undone = world.gate.undo(ask).await;
         if undoable {
@@ -110,8 +113,50 @@ async fn a_stamped_row_that_others_restrict_is_not_undone_and_the_refusal_says_w
             assert_eq!(world.direct(all), before);
         } else {
             let why = undone.map(drop).unwrap_err().to_string();
-            assert!(why.contains("keep changing rows"), "{why}");
+            assert!(
+                why.contains("keep changing rows") && why.contains("--without-triggers"),
+                "{why}"
+            );
             assert_eq!(world.direct(all), after);
+            let modes = "select string_agg(tgname || tgenabled::text, ',') from pg_trigger where not tgisinternal";
+            let enabled = world.direct(modes);
+            let past = |images| UndoAsk {
+                images,
+                apply: true,
+                leave_conflicts: false,
+                without_triggers: true,
+            };
+            let held = world
+                .gate
+                .undo(past(files(images_since(&world, from)?)?))
+                .await;
+            assert!(matches!(held, Err(NotUndone::Held { .. })), "{held:?}");
+            assert_eq!(world.direct(all), after);
+            let hold = world.decide_next(Answer::Approve, "").await?.hold;
+            assert!(
+                hold.reason.contains("switches triggers off"),
+                "{}",
+                hold.reason
+            );
+            let done = world
+                .gate
+                .undo(past(files(images_since(&world, from)?)?))
+                .await;
+            let done = done.map_err(|e| anyhow::anyhow!("{e:?}"))?;
+            assert_eq!(
+                done.summary["triggers_off"][0],
+                "\"stamps\" on \"public\".\"parent\""
+            );
+            assert_eq!(world.direct(all), before);
+            assert_eq!(world.direct(modes), enabled, "every trigger is as it was");
+            let again = world
+                .gate
+                .undo(past(files(images_since(&world, from)?)?))
+                .await;
+            assert!(
+                matches!(again, Err(NotUndone::Held { .. })),
+                "once: {again:?}"
+            );
         }
     }
     Ok(())
@@ -246,6 +291,7 @@ async fn undo_since(world: &World, from: u64, tally: &mut Tally) -> Result<()> {
         images: files(images)?,
         apply: true,
         leave_conflicts: false,
+        without_triggers: false,
     };
     match world.gate.undo(ask).await {
         Ok(_) => tally.undone += 1,

@@ -60,7 +60,8 @@ async fn a_trigger_that_never_lets_go_ends_the_undo_and_nothing_is_lost() {
          insert into t values (1, '2020-01-01'), (2, '2020-01-01'); create table other(id int primary key); \
          create function stamp() returns trigger language plpgsql as \
            $$ begin new.at = clock_timestamp(); return new; end $$; \
-         create trigger s before insert or update on t for each row execute function stamp()",
+         create trigger s before insert or update on t for each row execute function stamp(); \
+         alter table t enable always trigger s",
     )
     .await;
     let taken = scene
@@ -73,6 +74,22 @@ async fn a_trigger_that_never_lets_go_ends_the_undo_and_nothing_is_lost() {
         "{refused}"
     );
     assert_eq!(scene.everything(), after);
+    let before = scene
+        .stage
+        .server
+        .psql("select at from t where id = 2")
+        .unwrap();
+    let (summary, _) = scene.undo_past_triggers(&taken).await.unwrap();
+    assert_eq!(summary.triggers_off, ["\"s\" on \"public\".\"t\""]);
+    let back = "select count(*) from t where at = '2020-01-01'";
+    assert_eq!(
+        scene.stage.server.psql(back).unwrap().trim(),
+        "2",
+        "{before}"
+    );
+    let mode = "select tgenabled from pg_trigger where tgname = 's'";
+    assert_eq!(scene.stage.server.psql(mode).unwrap().trim(), "A");
+    let after = scene.everything();
     // The connections are idle again, and other undos go on.
     let more = scene.run("insert into other values (6)").await;
     scene.undo(&[&more], false).await.unwrap();

@@ -49,6 +49,23 @@ impl Scene {
         images: &[&Taken],
         leave_conflicts: bool,
     ) -> Result<(Summary, Taken), UndoError> {
+        self.undo_how(images, leave_conflicts, false).await
+    }
+
+    /// The same, past triggers that do not let rows come back.
+    pub(super) async fn undo_past_triggers(
+        &mut self,
+        images: &Taken,
+    ) -> Result<(Summary, Taken), UndoError> {
+        self.undo_how(&[images], false, true).await
+    }
+
+    async fn undo_how(
+        &mut self,
+        images: &[&Taken],
+        leave_conflicts: bool,
+        without_triggers: bool,
+    ) -> Result<(Summary, Taken), UndoError> {
         let about = About {
             role: "owner".into(),
             transaction: "undo_1".into(),
@@ -56,6 +73,7 @@ impl Scene {
         };
         let wish = Wish {
             leave_conflicts,
+            without_triggers,
             about: &about,
             budget: Budget { ..AMPLE },
         };
