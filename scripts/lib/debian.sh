@@ -23,6 +23,8 @@ have_libclang() {
 want_postgres() {
     compgen -G '/usr/lib/postgresql/15/bin/postgres' >/dev/null || want postgresql-15
     compgen -G '/usr/lib/postgresql/*/bin/pgbench' >/dev/null || want postgresql-contrib
+    # Makes statements that nobody would write.
+    have sqlsmith || want sqlsmith
     want_psql
 }
 

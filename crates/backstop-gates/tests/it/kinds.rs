@@ -92,7 +92,7 @@ const SCHEMA: &str = "
 ";
 
 /// Every table of the schema with the digest of its rows.
-const DIGESTS: &str = "select string_agg(c.relname || ' ' || (xpath('//d/text()', query_to_xml(format(
+pub const DIGESTS: &str = "select string_agg(c.relname || ' ' || (xpath('//d/text()', query_to_xml(format(
         'select md5(coalesce(string_agg(t::text, chr(10) order by t::text), '''')) as d from only %s t', c.oid::regclass),
         false, true, '')))[1]::text, ',' order by c.relname)
     from pg_class c where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace";

@@ -5,6 +5,7 @@
 
 mod random;
 mod schema;
+mod sqlsmith;
 mod work;
 
 use std::pin::pin;
