@@ -89,6 +89,22 @@ impl Budgets {
         }
     }
 
+    /// The window has another length from now on: what was counted keeps its time.
+    pub(crate) fn resize(&self, was_ms: i64, is_ms: i64) {
+        if was_ms == is_ms {
+            return;
+        }
+        let (was, is) = ((was_ms / PARTS).max(1), (is_ms / PARTS).max(1));
+        for window in self.windows().values_mut() {
+            let parts = std::mem::take(&mut window.parts);
+            window.sum = 0;
+            for (part, rows) in parts {
+                // The latest moment that the part stands for: never forgotten too early.
+                window.add((part * was + was - 1) / is, rows);
+            }
+        }
+    }
+
     fn windows(&self) -> MutexGuard<'_, HashMap<String, Window>> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -195,6 +211,26 @@ mod tests {
 
     fn with(budgets: &Arc<Budgets>, lease: &str, rows: u64, now_ms: i64) -> (u64, u64) {
         budgets.reserve(lease, rows, now_ms, HOUR).sums
+    }
+
+    #[test]
+    fn a_window_of_another_length_forgets_nothing_too_early() {
+        for (was, is) in [(HOUR, 10 * HOUR), (HOUR, HOUR / 10), (HOUR, HOUR + 7)] {
+            let budgets = budgets();
+            let now = 1_000 * HOUR;
+            spend(&budgets, "a", 5, now - HOUR / 20);
+            spend(&budgets, "a", 6, now);
+            budgets.resize(was, is);
+            assert_eq!(
+                budgets.reserve("a", 0, now, is).sums,
+                (11, 11),
+                "{was} {is}"
+            );
+            assert_eq!(
+                budgets.reserve("a", 0, now + 2 * is + 2 * was, is).sums,
+                (0, 0)
+            );
+        }
     }
 
     #[test]

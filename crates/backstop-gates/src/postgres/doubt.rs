@@ -25,7 +25,7 @@ const LOST: (u32, Duration) = (60, Duration::from_secs(5));
 /// numbered anew from here on.
 pub(crate) async fn settle_all(shared: &Arc<Shared>) -> Result<(), GateError> {
     let targets = shared.all_targets();
-    if targets.iter().all(|t| t.config.measures.is_none()) {
+    if targets.iter().all(|t| t.measures().is_none()) {
         return Ok(());
     }
     let reader = Arc::clone(shared);

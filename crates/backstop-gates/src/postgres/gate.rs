@@ -265,11 +265,18 @@ impl Gate {
         for target in targets {
             let known = self.shared.target(&target.name);
             let same = known.as_ref().filter(|t| {
-                t.config.environment == target.environment && t.config.upstream == target.upstream
+                t.config.environment == target.environment
+                    && t.config.upstream == target.upstream
+                    && t.measures().is_some() == target.measures.is_some()
             });
             let name = target.name.clone();
             let open = match same {
-                Some(open) => Arc::clone(open),
+                Some(open) => {
+                    if let Some(limits) = target.measures {
+                        open.limit(limits);
+                    }
+                    Arc::clone(open)
+                }
                 None => {
                     opened.push(Reopened {
                         name: name.clone(),

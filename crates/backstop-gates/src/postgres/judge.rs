@@ -215,7 +215,7 @@ pub(crate) fn judge(
         lease: Some(bench.lease),
         target: &bench.target.config.name,
         environment: bench.target.config.environment,
-        limits: bench.target.config.measures,
+        limits: bench.target.measures(),
     };
     let mut verdict = context.policy.judge(asker, &analysis);
     if super::own_role::is_touched(&analysis, &bench.target.config.upstream.user) {

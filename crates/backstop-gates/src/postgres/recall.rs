@@ -32,7 +32,7 @@ pub(super) async fn recall(shared: &Arc<Shared>) -> Result<(), GateError> {
     let targets = shared.all_targets();
     let widest = targets
         .iter()
-        .filter_map(|t| t.config.measures.map(|m| m.window_ms))
+        .filter_map(|t| t.measures().map(|m| m.window_ms))
         .max();
     let Some(widest) = widest else {
         return Ok(());
@@ -63,7 +63,7 @@ fn count(shared: &Shared, widest_ms: i64) -> Result<(), JournalError> {
         else {
             continue;
         };
-        let Some(limits) = target.config.measures else {
+        let Some(limits) = target.measures() else {
             continue;
         };
         // Whether it was committed in the end is not asked: it counts as if it was.

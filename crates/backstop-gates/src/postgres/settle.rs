@@ -40,7 +40,7 @@ pub(super) const KEPT: &str = "every row it changes or deletes is copied to the 
 impl Relay<'_> {
     /// The limits on what is measured, at a target where it is.
     pub(crate) fn measures(&self) -> Option<Limits> {
-        self.target.config.measures
+        self.target.measures()
     }
 
     /// Whether what this session writes is measured before COMMIT. A lease that can only read has no transaction in

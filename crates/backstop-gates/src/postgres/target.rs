@@ -1,9 +1,10 @@
 //! A target as it runs: its catalogue, its greeting, and the connection that makes and ends roles.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use backstop_core::lease::Lease;
+use backstop_core::measure::Limits;
 use backstop_store::SealKey;
 
 use super::budget::Budgets;
@@ -32,6 +33,8 @@ pub(crate) struct Target {
     denials: Mutex<HashMap<String, Vec<i64>>>,
     /// Connections that read old rows, idle.
     observers: Mutex<Vec<ServerConnection>>,
+    /// The limits on what is measured, as they were configured last; none where nothing is.
+    measures: RwLock<Option<Limits>>,
     /// What leases have changed lately.
     pub(crate) budgets: Arc<Budgets>,
 }
@@ -67,6 +70,7 @@ impl Target {
             .await?;
         let catalogue = Keeper::open(config.upstream.clone(), major).await?;
         Ok(Self {
+            measures: RwLock::new(config.measures),
             config,
             major,
             catalogue,
@@ -76,6 +80,22 @@ impl Target {
             observers: Mutex::default(),
             budgets: Arc::default(),
         })
+    }
+
+    /// The limits on what is measured, where it is.
+    pub(crate) fn measures(&self) -> Option<Limits> {
+        *self.measures.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up other limits, for open sessions as well. What was counted stays counted.
+    pub(crate) fn limit(&self, limits: Limits) {
+        let mut current = self
+            .measures
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(was) = current.replace(limits) {
+            self.budgets.resize(was.window_ms, limits.window_ms);
+        }
     }
 
     /// A connection of the gate's own to read old rows by. What fails on it is not given back.

@@ -292,6 +292,49 @@ async fn a_restart_brings_nobody_a_new_budget() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_limits_are_for_open_sessions_too_and_bring_nobody_a_new_budget() -> Result<()> {
+    let (world, agent) = world().await?;
+    let client = world.client(&agent).await?;
+    for n in 0..9 {
+        let sql = format!(
+            "delete from notes where id between {0} and {0} + 9",
+            300 + 10 * n
+        );
+        client.batch_execute(&sql).await?;
+    }
+    let was = world.measures.context("limits")?;
+    let longer = Limits {
+        window_ms: was.window_ms * 3,
+        ..was
+    };
+    world.reload("", Some(longer)).await?;
+    client
+        .batch_execute("delete from notes where id between 500 and 509")
+        .await?;
+    let held = client
+        .batch_execute("delete from notes where id between 600 and 609")
+        .await;
+    assert!(
+        held.is_err(),
+        "what was counted is counted in a longer window"
+    );
+    assert_eq!(world.waiting().await?.hold.rule, "lease-budget");
+    world
+        .reload(
+            "",
+            Some(Limits {
+                lease_rows: 1_000_000,
+                ..longer
+            }),
+        )
+        .await?;
+    client
+        .batch_execute("delete from notes where id between 600 and 609")
+        .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_approved_one_is_run_again_inside_its_envelope() -> Result<()> {
     let (world, agent) = world().await?;
     let sql = "update notes set body = 'z' where n > 980";

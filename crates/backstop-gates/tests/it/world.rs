@@ -96,7 +96,7 @@ pub struct World {
     pub folder: tempfile::TempDir,
     /// The vault, where what is written is measured.
     pub vault: Option<Kept>,
-    measures: Option<Measures>,
+    pub measures: Option<Measures>,
 }
 
 /// A vault in this process, with the key that opens what is in it.
@@ -483,8 +483,13 @@ impl World {
 
     /// Takes up the default policies with `more` after them, as a reload does.
     pub async fn new_policy(&self, more: &str) -> Result<()> {
+        self.reload(more, self.measures).await
+    }
+
+    /// The same with other limits on what is measured.
+    pub async fn reload(&self, more: &str, measures: Option<Measures>) -> Result<()> {
         let target = TargetConfig {
-            measures: self.measures,
+            measures,
             ..target(&self.server.owner())
         };
         let policy = Arc::new(Policy::with(more)?);
