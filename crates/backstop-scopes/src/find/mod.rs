@@ -1,0 +1,1 @@
+//! Credentials within reach: where they lie and what kind they are.

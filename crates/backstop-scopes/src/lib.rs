@@ -1,0 +1,7 @@
+//! The credential-scope audit: which credentials a process can reach, and what each of them could destroy.
+//!
+//! `find` looks for credentials and reports place, kind and a salted fingerprint, never the secret. `postgres` asks a
+//! server's catalogue which roads to destruction a role has. Nothing here writes anywhere.
+
+pub mod find;
+pub mod postgres;

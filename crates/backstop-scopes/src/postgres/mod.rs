@@ -1,0 +1,1 @@
+//! What a PostgreSQL role could destroy, and by which road.
