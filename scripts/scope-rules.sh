@@ -58,6 +58,11 @@ def strings(text):
     return [a or bytes(b, "utf-8").decode("unicode_escape") for a, b in re.findall(r'`([^`]*)`|"((?:[^"\\]|\\.)*)"', text)]
 
 
+def expression(text):
+    """Go reads a brace that repeats nothing as itself; other engines want it escaped."""
+    return re.sub(r"(\\[pPx]\{|\\.)|\{(?!\d+(?:,\d*)?\})", lambda m: m.group(1) or "\\{", text)
+
+
 def quoted(text):
     return "'''" + text + "'''" if "'''" not in text else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -81,9 +86,9 @@ for rule in whole["rules"]:
         continue
     lines = ["[[rules]]", f'id = "{name}"', f"description = {quoted(rule['description'])}"]
     if "regex" in rule:
-        lines.append(f"regex = {quoted(rule['regex'])}")
+        lines.append(f"regex = {quoted(expression(rule['regex']))}")
     if "path" in rule:
-        lines.append(f"path = {quoted(rule['path'])}")
+        lines.append(f"path = {quoted(expression(rule['path']))}")
     if "valueGroup" in rule:
         lines.append(f"secretGroup = {rule['valueGroup']}")
     keywords = KEYWORDS.get(name, rule.get("keywords", []))
@@ -100,11 +105,12 @@ for rule in whole["rules"]:
     needed = [t for t in filters if t["list"] and t["not"]]
     for key, values in (("regexes", secrets), ("stopwords", words), ("paths", paths)):
         if values:
+            values = values if key == "stopwords" else map(expression, values)
             lines += ["[[rules.allowlists]]", f"{key} = {listed(values)}"]
     if matches:
-        lines += ["[[rules.allowlists]]", 'regexTarget = "match"', f"regexes = {listed(matches)}"]
+        lines += ["[[rules.allowlists]]", 'regexTarget = "match"', f"regexes = {listed(map(expression, matches))}"]
     for term in needed:
-        lines += ["[[rules.required]]", f"regexes = {listed(strings(term['list']))}"]
+        lines += ["[[rules.required]]", f"regexes = {listed(map(expression, strings(term['list'])))}"]
     out.append("\n".join(lines))
 
 general = terms(whole["filter"].strip().removeprefix("(").removesuffix(")"))
@@ -116,7 +122,7 @@ head = f"""# Published detection rules in gitleaks' format: data, not code. Do n
 # Left out, because their filter is a program: {", ".join(left["unreadable"]) or "none"}.
 # Not taken over: calls that try a secret (`validate`, `revoke`, `analyze`), `components`, and `tokenRatio`.
 """
-out.insert(0, "[allowlist]\nregexes = " + listed([s for t in general if t["list"] for s in strings(t["list"])])
+out.insert(0, "[allowlist]\nregexes = " + listed([expression(s) for t in general if t["list"] for s in strings(t["list"])])
            + "\nstopwords = " + listed([s for t in general if t["words"] for s in strings(t["words"])]))
 open(target, "w").write(head + "\n" + "\n\n".join(out) + "\n")
 tomllib.load(open(target, "rb"))
