@@ -72,7 +72,9 @@ fn judge(
     {
         return None;
     }
-    let bare_in_source = !quoted && matches!(text.class, Class::Source | Class::Prose);
+    let bare_in_source = !quoted
+        && matches!(text.class, Class::Source | Class::Prose)
+        && !is_connection_string(around(text.bytes, name, 200));
     let sure = if meaning.specific {
         Confidence::Sure
     } else {
@@ -140,6 +142,11 @@ fn judge(
             Some(sure)
         }
     }
+}
+
+/// `host=… user=… password=…`, in whatever text it stands.
+fn is_connection_string(near: &[u8]) -> bool {
+    contains(near, b"dbname=") || contains(near, b"host=") && contains(near, b"user=")
 }
 
 fn is_env_like(path: &[u8]) -> bool {
@@ -212,6 +219,48 @@ pub(crate) fn around<'a>(bytes: &'a [u8], at: &Range<usize>, far: usize) -> &'a 
         .unwrap_or_default()
 }
 
+/// The line that `at` is in, with those that a backslash joins to it.
+pub(crate) fn statement<'a>(bytes: &'a [u8], at: &Range<usize>) -> &'a [u8] {
+    const FAR: usize = 1000;
+    let joined = |end: usize| {
+        let before = bytes.get(..end).unwrap_or_default();
+        before
+            .strip_suffix(b"\r")
+            .unwrap_or(before)
+            .ends_with(b"\\")
+    };
+    let floor = at.start.saturating_sub(FAR);
+    let mut start = at.start;
+    while let Some(end) = bytes
+        .get(floor..start)
+        .and_then(|before| memchr::memrchr(b'\n', before))
+    {
+        start = floor + end;
+        if !joined(start) {
+            break;
+        }
+    }
+    let mut end = at.end;
+    let ceiling = (at.end + FAR).min(bytes.len());
+    while let Some(next) = bytes
+        .get(end..ceiling)
+        .and_then(|after| memchr::memchr(b'\n', after))
+    {
+        end += next;
+        if !joined(end) {
+            break;
+        }
+        end += 1;
+    }
+    let end = if end == at.end && bytes.get(end) != Some(&b'\n') {
+        ceiling
+    } else {
+        end
+    };
+    let start = if start == at.start { floor } else { start };
+    bytes.get(start..end).unwrap_or_default()
+}
+
 const fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
@@ -248,6 +297,14 @@ fn value_after(bytes: &[u8], name: &Range<usize>) -> Option<(Range<usize>, bool)
     match peek(at)? {
         b'=' | b':' => at = skip(at, b"=:>"),
         b'>' if at == name.end => at += 1,
+        // `define('NAME', 'value')`
+        b',' if at > name.end
+            && bytes
+                .get(name.start.saturating_sub(9)..name.start)
+                .is_some_and(|before| contains(before, b"define(")) =>
+        {
+            at += 1;
+        }
         _ if flag && at == name.end + 1 => {}
         _ => return None,
     }
@@ -313,7 +370,7 @@ fn refine(kind: &'static str, bytes: &[u8], name: &Range<usize>) -> &'static str
                 .any(|word| contains(near, word));
             if postgres { "postgres.password" } else { kind }
         }
-        "token.unnamed" => provider::kind_by_host(around(bytes, name, 300)).unwrap_or(kind),
+        "token.unnamed" => provider::kind_by_host(statement(bytes, name)).unwrap_or(kind),
         _ => kind,
     }
 }

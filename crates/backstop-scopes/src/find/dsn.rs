@@ -86,7 +86,7 @@ fn in_front(
     if host.is_empty()
         || is_hole(password)
         || is_hole(host)
-        || is_hole(user)
+        || (!user.is_empty() && is_hole(user))
         || is_documentation(host, &secret)
     {
         return None;

@@ -248,7 +248,9 @@ impl Engine {
         );
         hit.rule = rule.id.clone().into();
         if kind == "service.token" {
-            hit = hit.with("service", rule.id.as_bytes());
+            hit = hit
+                .with("service", rule.id.as_bytes())
+                .with("about", rule.description.as_bytes());
         }
         if matches!(rule.id.as_str(), "jwt" | "jwt-base64") {
             hit = header::explain_jwt(hit);

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::assign::around;
+use super::assign::{around, statement};
 use super::hit::{Hit, Rank};
 use super::lookalike;
 use super::provider;
@@ -26,8 +26,7 @@ pub(crate) fn at(bytes: &[u8], at: usize) -> Option<Hit> {
     if before.eq_ignore_ascii_case(b"basic ") {
         return basic(bytes, secret, span);
     }
-    let near = around(bytes, &span, 400);
-    match provider::kind_by_host(near) {
+    match host(bytes, &span) {
         Some(kind) => Some(Hit::new(kind, "bearer", span, secret, Rank::Known)),
         // Without a host a UUID may be anything.
         None if lookalike::is_uuid(secret) || entropy(secret) < 3.2 => None,
@@ -47,8 +46,19 @@ fn basic(bytes: &[u8], secret: &[u8], span: std::ops::Range<usize>) -> Option<Hi
     {
         return None;
     }
-    let kind = provider::kind_by_host(around(bytes, &span, 400)).unwrap_or("password.http");
+    let kind = host(bytes, &span).unwrap_or("password.http");
     Some(Hit::new(kind, "basic", span, password, Rank::Known).with("user", user))
+}
+
+/// Whose it is by the address in the same statement; by one nearby only where the statement has none.
+fn host(bytes: &[u8], span: &std::ops::Range<usize>) -> Option<&'static str> {
+    let statement = statement(bytes, span);
+    provider::kind_by_host(statement).or_else(|| {
+        memchr::memmem::find(statement, b"://")
+            .is_none()
+            .then(|| provider::kind_by_host(around(bytes, span, 400)))
+            .flatten()
+    })
 }
 
 /// What a token's own claims tell: whose it is, that it is public, that it has ended.

@@ -92,6 +92,10 @@ pub(crate) fn best(mut hits: Vec<Hit>) -> Vec<Hit> {
             .find(|other| hit.span.start < other.span.end && other.span.start < hit.span.end);
         match over {
             Some(other) => {
+                // `GITHUB_TOKEN` says whose it is, and `github_pat_…` which of theirs.
+                if is_general(&other.kind) && provider(&hit.kind) == provider(&other.kind) {
+                    other.kind = hit.kind;
+                }
                 for (name, value) in hit.facts {
                     other.facts.entry(name).or_insert(value);
                 }
@@ -101,4 +105,12 @@ pub(crate) fn best(mut hits: Vec<Hit>) -> Vec<Hit> {
     }
     kept.sort_by_key(|hit| hit.span.start);
     kept
+}
+
+fn provider(kind: &str) -> Option<&str> {
+    kind.split_once('.').map(|(provider, _)| provider)
+}
+
+fn is_general(kind: &str) -> bool {
+    kind.ends_with(".token")
 }

@@ -72,7 +72,7 @@ fn blobs(
         "rev-list",
         "--objects",
         "--filter=object:type=blob",
-        "--missing=allow-any",
+        "--missing=print",
         "--ignore-missing",
         "--stdin",
     ])?;
@@ -131,7 +131,7 @@ fn blobs_from(
         let (kind, size, id) = (fields.next()?, fields.next()?, fields.next());
         let path = fields.next().unwrap_or_default();
         let Some(id) = id else {
-            // `<id> missing`: a partial clone has not everything.
+            // `?<id> missing`: a partial clone has not everything.
             if size == b"missing" {
                 whole = None;
                 continue;
