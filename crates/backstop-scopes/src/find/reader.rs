@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
     /// A text that is all here.
     fn whole(&mut self, path: &[u8], text: &[u8]) {
         let (hits, class) = whole(self.shared, path, text);
-        self.publish(path, text, hits, At { offset: 0, line: 0 }, class);
+        self.publish(path, text, hits, At::default(), class);
     }
 
     fn pieces(
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         buffer: &mut [u8],
     ) -> rustix::io::Result<()> {
         let (class, _) = class::of(path);
-        let mut at = At { offset: 0, line: 0 };
+        let mut at = At::default();
         let mut filled = first;
         loop {
             self.shared.counts.add_many(Seen::Bytes, filled as u64);
@@ -134,7 +134,11 @@ impl<'a> Reader<'a> {
             if last {
                 return Ok(());
             }
-            at.line += lines(text.get(..filled - keep).unwrap_or_default());
+            let passed = text.get(..filled - keep).unwrap_or_default();
+            at.line += lines(passed);
+            if let Some(end) = memchr::memrchr(b'\n', passed) {
+                at.line_start = at.offset + end as u64 + 1;
+            }
             at.offset += (filled - keep) as u64;
             buffer.copy_within(filled - keep..filled, 0);
             let mut kept = keep;
@@ -199,7 +203,7 @@ impl<'a> Reader<'a> {
             let place = Place::File {
                 path: Name::new(path),
                 line: counted.1 + 1,
-                column: column(text, hit.span.start),
+                column: at.column(text, hit.span.start),
                 offset: at.offset + hit.span.start as u64,
                 length: hit.span.len() as u64,
             };
@@ -210,10 +214,22 @@ impl<'a> Reader<'a> {
 }
 
 /// Where a piece begins.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct At {
     offset: u64,
+    /// Lines that ended before it.
     line: u64,
+    /// Where the line that it begins in begins.
+    line_start: u64,
+}
+
+impl At {
+    fn column(self, text: &[u8], start: usize) -> u64 {
+        match memchr::memrchr(b'\n', text.get(..start).unwrap_or_default()) {
+            Some(_) => column(text, start),
+            None => self.offset + start as u64 - self.line_start + 1,
+        }
+    }
 }
 
 /// Everything found in a whole text, by structure and by rule, not yet sifted.

@@ -859,3 +859,28 @@ fn no_secret_is_in_what_is_printed_and_every_kind_has_an_entry() {
         );
     }
 }
+
+/// For scripts/scanners.sh: the same tree, what is where, and what Backstop finds in it.
+#[test]
+#[ignore = "writes files for other scanners"]
+fn plants_for_other_scanners() {
+    let Some(into) = std::env::var_os("BACKSTOP_PLANT_INTO") else {
+        return;
+    };
+    let into = Path::new(&into);
+    let (root, tree) = planted();
+    tree.write(&into.join("tree"));
+    let mut look = Look::new().unwrap();
+    look.paths.push(root.path().to_owned());
+    let report = look.run().unwrap();
+    let certain = report
+        .findings
+        .iter()
+        .filter(|finding| !finding.confidence.is_doubtful());
+    let found: Vec<String> = certain
+        .map(|finding| path_of(finding, root.path()))
+        .collect();
+    let credentials: Vec<&String> = tree.plants.iter().map(|plant| &plant.path).collect();
+    let json = serde_json::json!({ "credentials": credentials, "lookalikes": tree.lookalikes, "found": found });
+    fs::write(into.join("planted.json"), json.to_string()).unwrap();
+}
