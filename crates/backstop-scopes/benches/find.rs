@@ -4,7 +4,7 @@
 //! code as any workspace has, and at hand wherever this is built), and looks through it warm. With a path it looks
 //! through that. `BACKSTOP_BENCH_FILES` makes it smaller; `--make DIR` only makes the workspace.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -336,8 +336,9 @@ fn value_after(bytes: &[u8], name: &Range<usize>) -> Option<(Range<usize>, bool)
             })
             .unwrap_or(rest.len()),
     };
-    (length > 0 && rest.get(length) != Some(&b'\n') || quote.is_none() && length > 0)
-        .then_some((start..start + length, quote.is_some()))
+    // A quote that the line does not close is not the value's.
+    let closed = quote.is_none() || rest.get(length) != Some(&b'\n');
+    (length > 0 && closed).then_some((start..start + length, quote.is_some()))
 }
 
 /// `PASSWORD 'value'` as SQL has it, and `sshpass -p value`.

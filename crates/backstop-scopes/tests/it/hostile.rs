@@ -223,9 +223,9 @@ fn a_file_of_ten_gigabytes_is_streamed() {
     let [first, last] = [(); 2].map(|()| token(&mut random));
     let mut file = File::create(folder.path().join("huge.sql")).unwrap();
     let filler = "insert into t values (1, 'nothing to see');\n".repeat(400);
-    write!(file, "{filler}-- {first}\n").unwrap();
+    writeln!(file, "{filler}-- {first}").unwrap();
     file.seek(SeekFrom::Start(10 << 30)).unwrap();
-    write!(file, "{filler}-- {last}\n").unwrap();
+    writeln!(file, "{filler}-- {last}").unwrap();
     let (begin, before) = (Instant::now(), peak());
     let report = look(folder.path());
     println!("{:?}, {} MiB", begin.elapsed(), peak());

@@ -444,7 +444,7 @@ fn formats(tree: &mut Tree, r: &mut Random) {
     tree.plant(
         "work/deploy/sa-prod.json",
         format!("{{\n  \"type\": \"service_account\",\n  \"project_id\": \"corp-prod\",\n  \"private_key\": \"{line}\\n\",\n  \"client_email\": \"x@corp-prod.iam.gserviceaccount.com\"\n}}\n"),
-        &[("gcp.service-account", &format!("{pem}"))],
+        &[("gcp.service-account", &pem)],
     );
     let s = r.pem(&format!("EC {PRIVATE}"), b"\x30\x77", 120);
     tree.plant(
