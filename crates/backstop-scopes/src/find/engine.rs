@@ -21,6 +21,8 @@ const AFTER: usize = 2048;
 const LONG: usize = 32 << 10;
 /// A text may have its rules run over this many times its length, and no more: beyond it somebody made it to be slow.
 const PATIENCE: usize = 48;
+/// Nor are more finds than this in one text anything but a way to fill memory.
+const MOST: usize = 20_000;
 
 /// Everything that finds secrets in a text. Made once, shared by threads.
 pub(crate) struct Engine {
@@ -167,7 +169,7 @@ impl Engine {
                     Call::AwsId => found.hits.extend(assign::aws_pair(text.bytes, at.start)),
                 }
             }
-            if looked.spent > looked.budget {
+            if looked.spent > looked.budget || found.hits.len() > MOST {
                 found.given_up = true;
                 break;
             }

@@ -85,11 +85,14 @@ pub(crate) fn best(mut hits: Vec<Hit>) -> Vec<Hit> {
             .then(a.confidence.cmp(&b.confidence))
             .then(b.span.len().cmp(&a.span.len()))
     });
-    let mut kept: Vec<Hit> = Vec::with_capacity(hits.len());
+    // What is kept does not overlap, so that only the last one that begins before a hit ends can touch it.
+    let mut kept: BTreeMap<usize, Hit> = BTreeMap::new();
     for hit in hits {
         let over = kept
-            .iter_mut()
-            .find(|other| hit.span.start < other.span.end && other.span.start < hit.span.end);
+            .range_mut(..hit.span.end.max(hit.span.start + 1))
+            .next_back()
+            .map(|(_, other)| other)
+            .filter(|other| hit.span.start < other.span.end);
         match over {
             Some(other) => {
                 // `GITHUB_TOKEN` says whose it is, and `github_pat_…` which of theirs.
@@ -100,11 +103,12 @@ pub(crate) fn best(mut hits: Vec<Hit>) -> Vec<Hit> {
                     other.facts.entry(name).or_insert(value);
                 }
             }
-            None => kept.push(hit),
+            None => {
+                kept.insert(hit.span.start, hit);
+            }
         }
     }
-    kept.sort_by_key(|hit| hit.span.start);
-    kept
+    kept.into_values().collect()
 }
 
 fn provider(kind: &str) -> Option<&str> {

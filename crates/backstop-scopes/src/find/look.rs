@@ -1,6 +1,6 @@
 //! One look for credentials: what to look through, and what came of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -145,12 +145,18 @@ impl Look {
             .map(|_| Reader::new(shared))
             .collect();
         Walk::new(&roots, &caches, self.identity.as_ref(), shared.counts).run(&mut readers);
-        let mut findings = Vec::new();
+        let (mut findings, mut repositories) = (Vec::new(), BTreeSet::new());
         for reader in readers {
             findings.extend(reader.findings);
-            for repository in reader.repositories.iter().filter(|_| self.history) {
-                findings.extend(history::look(shared, repository, self.history_limit));
-            }
+            repositories.extend(
+                reader
+                    .repositories
+                    .iter()
+                    .filter_map(|found| history::common(found, self.identity.as_ref())),
+            );
+        }
+        for repository in repositories.iter().filter(|_| self.history) {
+            findings.extend(history::look(shared, repository, self.history_limit));
         }
         findings
     }

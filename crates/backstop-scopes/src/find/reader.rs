@@ -8,7 +8,7 @@ use backstop_core::secret::Secret;
 use rustix::fs::{SeekFrom, Stat};
 use zeroize::Zeroizing;
 
-use super::class::{self, Class};
+use super::class;
 use super::engine::{Engine, Text};
 use super::finding::{Finding, Place, Salt};
 use super::hit::{self, Hit};
@@ -94,8 +94,11 @@ impl<'a> Reader<'a> {
 
     /// A text that is all here.
     fn whole(&mut self, path: &[u8], text: &[u8]) {
-        let (hits, class) = whole(self.shared, path, text);
-        self.publish(path, text, hits, At::default(), class);
+        if let Some(repository) = elsewhere(path, text) {
+            self.repositories.push(repository);
+        }
+        let hits = whole(self.shared, path, text);
+        self.publish(path, text, hits, At::default());
     }
 
     fn pieces(
@@ -122,7 +125,8 @@ impl<'a> Reader<'a> {
             if found.given_up {
                 self.shared.counts.given_up(path);
             }
-            let last = filled < buffer.len();
+            // A file that is all tokens fills memory piece by piece.
+            let last = filled < buffer.len() || found.given_up;
             let keep = if last { 0 } else { OVERLAP };
             // What begins in the part that comes again is found again.
             let hits = found
@@ -130,7 +134,7 @@ impl<'a> Reader<'a> {
                 .into_iter()
                 .filter(|hit| last || hit.span.start < filled - keep)
                 .collect();
-            self.publish(path, text, hits, at, class);
+            self.publish(path, text, hits, at);
             if last {
                 return Ok(());
             }
@@ -193,7 +197,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn publish(&mut self, path: &[u8], text: &[u8], hits: Vec<Hit>, at: At, _: Class) {
+    fn publish(&mut self, path: &[u8], text: &[u8], hits: Vec<Hit>, at: At) {
         let doubt = class::of(path).1;
         let mut counted = (0, at.line);
         for hit in hit::best(hits) {
@@ -233,7 +237,7 @@ impl At {
 }
 
 /// Everything found in a whole text, by structure and by rule, not yet sifted.
-pub(crate) fn whole(shared: Shared<'_>, path: &[u8], text: &[u8]) -> (Vec<Hit>, Class) {
+pub(crate) fn whole(shared: Shared<'_>, path: &[u8], text: &[u8]) -> Vec<Hit> {
     let (class, _) = class::of(path);
     let found = shared.engine.find(Text {
         bytes: text,
@@ -251,7 +255,14 @@ pub(crate) fn whole(shared: Shared<'_>, path: &[u8], text: &[u8]) -> (Vec<Hit>, 
     {
         hits.extend(known::read(&known::SERVICE_ACCOUNT, text));
     }
-    (hits, class)
+    hits
+}
+
+/// The repository that a linked work tree or a submodule belongs to: its `.git` is a file that says where.
+fn elsewhere(path: &[u8], text: &[u8]) -> Option<PathBuf> {
+    let folder = path.strip_suffix(b"/.git")?;
+    let named = text.strip_prefix(b"gitdir: ")?.trim_ascii();
+    Some(Name::new(folder).to_path().join(Name::new(named).to_path()))
 }
 
 /// A hit with its place, its fingerprint and what its path says against it.

@@ -47,7 +47,12 @@ pub(crate) fn look(identity: Option<&Identity>) -> Vec<Finding> {
                 finding
             }));
         } else {
-            findings.push(socket(&path, kind));
+            let mut finding = socket(&path, kind);
+            if let Some(port) = path.extension().filter(|_| kind == "postgres.socket") {
+                let port = Name::new(port.as_encoded_bytes()).to_string();
+                finding.facts.insert("port".to_owned(), port);
+            }
+            findings.push(finding);
         }
     }
     findings

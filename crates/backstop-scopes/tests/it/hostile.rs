@@ -366,6 +366,17 @@ fn a_text_made_to_be_slow_costs_no_more_than_a_bound() {
     );
 }
 
+/// Nothing but tokens, by the hundred thousand.
+#[test]
+fn a_file_that_is_all_tokens_fills_no_memory() {
+    let (folder, mut random) = (tempfile::tempdir().unwrap(), Random::new());
+    let text: String = (0..250_000).map(|_| token(&mut random) + "\n").collect();
+    fs::write(folder.path().join("t"), text).unwrap();
+    let report = look(folder.path());
+    assert!(report.findings.len() < 25_000, "{}", report.findings.len());
+    assert_eq!(report.looked.given_up.count, 1);
+}
+
 /// Known formats with nothing, nonsense and much too much in them.
 #[test]
 fn broken_and_bottomless_settings_harm_nobody() {

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::class;
 use super::finding::{Finding, Place};
 use super::hit;
+use super::identity::Identity;
 use super::name::Name;
 use super::reader::{self, Shared};
 use super::seen::Seen;
@@ -40,6 +41,15 @@ pub(crate) fn look(shared: Shared<'_>, repository: &Path, limit: Duration) -> Ve
         shared.counts.history_not_read(name.as_bytes());
     }
     found
+}
+
+/// Where the objects and references of the repository at `found` really are; none if `identity` may not read them.
+pub(crate) fn common(found: &Path, identity: Option<&Identity>) -> Option<PathBuf> {
+    let common = refs::common(found).canonicalize().ok()?;
+    let objects = rustix::fs::stat(common.join("objects")).ok()?;
+    let reads =
+        identity.is_none_or(|who| who.may(&objects, 5) && who.reaches(&common.join("objects")));
+    reads.then_some(common)
 }
 
 /// None if it could not be read, or not all of it; what was found until then counts.
@@ -171,7 +181,7 @@ fn publish(
 ) {
     // Rooted, so that ends of paths are told as they are on disk.
     let rooted = [b"/", path].concat();
-    let (hits, _) = reader::whole(shared, &rooted, blob);
+    let hits = reader::whole(shared, &rooted, blob);
     let doubt = class::of(&rooted).1;
     for hit in hit::best(hits) {
         let at = hit.span.start;
@@ -268,7 +278,7 @@ impl Git {
             .prefix("backstop-scopes-")
             .tempdir()
             .ok()?;
-        let common = refs::common(repository);
+        let common = repository.to_owned();
         let folder = stand_in.path();
         std::fs::create_dir_all(folder.join("refs")).ok()?;
         std::fs::create_dir_all(folder.join("objects")).ok()?;
