@@ -11,6 +11,7 @@
 #   browser   Chromium
 #   bench     PgBouncer
 #   fuzz      cargo-fuzz, and the C++ compiler that libFuzzer is built with
+#   scanners  scanners for secrets from PyPI, into .cache/scanners, to compare ours with
 #   clients   the Python and Node clients, into .cache/python and .cache/node
 
 # shellcheck source=scripts/lib/common.sh
@@ -58,6 +59,7 @@ for part in "$@"; do
         browser) want_browser ;;
         bench) want_pgbouncer ;;
         fuzz) have g++ || want g++; FUZZ=1 ;;
+        scanners) want_python; have bc || want bc; SCANNERS=1 ;;
         servers) want_node; want_python; SERVERS=1 ;;
         clients) want_openers; want_python; want_node; want_psql; CLIENTS=1 ;;
         *) fail "unknown part \`$part\`" "see the head of scripts/setup.sh for the parts" ;;
@@ -68,4 +70,5 @@ install_wanted
 [ -z "${FUZZ:-}" ] || setup_fuzz
 [ -z "${SERVERS:-}" ] || setup_servers
 [ -z "${SERVERS:-}" ] || setup_tools
+[ -z "${SCANNERS:-}" ] || setup_scanners
 [ -z "${CLIENTS:-}" ] || setup_clients

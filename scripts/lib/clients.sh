@@ -29,3 +29,14 @@ setup_node_clients() {
         fail "npm could not install the Node clients" "read its message above"
     cp "$pins" "$dir/installed.json"
 }
+
+setup_scanners() {
+    local pins=$ROOT/scripts/clients/scanners.txt venv=$CACHE/scanners
+    ! cmp -s "$pins" "$venv/installed.txt" || return 0
+    say "installing scanners for secrets into $venv"
+    rm -rf "$venv"
+    /usr/bin/python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$pins" >&2 ||
+        fail "pip could not install the scanners" "read its message above"
+    cp "$pins" "$venv/installed.txt"
+}

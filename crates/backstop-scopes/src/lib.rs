@@ -4,4 +4,5 @@
 //! server's catalogue which roads to destruction a role has. Nothing here writes anywhere.
 
 pub mod find;
+pub mod kinds;
 pub mod postgres;

@@ -1,1 +1,84 @@
 //! Credentials within reach: where they lie and what kind they are.
+//!
+//! [`Look`] says what to look through, and its report holds what was found and what was not looked into. A secret is
+//! in nothing that is printed or serialised; [`Finding::reveal_secret`] is the one way to it.
+
+mod assign;
+mod class;
+mod dsn;
+mod engine;
+mod environment;
+mod finding;
+mod header;
+mod history;
+mod hit;
+mod identity;
+mod known;
+mod look;
+mod lookalike;
+mod name;
+mod names;
+mod pem;
+mod provider;
+mod reader;
+mod rules;
+mod seen;
+mod sockets;
+mod walk;
+
+pub use finding::{Confidence, Finding, Fingerprint, Place, Salt};
+pub use identity::{Identity, IdentityError};
+pub use look::{FindError, Look, Report};
+pub use name::Name;
+pub use seen::{Looked, Missed};
+
+#[cfg(test)]
+mod tests {
+    /// Every kind that the finder's own text names has an entry in the table, and the other way round.
+    #[test]
+    fn every_kind_that_is_found_has_an_entry() {
+        let sources = [
+            include_str!("assign.rs"),
+            include_str!("dsn.rs"),
+            include_str!("engine.rs"),
+            include_str!("header.rs"),
+            include_str!("known/lines.rs"),
+            include_str!("known/table.rs"),
+            include_str!("names.rs"),
+            include_str!("pem.rs"),
+            include_str!("provider.rs"),
+            include_str!("sockets.rs"),
+        ];
+        let providers: std::collections::BTreeSet<&str> = crate::kinds::all()
+            .iter()
+            .filter_map(|kind| kind.id.split('.').next())
+            .collect();
+        let mut named = std::collections::BTreeSet::new();
+        for text in sources.iter().flat_map(|source| source.split('"')) {
+            let is_kind = text.split_once('.').is_some_and(|(provider, rest)| {
+                providers.contains(provider)
+                    && !rest.is_empty()
+                    && rest.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+            });
+            if is_kind
+                && !matches!(
+                    text,
+                    "key.pem" | "kubernetes.io" | "supabase.co" | "neon.tech" | "terraform.tfstate"
+                )
+            {
+                assert!(
+                    crate::kinds::of(text).is_some(),
+                    "`{text}` has no entry in data/kinds.toml"
+                );
+                named.insert(text);
+            }
+        }
+        for kind in crate::kinds::all() {
+            assert!(
+                named.contains(kind.id.as_str()),
+                "nothing finds `{}`",
+                kind.id
+            );
+        }
+    }
+}
