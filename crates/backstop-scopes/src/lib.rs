@@ -1,8 +1,10 @@
 //! The credential-scope audit: which credentials a process can reach, and what each of them could destroy.
 //!
 //! `find` looks for credentials and reports place, kind and a salted fingerprint, never the secret. `postgres` asks a
-//! server's catalogue which roads to destruction a role has. Nothing here writes anywhere.
+//! server's catalogue which roads to destruction a role has. `report` ranks what was found
+//! and says it in sentences. Nothing here writes anywhere.
 
 pub mod find;
 pub mod kinds;
 pub mod postgres;
+pub mod report;

@@ -2,8 +2,10 @@
 //!
 //! Must not do anything: it is data. What each verb does stands in `command/<verb>.rs`.
 
+mod scopes;
 mod vault;
 
+pub use scopes::{Scopes, Worst};
 pub use vault::{
     Vault, VaultCancel, VaultDelete, VaultDeletions, VaultDrill, VaultInit, VaultLift, VaultList,
     VaultRestore, VaultServe, VaultSign, VaultVerb, VaultVerify,
@@ -97,6 +99,7 @@ pub enum Verb {
     Judge(Judge),
     Journal(Journal),
     Undo(Undo),
+    Scopes(Scopes),
     Vault(Vault),
     /// Say what is up, what waits and what is stopped
     Status,

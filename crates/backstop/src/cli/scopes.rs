@@ -1,0 +1,69 @@
+//! The command line of the credential-scope audit. Data only, like all of `cli`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Show what an agent that runs here could destroy today
+///
+/// Looks for credentials where an agent that runs as you, here, could find them: files (ignored ones, too), git history, environments of processes, sockets. Says of each what it could destroy at worst, whether your backups die with your data, and what to do about it. It reads only, needs no set-up, and shows no secret.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing of that severity; 2 it could not begin; 3 something was found that is as bad as --fail-on says.\n\nExamples:\n  backstop scopes\n  backstop scopes --home --html report.html\n  backstop scopes --probe --fix fixes .\n  backstop scopes --files-only --baseline scopes.toml --sarif . > scopes.sarif"
+)]
+pub struct Scopes {
+    /// Files and directories to look through; where you stand, if none is named
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Look through the home directory, too
+    #[arg(long)]
+    pub home: bool,
+    /// With the eyes of this user: what it could read; what you cannot read yourself stays unseen
+    #[arg(long = "as", value_name = "USER")]
+    pub user: Option<String>,
+    /// Ask the PostgreSQL servers behind credentials what these may do there: the catalogue only, in READ ONLY
+    /// transactions, each named before it is asked
+    #[arg(long)]
+    pub probe: bool,
+    /// Look at files only: no environments, processes or sockets
+    #[arg(long)]
+    pub files_only: bool,
+    /// Leave out what git remembers
+    #[arg(long)]
+    pub no_history: bool,
+    /// Print SARIF, for code hosts
+    #[arg(long, conflicts_with = "json")]
+    pub sarif: bool,
+    /// Write a page that stands alone, with a picture of what reaches what
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write SQL, configuration and a list of what to revoke into this directory; nothing of it is run
+    #[arg(long, value_name = "DIR")]
+    pub fix: Option<PathBuf>,
+    /// Findings that are accepted: TOML, `[[accept]]` with kind, place, reason and until
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Exit with 3 when something as bad as this is found
+    #[arg(long, value_enum, default_value = "high", value_name = "SEVERITY")]
+    pub fail_on: Worst,
+    /// Tell every finding in full
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// How bad is too bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Worst {
+    /// Anything
+    Low,
+    /// It does harm
+    Medium,
+    /// Nobody here knows what it opens
+    Unknown,
+    /// It could destroy data
+    High,
+    /// It could destroy data and its backups
+    Critical,
+    /// Nothing is too bad
+    Never,
+}
