@@ -210,7 +210,13 @@ fn object(object: &Object) -> String {
 }
 
 fn backups(audit: &Audit, destroys: bool) -> (Backups, String) {
-    let within = audit.backups.within_reach.join(" ");
+    let within: Vec<String> = audit
+        .backups
+        .within_reach
+        .iter()
+        .map(|s| sentenced(s))
+        .collect();
+    let within = within.join(" ");
     if !within.is_empty() {
         let die = if destroys {
             format!("{DIE} ")
@@ -230,6 +236,14 @@ fn backups(audit: &Audit, destroys: bool) -> (Backups, String) {
             "No backup is within its reach that the server knows of. {archives} Where your backups are, how old the newest is and whether anybody ever restored it, the server does not know: look."
         ),
     )
+}
+
+/// A part of a sentence as one by itself.
+fn sentenced(part: &str) -> String {
+    let mut chars = part.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string());
+    let end = if part.ends_with('.') { "" } else { "." };
+    format!("{}{}{end}", first.unwrap_or_default(), chars.as_str())
 }
 
 /// The lines that put the gate before this database.

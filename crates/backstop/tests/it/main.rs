@@ -19,6 +19,7 @@ mod middle;
 mod moment;
 mod points;
 mod restart;
+mod scopes;
 mod setup;
 mod support;
 mod targets;
