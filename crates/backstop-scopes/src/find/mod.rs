@@ -13,6 +13,7 @@ mod header;
 mod history;
 mod hit;
 mod identity;
+mod keywords;
 mod known;
 mod look;
 mod lookalike;
