@@ -21,7 +21,7 @@ scan() {
         kingfisher) "$venv/bin/kingfisher" scan "$2" --no-validate --no-update-check --git-history none --jobs 2 \
             --no-dedup --no-extract-archives \
             --format json --output "$3" >/dev/null 2>&1 || true ;;
-        betterleaks) "$venv/bin/betterleaks" dir "$2" --jobs 2 --max-archive-depth=0 --max-decode-depth=0 --silent --no-banner --output "$3" >/dev/null 2>&1 || true ;;
+        betterleaks) "$venv/bin/betterleaks" auto "$2" --jobs 2 --max-archive-depth=0 --max-decode-depth=0 --silent --no-banner --output "$3" >/dev/null 2>&1 || true ;;
     esac
 }
 

@@ -13,6 +13,8 @@ use std::time::Instant;
 use backstop_scopes::find::Look;
 
 const ROUNDS: usize = 5;
+/// Bytes of a file.
+const AVERAGE: usize = 20_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args()
@@ -30,7 +32,8 @@ fn main() {
     }
 }
 
-/// Copies of the registry's sources, each with a line of its own, until there are enough.
+/// Sources of the registry, one after the other, each followed by as many of the next as it takes to make 20 KB a file
+/// on average.
 fn make(into: &Path) {
     let wanted: usize = std::env::var("BACKSTOP_BENCH_FILES")
         .map_or(100_000, |files| files.parse().expect("a number"));
@@ -55,9 +58,17 @@ fn make(into: &Path) {
         let folder = into.join(format!("{round}/{}/{}", number / 1000 % 40, number / 50));
         fs::create_dir_all(&folder).expect("a folder");
         let mut text = fs::read(source).expect("a source");
+        let mut more = number;
+        while bytes + text.len() < (number + 1) * AVERAGE {
+            more += 1;
+            text.extend(fs::read(&sources[more % sources.len()]).expect("a source"));
+        }
         text.extend_from_slice(format!("\n// copy {round}\n").as_bytes());
         bytes += text.len();
-        fs::write(folder.join(name), text).expect("a file");
+        let path = Some(folder.join(name))
+            .filter(|path| !path.exists())
+            .unwrap_or_else(|| folder.join(format!("{number}-{}", name.display())));
+        fs::write(path, text).expect("a file");
     }
     println!("workspace: {wanted} files, {:.2} GB", bytes as f64 / 1e9);
 }

@@ -182,7 +182,11 @@ fn looks_named(secret: &[u8]) -> bool {
         word.iter().all(u8::is_ascii_lowercase)
             || word.iter().all(u8::is_ascii_digit) && word.len() < 5
     });
-    words.len() >= 3 && plain.count() + 1 >= words.len()
+    // `CLIENT_TRAFFIC_SECRET_0` is a name, too.
+    let shouted = secret
+        .iter()
+        .all(|byte| byte.is_ascii_uppercase() || *byte == b'_' || byte.is_ascii_digit());
+    words.len() >= 3 && (shouted || plain.count() + 1 >= words.len())
 }
 
 /// A call, an index, a path: an expression and no value.

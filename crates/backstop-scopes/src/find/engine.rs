@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
 use super::assign;
 use super::class::Class;
 use super::dsn;
 use super::header;
 use super::hit::{Hit, Rank};
+use super::keywords::Keywords;
 use super::lookalike;
 use super::pem;
 use super::provider;
@@ -27,7 +26,7 @@ const MOST: usize = 20_000;
 /// Everything that finds secrets in a text. Made once, shared by threads.
 pub(crate) struct Engine {
     rules: Rules,
-    keywords: AhoCorasick,
+    keywords: Keywords,
     /// What each keyword calls for.
     calls: Vec<Vec<Call>>,
 }
@@ -129,12 +128,7 @@ impl Engine {
                 add(word, Call::Rule(at));
             }
         }
-        let keywords = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(&words)
-            .map_err(|error| error.to_string())?;
+        let keywords = Keywords::new(&words)?;
         Ok(Self {
             rules,
             keywords,
@@ -149,19 +143,15 @@ impl Engine {
             given_up: false,
         };
         let mut looked = Looked::new(self.rules.all.len(), text.bytes.len());
-        for word in self.keywords.find_overlapping_iter(text.bytes) {
-            let Some(calls) = self.calls.get(word.pattern().as_usize()) else {
-                continue;
-            };
-            let at = word.start()..word.end();
-            for call in calls {
+        self.keywords.find(text.bytes, |word, at| {
+            for call in self.calls.get(word).into_iter().flatten() {
                 match call {
                     Call::Rule(rule) => self.rule(*rule, &at, text, &mut looked, &mut found),
                     _ if text.class == Class::Generated && *call == Call::Assignment => {}
                     Call::Assignment => {
                         found
                             .hits
-                            .extend(assign::at(text, &at, &mut looked.assigned))
+                            .extend(assign::at(text, &at, &mut looked.assigned));
                     }
                     Call::Address => found.hits.extend(dsn::at(text.bytes, at.start)),
                     Call::Header => found.hits.extend(header::at(text.bytes, at.end)),
@@ -169,11 +159,9 @@ impl Engine {
                     Call::AwsId => found.hits.extend(assign::aws_pair(text.bytes, at.start)),
                 }
             }
-            if looked.spent > looked.budget || found.hits.len() > MOST {
-                found.given_up = true;
-                break;
-            }
-        }
+            found.given_up = looked.spent > looked.budget || found.hits.len() > MOST;
+            !found.given_up
+        });
         found
     }
 

@@ -198,6 +198,9 @@ impl<'a> Reader<'a> {
     }
 
     fn publish(&mut self, path: &[u8], text: &[u8], hits: Vec<Hit>, at: At) {
+        if hits.is_empty() {
+            return;
+        }
         let doubt = class::of(path).1;
         let mut counted = (0, at.line);
         for hit in hit::best(hits) {

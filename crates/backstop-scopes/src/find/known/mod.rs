@@ -5,6 +5,8 @@ mod table;
 mod tree;
 mod yaml;
 
+use std::sync::OnceLock;
+
 use super::hit::{Hit, Rank};
 use super::lookalike;
 use super::names;
@@ -15,10 +17,21 @@ pub(crate) use table::SERVICE_ACCOUNT;
 
 /// The reader for the file at `path`, if it is of a known structure.
 pub(crate) fn of(path: &[u8]) -> Option<&'static Known> {
-    let path = String::from_utf8_lossy(path);
-    table::KNOWN
+    // Nearly no file is known, and its name alone says so.
+    static NAMES: OnceLock<Vec<(&str, &Known)>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let name = |known: &'static Known| known.path.rsplit('/').next().unwrap_or_default();
+        table::KNOWN
+            .iter()
+            .map(|known| (name(known), known))
+            .collect()
+    });
+    let path = std::str::from_utf8(path).ok()?;
+    let name = path.rsplit('/').next()?;
+    names
         .iter()
-        .find(|known| ends_with(&path, known.path))
+        .find(|(pattern, known)| is_named(name, pattern) && ends_with(path, known.path))
+        .map(|(_, known)| *known)
 }
 
 /// Whether a file that is no text is one that holds a credential all the same: its presence is the finding.
@@ -36,15 +49,19 @@ fn ends_with(path: &str, pattern: &str) -> bool {
     pattern.rsplit('/').all(|wanted| {
         components
             .next()
-            .is_some_and(|component| match wanted.split_once('*') {
-                Some((start, end)) => {
-                    component.len() >= start.len() + end.len()
-                        && component.starts_with(start)
-                        && component.ends_with(end)
-                }
-                None => component == wanted,
-            })
+            .is_some_and(|component| is_named(component, wanted))
     })
+}
+
+fn is_named(component: &str, wanted: &str) -> bool {
+    match wanted.split_once('*') {
+        Some((start, end)) => {
+            component.len() >= start.len() + end.len()
+                && component.starts_with(start)
+                && component.ends_with(end)
+        }
+        None => component == wanted,
+    }
 }
 
 /// What a known file holds.
