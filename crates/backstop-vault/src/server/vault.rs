@@ -41,7 +41,8 @@ pub struct Vault {
 /// The file of the cosigning key, below the vault's directory.
 pub const KEY_FILE: &str = "keys/cosign.key";
 
-fn read_key(dir: &Path) -> Result<(String, StandardSigner)> {
+/// The cosigning key of a vault: its public half in text, and what signs.
+pub(crate) fn read_key(dir: &Path) -> Result<(String, StandardSigner)> {
     let bad = |error: &dyn std::fmt::Display| {
         let error = error.to_string();
         VaultError::key(

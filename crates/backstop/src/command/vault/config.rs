@@ -233,6 +233,7 @@ impl Config {
             secret: secret.trim().to_owned(),
             behind: bucket.behind.map_or(BEHIND, |span| span.0),
             probe: bucket.probe.map_or(PROBE, |span| span.0),
+            part: BucketOptions::PART,
         }))
     }
 
