@@ -324,10 +324,8 @@ async fn what_is_too_large_for_one_request_goes_in_parts_and_is_locked() {
     let path = format!("/locked/objects/{}", stored.name.to_hex());
     assert_eq!(Digest::of(&moto.get(&path).unwrap()), stored.name);
     // Nobody deletes it, with moto's word and the front's.
-    let versions = moto.get("/locked?versions&prefix=objects/").unwrap();
-    let versions = String::from_utf8(versions).unwrap();
-    let (_, rest) = versions.split_once("<VersionId>").unwrap();
-    let version = rest.split('<').next().unwrap();
+    let version = version(&moto, &path);
+    assert!(moto.locked_until(&path, &version).unwrap().is_some());
     assert!(moto.hide(&format!("{path}?versionId={version}")).is_err());
     assert_eq!(uploads(&moto), 0);
 
@@ -372,4 +370,46 @@ fn noise(bytes: usize) -> Bytes {
 fn uploads(moto: &S3Double) -> usize {
     let list = String::from_utf8(moto.get("/locked?uploads").unwrap()).unwrap();
     list.matches("<UploadId>").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeping_longer_reaches_the_vaults_own_version_under_anothers() {
+    let moto = S3Double::start().unwrap();
+    moto.make_bucket("locked", true).unwrap();
+    let front = S3Front::start(&moto).unwrap();
+    let served = serve(made(), &options(front.url(), "locked"))
+        .await
+        .unwrap();
+    let stored = served
+        .client
+        .put(&label(Class::Point), Bytes::from_static(b"a point"))
+        .await
+        .unwrap();
+    served.until_mirrored(1).await;
+    let path = format!("/locked/objects/{}", stored.name.to_hex());
+    let own = version(&moto, &path);
+    let before = moto.locked_until(&path, &own).unwrap().unwrap();
+    moto.put(&path, b"another").unwrap();
+    moto.hide(&path).unwrap();
+    let until_ms = now_ms() + 300 * 86_400_000;
+    served
+        .client
+        .extend(vec![stored.name], until_ms)
+        .await
+        .unwrap();
+    served.until_mirrored(2).await;
+    let after = moto.locked_until(&path, &own).unwrap().unwrap();
+    assert!(after > before, "{before} {after}");
+    served.end().await;
+}
+
+/// The version of an object that is listed last: the oldest.
+fn version(moto: &S3Double, path: &str) -> String {
+    let prefix = path.trim_start_matches("/locked/");
+    let list = moto
+        .get(&format!("/locked?versions&prefix={prefix}"))
+        .unwrap();
+    let list = String::from_utf8(list).unwrap();
+    let (_, rest) = list.rsplit_once("<VersionId>").unwrap();
+    rest.split('<').next().unwrap().to_owned()
 }

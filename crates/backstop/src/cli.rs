@@ -6,7 +6,7 @@ mod vault;
 
 pub use vault::{
     Vault, VaultCancel, VaultDelete, VaultDeletions, VaultDrill, VaultInit, VaultLift, VaultList,
-    VaultRestore, VaultServe, VaultSign, VaultVerb, VaultVerify,
+    VaultRebuild, VaultRestore, VaultServe, VaultSign, VaultVerb, VaultVerify,
 };
 
 use std::path::PathBuf;

@@ -144,6 +144,15 @@ impl S3Double {
             .map(drop)
     }
 
+    /// Until when a version is locked, as RFC 3339, if it is.
+    ///
+    /// # Errors
+    /// When there is no such version.
+    pub fn locked_until(&self, path: &str, version: &str) -> Result<Option<String>> {
+        let answer = self.ask("HEAD", &format!("{path}?versionId={version}"), Vec::new())?;
+        Ok(header_of(&answer, "x-amz-object-lock-retain-until-date"))
+    }
+
     fn ask(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>> {
         let request = RecordedRequest {
             method: method.to_owned(),
