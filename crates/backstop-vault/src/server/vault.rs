@@ -36,6 +36,8 @@ pub struct Vault {
     pub(crate) uploads: Arc<Semaphore>,
     pub(crate) cosigning: tokio::sync::Mutex<()>,
     pub(crate) extending: tokio::sync::Mutex<()>,
+    /// Held while a deletion is done or cancelled: what was cancelled is not done.
+    pub(crate) deleting: tokio::sync::Mutex<()>,
 }
 
 /// The file of the cosigning key, below the vault's directory.
@@ -89,6 +91,7 @@ impl Vault {
             uploads: Arc::new(Semaphore::new(UPLOADS)),
             cosigning: tokio::sync::Mutex::new(()),
             extending: tokio::sync::Mutex::new(()),
+            deleting: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -109,7 +112,10 @@ impl Vault {
 
     /// How it stands.
     pub fn status(&self) -> Status {
-        self.store.status(self.name())
+        Status {
+            deletions: self.scheduled(),
+            ..self.store.status(self.name())
+        }
     }
 
     /// Does what is due, until told to stop.

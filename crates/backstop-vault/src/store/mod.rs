@@ -93,6 +93,9 @@ pub struct Status {
     pub stopped: Option<String>,
     /// How far the copy in the bucket is, if there is a bucket.
     pub bucket: Option<crate::s3::Mirrored>,
+    /// Deletions that are asked for and not done, which anybody enrolled can cancel.
+    #[serde(default)]
+    pub deletions: Vec<crate::deletion::Scheduled>,
 }
 
 /// A vault's directory, open for creating.
@@ -271,6 +274,7 @@ impl Store {
                 .err()
                 .map(|error| error.outside().what),
             bucket: self.shared.mirror_state(),
+            deletions: Vec::new(),
         }
     }
 
