@@ -81,6 +81,9 @@ impl Mark {
     }
 }
 
+/// Whole lines as they stand in the index, and each one's record with its hash.
+type Lines = (Vec<u8>, Vec<(Record, Digest)>);
+
 /// A vault's bucket.
 pub(crate) struct Mirror {
     pub(super) bucket: Bucket,
@@ -271,7 +274,7 @@ impl Mirror {
     }
 
     /// The lines after the mark that are whole.
-    fn next_lines(&self, vault: &Vault, mark: &Mark) -> Result<(Vec<u8>, Vec<(Record, Digest)>)> {
+    fn next_lines(&self, vault: &Vault, mark: &Mark) -> Result<Lines> {
         let root = &vault.store.shared().dirs.root;
         let io = |e| VaultError::io("read", root.path().join(INDEX), e);
         let mut file = root.read(INDEX)?;

@@ -233,7 +233,7 @@ pub struct VaultRestore {
 
 /// Ask for objects to be deleted that are past their retention, and print the ticket that people sign
 ///
-/// Nothing is deleted yet. People paste the ticket into the console's page /deletion, see what would be deleted, and sign it with their passkeys; `backstop vault sign` takes what they get there. Once enough have signed, a delay begins, in which `backstop vault cancel` ends it.
+/// Nothing is deleted yet. People paste the ticket into the console's page /deletion, see what would be deleted, and sign it with their passkeys; `backstop vault sign` takes what they get there. Once enough have signed, a delay begins, in which one passkey of anybody enrolled cancels it on that page, and `backstop vault cancel` does here.
 #[derive(Debug, Args)]
 #[command(
     after_help = "It talks to the running vault, as the vault's own user.\n\nExample:\n  backstop vault delete 3fa9 77b0 --reason 'past its retention' > ticket.json"
@@ -269,7 +269,7 @@ pub struct VaultSign {
     pub signature: PathBuf,
 }
 
-/// Cancel a deletion before it is due; takes nobody's passkey
+/// Cancel a deletion before it is done, as the vault's operator; people do it at the console's page /deletion
 #[derive(Debug, Args)]
 pub struct VaultCancel {
     #[command(flatten)]

@@ -42,7 +42,7 @@ impl Work<'_> {
         let prefix = format!("cosigned/{}/", file_name(origin));
         let mut versions = self.bucket.versions(&prefix).await?;
         // The size stands in the key; whether that is true is seen in the note.
-        versions.sort_by(|a, b| b.key.cmp(&a.key));
+        versions.sort_by_key(|at| std::cmp::Reverse(at.key.clone()));
         for at in versions {
             let mut bytes = Vec::new();
             let mut take = |piece: &[u8]| {

@@ -101,7 +101,7 @@ impl Work<'_> {
             }
         }
         // Stable: versions stay in their order.
-        parts.sort_by(|a, b| b.last.cmp(&a.last));
+        parts.sort_by_key(|part| std::cmp::Reverse(part.last));
         Ok(parts)
     }
 
