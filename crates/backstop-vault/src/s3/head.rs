@@ -73,11 +73,11 @@ mod tests {
         let hash = Digest::of(b"a line");
         let signed = sign(&signer, 7, &hash).unwrap();
         let head = Head { sequence: 7, hash };
-        assert_eq!(read(&signed, &[ours.clone()]), Some(head));
+        assert_eq!(read(&signed, std::slice::from_ref(&ours)), Some(head));
         assert_eq!(read(&signed, &[theirs.clone(), ours.clone()]), Some(head));
         assert_eq!(read(&signed, &[theirs]), None);
         let by_other = sign(&other, 7, &hash).unwrap();
-        assert_eq!(read(&by_other, &[ours.clone()]), None);
+        assert_eq!(read(&by_other, std::slice::from_ref(&ours)), None);
         // A checkpoint that the vault was made to sign, with everything that a log can choose.
         for log in [
             format!("backstop vault index\n7\n{}\n", STANDARD.encode(hash.0)),
@@ -86,12 +86,15 @@ mod tests {
             let mut note = Note::new(log.as_bytes(), &[]).unwrap();
             note.add_sigs(&[&signer]).unwrap();
             assert_eq!(
-                read(&STANDARD.encode(note.to_bytes()), &[ours.clone()]),
+                read(
+                    &STANDARD.encode(note.to_bytes()),
+                    std::slice::from_ref(&ours)
+                ),
                 None
             );
         }
         for odd in ["", "AAAA", "not base64"] {
-            assert_eq!(read(odd, &[ours.clone()]), None);
+            assert_eq!(read(odd, std::slice::from_ref(&ours)), None);
         }
     }
 }
