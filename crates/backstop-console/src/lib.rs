@@ -7,6 +7,7 @@
 
 mod ask;
 mod cookie;
+mod deletions;
 mod guard;
 mod headers;
 pub mod notify;
@@ -27,6 +28,7 @@ mod webauthn;
 mod words;
 
 pub use ask::{Particular, own_ask, particulars, particulars_line, summary as ask_summary};
+pub use deletions::{Deletions, DeletionsFuture};
 pub use origin::{Origin, OriginError};
 pub use presented::Presented;
 pub use routes::router;

@@ -7,8 +7,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use crate::page::{
-    asset, deletion, enrol, events, freeze, hold, holds, journal, lease, leases, people, points,
-    recover, sign_in,
+    asset, cancel, deletion, enrol, events, freeze, hold, holds, journal, lease, leases, people,
+    points, recover, sign_in,
 };
 use crate::refusal::Refusal;
 use crate::state::Console;
@@ -76,6 +76,8 @@ fn deletions() -> Router<Console> {
         .route("/deletion", get(deletion::show).post(deletion::look))
         .route("/deletion/challenge", post(deletion::challenge))
         .route("/deletion/sign", post(deletion::sign))
+        .route("/deletion/cancel/challenge", post(cancel::challenge))
+        .route("/deletion/cancel", post(cancel::finish))
         .layer(DefaultBodyLimit::max(deletion::BODY_BYTES))
 }
 

@@ -8,6 +8,7 @@ use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{Semaphore, watch};
 
+use crate::deletions::Deletions;
 use crate::origin::Origin;
 use crate::presented::Presented;
 use crate::rate::Rates;
@@ -104,6 +105,8 @@ pub struct Options {
     pub alarm: Arc<dyn Alarm>,
     /// What stands above every page.
     pub notices: Arc<dyn Notices>,
+    /// The vault, where there is one.
+    pub deletions: Option<Arc<dyn Deletions>>,
     /// Bounds and lifetimes.
     pub limits: Limits,
 }
@@ -120,6 +123,7 @@ pub(crate) struct Inner {
     pub(crate) timeline: Arc<dyn Timeline>,
     pub(crate) alarm: Arc<dyn Alarm>,
     pub(crate) notices: Arc<dyn Notices>,
+    pub(crate) deletions: Option<Arc<dyn Deletions>>,
     pub(crate) limits: Limits,
     pub(crate) sessions: Sessions,
     pub(crate) rates: Rates,
@@ -155,6 +159,7 @@ impl Console {
                 timeline: options.timeline,
                 alarm: options.alarm,
                 notices: options.notices,
+                deletions: options.deletions,
                 limits: options.limits,
             }),
         })

@@ -122,3 +122,73 @@ pub struct Signature {
     /// The authenticator's answer, byte for byte.
     pub assertion: Assertion,
 }
+
+/// A deletion that people asked for and that has not been done, as everybody may know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scheduled {
+    /// The request's id.
+    pub request: String,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// How many objects would be gone.
+    pub objects: u64,
+    /// When it was asked for, by the vault's clock: Unix time in milliseconds.
+    pub asked_ms: i64,
+    /// Who has signed it.
+    pub signed_by: Vec<String>,
+    /// When it is done, once enough people have signed: Unix time in milliseconds.
+    pub due_ms: Option<i64>,
+}
+
+/// Everything that is hashed into the challenge of a signature that cancels a deletion. It destroys nothing, so that
+/// one person's is enough and it need not expire: the request's id is never used twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelChallenge {
+    /// Format version, 1.
+    pub version: u8,
+    /// `vault-cancel`.
+    pub purpose: String,
+    /// The vault: its cosigning key in text, which no other vault has.
+    pub vault: String,
+    /// The request's id, with 128 random bits in it.
+    pub request: String,
+    /// Who signs.
+    pub person: String,
+}
+
+impl CancelChallenge {
+    /// What the challenge says it is for.
+    pub const PURPOSE: &'static str = "vault-cancel";
+
+    /// What `person` signs to cancel this.
+    #[must_use]
+    pub fn new(vault: &str, request: &str, person: &str) -> Self {
+        Self {
+            version: 1,
+            purpose: Self::PURPOSE.to_owned(),
+            vault: vault.to_owned(),
+            request: request.to_owned(),
+            person: person.to_owned(),
+        }
+    }
+
+    /// The bytes that the authenticator signs over: SHA-256 of the canonical JSON.
+    ///
+    /// # Errors
+    /// Never in practice: every field has a canonical form.
+    pub fn bytes(&self) -> Result<[u8; 32], CanonicalError> {
+        canonical::digest(self).map(|digest| digest.0)
+    }
+}
+
+/// A person's signature that cancels a deletion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cancellation {
+    /// What was signed.
+    pub challenge: CancelChallenge,
+    /// The authenticator's answer, byte for byte.
+    pub assertion: Assertion,
+}

@@ -204,7 +204,8 @@ fn origin_of(note: &str) -> Result<String> {
     Ok(origin.to_owned())
 }
 
-fn add_signature(note: &[u8], key: &StandardSigner) -> Result<String> {
+/// The note with one signature more.
+pub(crate) fn add_signature(note: &[u8], key: &StandardSigner) -> Result<String> {
     let mut note =
         Note::from_bytes(note).map_err(|_| refused("it is no well-formed signed note"))?;
     let bad = |error: &dyn std::fmt::Display| refused(format!("signing failed: {error}"));

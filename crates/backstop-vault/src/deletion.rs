@@ -1,13 +1,16 @@
 //! Deleting from the vault: what people sign, and when it counts.
 //!
 //! Pure: no files and no clock. A request names exact objects; each person signs its digest with a
-//! passkey, once; then a delay runs in which anybody at the operator's socket can cancel it.
+//! passkey, once; then a delay runs. Until it is done, one passkey of anybody enrolled cancels it, and so does the
+//! operator.
 
-pub use backstop_core::deletion::{Challenge, Doomed, Signature, Ticket};
+pub use backstop_core::deletion::{
+    CancelChallenge, Cancellation, Challenge, Doomed, Scheduled, Signature, Ticket,
+};
 use backstop_core::{
     deletion,
     digest::Digest,
-    passkey::{Expected, verify_assertion},
+    passkey::{Assertion, Expected, verify_assertion},
     person::Person,
 };
 use serde::{Deserialize, Serialize};
@@ -103,31 +106,75 @@ impl Request {
         if self.signatures.iter().any(signed) {
             return Err(refused("that person has signed already, and counts once"));
         }
-        let person = people
-            .iter()
-            .find(|person| person.id == challenge.person)
-            .ok_or_else(|| refused("the vault does not know that person"))?;
-        let passkey = person
-            .passkey(&signature.assertion.credential_id)
-            .ok_or_else(|| refused("the vault does not know that passkey of theirs"))?;
         let bytes = challenge
             .bytes()
             .map_err(|e| VaultError::protocol(e.to_string()))?;
-        let expected = Expected {
-            rp_id: &passkey.rp_id,
+        is_theirs(
+            people,
             origins,
-            challenge: &bytes,
-        };
-        // The vault keeps no counter: each signature is under one request and each person counts once,
-        // so that there is nothing to replay.
-        let uncounted = backstop_core::passkey::Passkey {
-            sign_count: 0,
-            ..passkey.clone()
-        };
-        match verify_assertion(&expected, &uncounted, &signature.assertion) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(refused(error.to_string())),
+            &challenge.person,
+            &bytes,
+            &signature.assertion,
+        )
+    }
+
+    /// Checks that this is one enrolled person's own signature, and cancels exactly this request.
+    ///
+    /// # Errors
+    /// [`VaultError::Refused`].
+    pub fn check_cancellation(
+        &self,
+        vault: &str,
+        people: &[Person],
+        origins: &[String],
+        signed: &Cancellation,
+    ) -> Result<()> {
+        let challenge = &signed.challenge;
+        if *challenge != CancelChallenge::new(vault, &self.id, &challenge.person) {
+            return Err(refused("it is of another deletion or another vault"));
         }
+        let bytes = challenge
+            .bytes()
+            .map_err(|e| VaultError::protocol(e.to_string()))?;
+        is_theirs(
+            people,
+            origins,
+            &challenge.person,
+            &bytes,
+            &signed.assertion,
+        )
+    }
+}
+
+/// Whether this is the signature of that person, who is enrolled, under those bytes.
+fn is_theirs(
+    people: &[Person],
+    origins: &[String],
+    person: &str,
+    bytes: &[u8; 32],
+    assertion: &Assertion,
+) -> Result<()> {
+    let person = people
+        .iter()
+        .find(|known| known.id == person)
+        .ok_or_else(|| refused("the vault does not know that person"))?;
+    let passkey = person
+        .passkey(&assertion.credential_id)
+        .ok_or_else(|| refused("the vault does not know that passkey of theirs"))?;
+    let expected = Expected {
+        rp_id: &passkey.rp_id,
+        origins,
+        challenge: bytes,
+    };
+    // The vault keeps no counter: each signature is under one request and each person counts once,
+    // so that there is nothing to replay.
+    let uncounted = backstop_core::passkey::Passkey {
+        sign_count: 0,
+        ..passkey.clone()
+    };
+    match verify_assertion(&expected, &uncounted, assertion) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(refused(error.to_string())),
     }
 }
 

@@ -36,11 +36,42 @@ pub fn make(dir: &Path, name: &str) -> Result<String> {
         ));
     }
     Store::create(dir)?;
-    let keys = dir.join("keys");
+    make_keys(dir)?;
+    new_key(dir, name)
+}
+
+/// Makes the directory that a vault is to be rebuilt in, with room for its keys; one that is there stays as it is.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn prepare(dir: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| VaultError::io("make", dir, e))?;
+    match make_keys(dir) {
+        Err(VaultError::Io { source, .. })
+            if source.kind() == std::io::ErrorKind::AlreadyExists =>
+        {
+            Ok(())
+        }
+        made => made,
+    }
+}
+
+fn make_keys(dir: &Path) -> Result<()> {
     DirBuilder::new()
         .mode(0o700)
-        .create(&keys)
-        .map_err(io("make `keys` in"))?;
+        .create(dir.join("keys"))
+        .map_err(|e| VaultError::io("make `keys` in", dir, e))
+}
+
+/// Makes a cosigning key for the vault in `dir`, which has none; gives its public half.
+///
+/// # Errors
+/// When the name is none, or the key is there already.
+pub fn new_key(dir: &Path, name: &str) -> Result<String> {
     let bad = |error: backstop_journal::JournalError| {
         let error = error.to_string();
         VaultError::setup(

@@ -22,5 +22,5 @@ pub mod verify;
 
 pub use error::{Fault, Refusal, Result, VaultError};
 pub use label::{Class, Label, Stored};
-pub use list::{Listed, list};
+pub use list::{Deleting, Listed, list};
 pub use seal::Recipients;

@@ -21,6 +21,18 @@ pub struct Listed {
     pub label: Label,
     /// Until when it cannot be deleted: Unix time in milliseconds.
     pub until_ms: i64,
+    /// The deletion that people were asked to sign, if it is to go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deleting>,
+}
+
+/// A deletion that is asked for and not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Deleting {
+    /// The request's id.
+    pub request: String,
+    /// When it is done, once enough people have signed: Unix time in milliseconds.
+    pub due_ms: Option<i64>,
 }
 
 /// Every object of the vault in `dir`, oldest first. Works beside whoever serves it. Blocks; reads the index.
@@ -57,6 +69,7 @@ fn take(found: &mut HashMap<Digest, Listed>, record: Record) {
                 stored,
                 label: object.label,
                 until_ms: object.until_ms,
+                deletion: None,
             };
             found.insert(object.name, listed);
         }
@@ -67,7 +80,34 @@ fn take(found: &mut HashMap<Digest, Listed>, record: Record) {
                 }
             }
         }
+        (Event::DeletionAsked { request, names, .. }, _) => {
+            for name in names {
+                if let Some(listed) = found.get_mut(&name) {
+                    listed.deletion = Some(Deleting {
+                        request: request.clone(),
+                        due_ms: None,
+                    });
+                }
+            }
+        }
+        (Event::DeletionDue { request, due_ms }, _) => {
+            for deletion in of(found, &request).flatten() {
+                deletion.due_ms = Some(due_ms);
+            }
+        }
+        (Event::DeletionCancelled { request, .. }, _) => {
+            of(found, &request).for_each(|deletion| *deletion = None);
+        }
         (Event::Deleted { names, .. }, _) => names.iter().for_each(|name| drop(found.remove(name))),
         _ => {}
     }
+}
+
+/// What objects say of this request.
+fn of<'a>(
+    found: &'a mut HashMap<Digest, Listed>,
+    request: &'a str,
+) -> impl Iterator<Item = &'a mut Option<Deleting>> {
+    let all = found.values_mut().map(|listed| &mut listed.deletion);
+    all.filter(move |one| one.as_ref().is_some_and(|one| one.request == request))
 }

@@ -55,6 +55,8 @@ pub enum Kind {
     Status = 8,
     /// Keeps recovery points longer, never shorter: [`Extend`].
     Extend = 9,
+    /// Cancels a deletion, with one person's signature: [`backstop_core::deletion::Cancellation`].
+    Cancel = 10,
     /// For people at the operator's socket: one of the operator's requests, in JSON.
     Operate = 16,
     /// The answer to `put` and `end`: a [`crate::Stored`].
@@ -69,6 +71,8 @@ pub enum Kind {
     Operated = 133,
     /// The answer to `extend`: [`Extended`].
     Extended = 134,
+    /// The answer to `cancel`: nothing.
+    Cancelled = 135,
     /// It was refused: a [`crate::Fault`].
     Fault = 255,
 }
@@ -85,6 +89,7 @@ impl Kind {
             7 => Self::Cosigned,
             8 => Self::Status,
             9 => Self::Extend,
+            10 => Self::Cancel,
             16 => Self::Operate,
             129 => Self::Stored,
             130 => Self::Held,
@@ -92,6 +97,7 @@ impl Kind {
             132 => Self::StatusAnswer,
             133 => Self::Operated,
             134 => Self::Extended,
+            135 => Self::Cancelled,
             255 => Self::Fault,
             _ => return None,
         })

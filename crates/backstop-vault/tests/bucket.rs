@@ -18,7 +18,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::support::{label, uid};
 
-fn options(endpoint: String, bucket: &str) -> BucketOptions {
+pub fn options(endpoint: String, bucket: &str) -> BucketOptions {
     BucketOptions {
         endpoint,
         region: "us-east-1".to_owned(),
@@ -27,6 +27,7 @@ fn options(endpoint: String, bucket: &str) -> BucketOptions {
         secret: "secret".to_owned(),
         behind: Duration::from_secs(2),
         probe: Duration::from_secs(86_400),
+        part: BucketOptions::PART,
     }
 }
 
@@ -78,15 +79,24 @@ async fn a_bucket_whose_lock_does_not_hold_is_refused() {
     held.probe(now_ms()).await.unwrap();
 }
 
-struct Served {
-    home: tempfile::TempDir,
-    client: Client,
+pub struct Served {
+    pub home: tempfile::TempDir,
+    pub client: Client,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
     vault: Arc<Vault>,
 }
 
 async fn serve(home: tempfile::TempDir, bucket: &BucketOptions) -> backstop_vault::Result<Served> {
+    serve_as(home, bucket, &Identity::generate()).await
+}
+
+/// Serves a vault whose contents this identity opens.
+pub async fn serve_as(
+    home: tempfile::TempDir,
+    bucket: &BucketOptions,
+    identity: &Identity,
+) -> backstop_vault::Result<Served> {
     let options = Options {
         settle: Duration::from_millis(50),
         ..Options::default()
@@ -108,7 +118,7 @@ async fn serve(home: tempfile::TempDir, bucket: &BucketOptions) -> backstop_vaul
         .await?;
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(server.run(stopped, Duration::from_secs(2)));
-    let recipients = Recipients::parse([Identity::generate().recipient()]).unwrap();
+    let recipients = Recipients::parse([identity.recipient()]).unwrap();
     let client = Client::new(
         Address::Unix(home.path().join("gate.sock")),
         recipients,
@@ -124,7 +134,7 @@ async fn serve(home: tempfile::TempDir, bucket: &BucketOptions) -> backstop_vaul
 }
 
 impl Served {
-    async fn until_mirrored(&self, sequence: u64) {
+    pub async fn until_mirrored(&self, sequence: u64) {
         for _ in 0..600 {
             let bucket = self.client.status().await.unwrap().bucket.unwrap();
             if bucket.sequence >= sequence {
@@ -135,7 +145,7 @@ impl Served {
         panic!("{:?}", self.client.status().await);
     }
 
-    async fn end(self) -> tempfile::TempDir {
+    pub async fn end(self) -> tempfile::TempDir {
         self.stop.send(true).unwrap();
         self.running.await.unwrap();
         Arc::into_inner(self.vault).unwrap().close().unwrap();
@@ -143,7 +153,8 @@ impl Served {
     }
 }
 
-fn made() -> tempfile::TempDir {
+/// A vault that is new.
+pub fn made() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     init::make(&home.path().join("vault"), "vault.test").unwrap();
     home
@@ -294,4 +305,111 @@ async fn a_copy_that_is_far_behind_stops_the_vault_from_storing_more() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("it does not go on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_for_one_request_goes_in_parts_and_is_locked() {
+    let moto = S3Double::start().unwrap();
+    moto.make_bucket("locked", true).unwrap();
+    let front = S3Front::start(&moto).unwrap();
+    let mut bucket = options(front.url(), "locked");
+    bucket.part = 5 << 20;
+    let served = serve(made(), &bucket).await.unwrap();
+    let stored = served
+        .client
+        .put(&label(Class::Point), noise(12 << 20))
+        .await
+        .unwrap();
+    served.until_mirrored(1).await;
+    let path = format!("/locked/objects/{}", stored.name.to_hex());
+    assert_eq!(Digest::of(&moto.get(&path).unwrap()), stored.name);
+    // Nobody deletes it, with moto's word and the front's.
+    let version = version(&moto, &path);
+    assert!(moto.locked_until(&path, &version).unwrap().is_some());
+    assert!(moto.hide(&format!("{path}?versionId={version}")).is_err());
+    assert_eq!(uploads(&moto), 0);
+
+    // One that cannot go there leaves no parts behind, and goes as soon as it can.
+    front.refuses("/locked/objects/");
+    let refused = served
+        .client
+        .put(&label(Class::Point), noise(11 << 20))
+        .await
+        .unwrap();
+    let mut fault = None;
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        fault = served.client.status().await.unwrap().bucket.unwrap().fault;
+        if fault.is_some() {
+            break;
+        }
+    }
+    assert!(fault.unwrap().contains("refused to store a part"));
+    assert_eq!(uploads(&moto), 0);
+    front.mends();
+    let path = format!("/locked/objects/{}", refused.name.to_hex());
+    served.until_mirrored(2).await;
+    assert_eq!(Digest::of(&moto.get(&path).unwrap()), refused.name);
+    let home = served.end().await;
+
+    // A crash in mid-upload: what it left is given up at the next start.
+    moto.begin_upload(&path).unwrap();
+    assert_eq!(uploads(&moto), 1);
+    let served = serve(home, &bucket).await.unwrap();
+    assert_eq!(uploads(&moto), 0);
+    served.end().await;
+}
+
+/// Bytes that do not get smaller.
+fn noise(bytes: usize) -> Bytes {
+    let mut noise = vec![0; bytes];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut noise).unwrap();
+    noise.into()
+}
+
+fn uploads(moto: &S3Double) -> usize {
+    let list = String::from_utf8(moto.get("/locked?uploads").unwrap()).unwrap();
+    list.matches("<UploadId>").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeping_longer_reaches_the_vaults_own_version_under_anothers() {
+    let moto = S3Double::start().unwrap();
+    moto.make_bucket("locked", true).unwrap();
+    let front = S3Front::start(&moto).unwrap();
+    let served = serve(made(), &options(front.url(), "locked"))
+        .await
+        .unwrap();
+    let stored = served
+        .client
+        .put(&label(Class::Point), Bytes::from_static(b"a point"))
+        .await
+        .unwrap();
+    served.until_mirrored(1).await;
+    let path = format!("/locked/objects/{}", stored.name.to_hex());
+    let own = version(&moto, &path);
+    let before = moto.locked_until(&path, &own).unwrap().unwrap();
+    moto.put(&path, b"another").unwrap();
+    moto.hide(&path).unwrap();
+    let until_ms = now_ms() + 300 * 86_400_000;
+    served
+        .client
+        .extend(vec![stored.name], until_ms)
+        .await
+        .unwrap();
+    served.until_mirrored(2).await;
+    let after = moto.locked_until(&path, &own).unwrap().unwrap();
+    assert!(after > before, "{before} {after}");
+    served.end().await;
+}
+
+/// The version of an object that is listed last: the oldest.
+fn version(moto: &S3Double, path: &str) -> String {
+    let prefix = path.trim_start_matches("/locked/");
+    let list = moto
+        .get(&format!("/locked?versions&prefix={prefix}"))
+        .unwrap();
+    let list = String::from_utf8(list).unwrap();
+    let (_, rest) = list.rsplit_once("<VersionId>").unwrap();
+    rest.split('<').next().unwrap().to_owned()
 }

@@ -7,7 +7,7 @@ use crate::support::Served;
 
 const ORIGIN: &str = "backstop.test/control";
 
-struct Log {
+pub struct Log {
     journal: Journal,
     key: backstop_journal::VerifierKey,
     home: tempfile::TempDir,
@@ -15,7 +15,7 @@ struct Log {
 }
 
 impl Log {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let text = home.path().join("key");
         SigningKey::generate(ORIGIN).unwrap().save(&text).unwrap();
@@ -31,7 +31,7 @@ impl Log {
         }
     }
 
-    fn grow(&self, entries: u32, word: &str) {
+    pub fn grow(&self, entries: u32, word: &str) {
         for n in 0..entries {
             let _ = self
                 .journal
@@ -40,7 +40,7 @@ impl Log {
         }
     }
 
-    async fn cosign(
+    pub async fn cosign(
         &self,
         client: &Client,
     ) -> Result<backstop_vault::cosign::Cosigned, VaultError> {

@@ -9,7 +9,7 @@ use backstop_core::{
 use backstop_testing::authenticator::Authenticator;
 use backstop_vault::{
     Class, Refusal, Stored, VaultError,
-    deletion::{Challenge, Request, Signature, Ticket},
+    deletion::{CancelChallenge, Cancellation, Challenge, Request, Signature, Ticket},
     server::{
         People,
         operator::{Operate, Operated, operate},
@@ -64,20 +64,30 @@ impl Someone {
     }
 
     fn sign(&mut self, challenge: &Challenge) -> Signature {
-        let bytes = challenge.bytes().unwrap();
-        let made = self
-            .authenticator
-            .assert(ORIGIN, "backstop.test", &bytes, &[])
-            .unwrap();
         Signature {
             challenge: challenge.clone(),
-            assertion: Assertion {
-                credential_id: made.credential_id,
-                client_data_json: made.client_data_json,
-                authenticator_data: made.authenticator_data,
-                signature: made.signature,
-                user_handle: made.user_handle,
-            },
+            assertion: self.assert(&challenge.bytes().unwrap()),
+        }
+    }
+
+    fn cancel(&mut self, challenge: &CancelChallenge) -> Cancellation {
+        Cancellation {
+            challenge: challenge.clone(),
+            assertion: self.assert(&challenge.bytes().unwrap()),
+        }
+    }
+
+    fn assert(&mut self, bytes: &[u8; 32]) -> Assertion {
+        let made = self
+            .authenticator
+            .assert(ORIGIN, "backstop.test", bytes, &[])
+            .unwrap();
+        Assertion {
+            credential_id: made.credential_id,
+            client_data_json: made.client_data_json,
+            authenticator_data: made.authenticator_data,
+            signature: made.signature,
+            user_handle: made.user_handle,
         }
     }
 }
@@ -433,5 +443,83 @@ async fn a_deletion_that_a_crash_cut_short_is_finished() {
     let served = Served::start(home, identity, options, people, time, vec![uid()]).await;
     assert!(!file.exists());
     let (home, _) = served.stop().await;
+    assert!(verify(&home.path().join("vault")).unwrap().is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_passkey_of_anybody_enrolled_cancels_over_the_gates_road_and_nothing_else_does() {
+    let mut scene = Scene::new().await;
+    let (kept, other) = (scene.put(b"kept").await, scene.put(b"other").await);
+    scene.time.pass(2 * DAY);
+    let (request, second) = (
+        scene.request(&[kept]).await.unwrap(),
+        scene.request(&[other]).await.unwrap(),
+    );
+    scene.both_sign(&request).await;
+    let client = scene.served.client();
+    let vault = scene.served.vault.name().to_owned();
+    let open = client.status().await.unwrap().deletions;
+    assert_eq!(open.len(), 2);
+    let seen = open.iter().find(|one| one.request == request.id).unwrap();
+    assert_eq!((seen.objects, seen.signed_by.len()), (1, 2));
+    assert!(seen.due_ms.is_some());
+    let due = backstop_vault::list(&scene.dir()).unwrap();
+    assert_eq!(due[0].deletion.as_ref().unwrap().due_ms, seen.due_ms);
+    // What does not count: a stranger's, one for another deletion or vault, one in another's name, and what was
+    // signed to delete.
+    let right = CancelChallenge::new(&vault, &request.id, "person_anna");
+    let mut eve = Someone::new("person_eve");
+    let strange = eve.cancel(&CancelChallenge::new(&vault, &request.id, "person_eve"));
+    let named = Cancellation {
+        challenge: right.clone(),
+        ..eve.cancel(&right)
+    };
+    let elsewhere = scene.anna.cancel(&CancelChallenge::new(
+        "vault.other+1+x",
+        &request.id,
+        "person_anna",
+    ));
+    let mut moved = scene
+        .anna
+        .cancel(&CancelChallenge::new(&vault, &second.id, "person_anna"));
+    moved.challenge.request = request.id.clone();
+    let delete = scene.challenge(&request, "person_anna").await;
+    let deleting = Cancellation {
+        challenge: right.clone(),
+        assertion: scene.anna.sign(&delete).assertion,
+    };
+    for wrong in [strange, named, elsewhere, moved, deleting] {
+        let error = client.cancel(&wrong).await.unwrap_err();
+        assert_eq!(error.refusal(), Some(Refusal::NotAllowed), "{error}");
+    }
+    assert_eq!(client.status().await.unwrap().deletions.len(), 2);
+    // And what was signed to cancel signs no deletion.
+    let cancel = scene
+        .ben
+        .cancel(&CancelChallenge::new(&vault, &second.id, "person_ben"));
+    let challenge = scene.challenge(&second, "person_ben").await;
+    let crossed = Signature {
+        challenge,
+        assertion: cancel.assertion,
+    };
+    assert!(scene.give(&second, crossed).await.is_err());
+    // One person's is enough, though two have signed; after the delay it is still there.
+    let word = scene.anna.cancel(&right);
+    client.cancel(&word).await.unwrap();
+    scene.time.pass(4 * DAY);
+    scene.round().await;
+    assert!(scene.has(&kept));
+    let error = client.cancel(&word).await.unwrap_err();
+    assert_eq!(error.refusal(), Some(Refusal::Unknown), "{error}");
+    assert_eq!(
+        backstop_vault::list(&scene.dir()).unwrap()[0].deletion,
+        None
+    );
+    let (home, _) = scene.served.stop().await;
+    let index = std::fs::read_to_string(home.path().join("vault/index")).unwrap();
+    let line = index
+        .lines()
+        .find(|line| line.contains("deletion-cancelled"));
+    assert!(line.unwrap().contains("\"by\":{\"challenge\""), "{line:?}");
     assert!(verify(&home.path().join("vault")).unwrap().is_sound());
 }

@@ -19,6 +19,7 @@ mod deletion;
 mod directory;
 mod extending;
 mod raw;
+mod rebuild;
 mod roundtrip;
 mod space;
 mod support;

@@ -8,7 +8,7 @@ mod vault;
 pub use scopes::{Scopes, Worst};
 pub use vault::{
     Vault, VaultCancel, VaultDelete, VaultDeletions, VaultDrill, VaultInit, VaultLift, VaultList,
-    VaultRestore, VaultServe, VaultSign, VaultVerb, VaultVerify,
+    VaultRebuild, VaultRestore, VaultServe, VaultSign, VaultVerb, VaultVerify,
 };
 
 use std::path::PathBuf;

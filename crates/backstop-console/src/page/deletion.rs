@@ -13,6 +13,7 @@ use backstop_store::Asked;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
+use crate::page::cancel::{self, Standing};
 use crate::page::sign_in::{From, assertion, count};
 use crate::refusal::{Refusal, Told};
 use crate::show::{self, Piece};
@@ -31,6 +32,7 @@ const ROWS: usize = 500;
 #[template(path = "deletion.html")]
 struct Page {
     frame: Frame,
+    standing: Standing,
     ticket: Option<View>,
 }
 
@@ -73,6 +75,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Refusal> {
     render(&Page {
         frame: Frame::of(&console, &who, "deletion", "Delete from the vault"),
+        standing: cancel::standing(&console).await,
         ticket: None,
     })
 }
@@ -90,6 +93,8 @@ pub(crate) async fn look(
     let ticket = read(&carried.ticket)?;
     render(&Page {
         frame: Frame::of(&console, &who, "deletion", "Delete from the vault"),
+        // One thing at a time: what is to be signed stands alone.
+        standing: Standing::NoVault,
         ticket: Some(view(&ticket, carried.ticket, console.store().now_ms())),
     })
 }

@@ -1,6 +1,7 @@
 //! The pages, one file each: what it shows, and what its buttons do.
 
 pub(crate) mod asset;
+pub(crate) mod cancel;
 mod chart;
 pub(crate) mod deletion;
 pub(crate) mod enrol;

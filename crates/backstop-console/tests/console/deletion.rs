@@ -1,6 +1,6 @@
 //! Signing a deletion from the vault: what the page shows is what is signed.
 
-use backstop_core::deletion::{Doomed, Signature, Ticket};
+use backstop_core::deletion::{CancelChallenge, Doomed, Scheduled, Signature, Ticket};
 use backstop_core::digest::Digest;
 use backstop_core::passkey::{Expected, verify_assertion};
 use backstop_testing::browser::{Browser, Screen};
@@ -180,4 +180,123 @@ async fn a_person_signs_a_deletion_in_a_browser() {
     assert_eq!(signature.challenge, ticket.challenge(&person.id).unwrap());
     assert_eq!(tab.problems(), Vec::<String>::new());
     site.stop().await;
+}
+
+fn scheduled(n: u64) -> Scheduled {
+    Scheduled {
+        request: format!("deletion_{n}"),
+        reason: "past its <i>retention</i>".to_owned(),
+        objects: n,
+        asked_ms: 1_777_000_000_000,
+        signed_by: vec!["person_somebody".to_owned()],
+        due_ms: (n > 1).then_some(1_900_000_000_000),
+    }
+}
+
+#[tokio::test]
+async fn a_scheduled_deletion_is_shown_and_one_passkey_cancels_it() {
+    let site = Site::start().await;
+    let mut ada = first(&site).await;
+    let page = ada.client.get("/deletion").await;
+    assert!(
+        page.body.contains("No deletion is scheduled."),
+        "{}",
+        page.body
+    );
+    assert!(
+        page.body.contains("class=\"here\" href=\"/deletion\""),
+        "{}",
+        page.body
+    );
+    *site.vault.open.lock().unwrap() = vec![scheduled(1), scheduled(7)];
+    let page = ada.client.get("/deletion").await;
+    for part in [
+        "7 objects go",
+        "one object, not signed by enough",
+        "past its &#60;i&#62;",
+        "person_somebody",
+    ] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
+    let wanted = json!({ "request": "deletion_7" });
+    let asked = ada.client.json("/deletion/cancel/challenge", &wanted).await;
+    assert_eq!(asked.status, StatusCode::OK, "{}", asked.body);
+    let origin = ada.client.origin.clone();
+    let credential = ada.authenticator.get_json(&origin, &asked.json()).unwrap();
+    let body = json!({ "request": "deletion_7", "credential": credential });
+    let done = ada.client.json("/deletion/cancel", &body).await;
+    assert_eq!(done.json()["next"], "/deletion", "{}", done.body);
+    // What the vault gets is the word of the person who is signed in, under exactly this deletion.
+    let person = site.store.state().people.values().next().unwrap().clone();
+    let carried = site.vault.cancelled.lock().unwrap().pop().unwrap();
+    let challenge = CancelChallenge::new("vault.test+1+key", "deletion_7", &person.id);
+    assert_eq!(carried.challenge, challenge);
+    let origins = [origin];
+    let expected = Expected {
+        rp_id: &person.passkeys[0].rp_id,
+        origins: &origins,
+        challenge: &challenge.bytes().unwrap(),
+    };
+    let fresh = backstop_core::passkey::Passkey {
+        sign_count: 0,
+        ..person.passkeys[0].clone()
+    };
+    let _ = verify_assertion(&expected, &fresh, &carried.assertion).unwrap();
+    // It is open no more; and a vault that is away is said to be.
+    let again = ada.client.json("/deletion/cancel/challenge", &wanted).await;
+    assert_eq!(again.status, StatusCode::CONFLICT, "{}", again.body);
+    *site.vault.away.lock().unwrap() =
+        Some("cannot reach the vault at x\nhint: start it".to_owned());
+    let page = ada.client.get("/deletion").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(
+        page.body.contains("is not known: cannot reach the vault"),
+        "{}",
+        page.body
+    );
+    // Nobody who is not signed in, and no other site's page.
+    let mut nobody = Client::of(&site);
+    let refused = nobody.json("/deletion/cancel/challenge", &wanted).await;
+    assert!(refused.status.is_client_error(), "{}", refused.status);
+    ada.client.csrf = "0".repeat(64);
+    let foreign = ada.client.json("/deletion/cancel", &body).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_cancels_a_deletion_in_a_browser() {
+    let browser = Browser::start().await.unwrap();
+    for (screen, name) in [
+        (Screen::Phone, "21-scheduled-phone"),
+        (Screen::Desktop, "22-scheduled"),
+    ] {
+        let site = Site::start().await;
+        *site.vault.open.lock().unwrap() = vec![scheduled(1), scheduled(7)];
+        let tab = browser.tab(screen).await.unwrap();
+        enrol(&site, &tab, &Shots::wanted()).await;
+        tab.goto(&site.url("/holds")).await.unwrap();
+        tab.click("nav a[href='/deletion']").await.unwrap();
+        tab.wait_for_text("Scheduled: 7 objects go").await.unwrap();
+        Shots::wanted().take(&tab, name).await;
+        let apart = "(() => { const c = [...document.querySelectorAll('main > .card')]; return c.slice(1).every((one, n) => one.getBoundingClientRect().top - c[n].getBoundingClientRect().bottom >= 10); })()";
+        assert_eq!(
+            tab.eval(apart).await.unwrap(),
+            true,
+            "the cards stand apart"
+        );
+        tab.click("form[data-finish='/deletion/cancel']:nth-of-type(2) button:not([disabled])")
+            .await
+            .unwrap();
+        for _ in 0..100 {
+            if site.vault.open.lock().unwrap().len() == 1 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(*site.vault.open.lock().unwrap(), vec![scheduled(1)]);
+        tab.wait_for_text("not signed by enough").await.unwrap();
+        assert_eq!(tab.problems(), Vec::<String>::new());
+        site.stop().await;
+    }
 }

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use backstop_console::{
-    Alarm, Console, Limits, Notice, Notices, Options, Origin, Presented, Timeline, TimelineFuture,
-    TimelinePage, TimelineQuery, TimelineRow, Tls, Weight, serve,
+    Alarm, Console, Deletions, DeletionsFuture, Limits, Notice, Notices, Options, Origin,
+    Presented, Timeline, TimelineFuture, TimelinePage, TimelineQuery, TimelineRow, Tls, Weight,
+    serve,
 };
 use backstop_core::action::{Ask, SqlBinding};
+use backstop_core::deletion::{Cancellation, Scheduled};
 use backstop_core::digest::Digest;
 use backstop_core::effect::{Analysis, Bound, Effect, EffectKind, Verb};
 use backstop_core::entry::{Control, Event};
@@ -164,6 +166,38 @@ impl Notices for NotIsolated {
     }
 }
 
+/// The deletions of a vault that takes anybody's word: the vault's own tests show that the real one does not.
+#[derive(Default)]
+pub struct Vault {
+    pub open: Mutex<Vec<Scheduled>>,
+    pub cancelled: Mutex<Vec<Cancellation>>,
+    /// Why it does not answer, if it does not.
+    pub away: Mutex<Option<String>>,
+}
+
+impl Deletions for Vault {
+    fn scheduled(&self) -> DeletionsFuture<'_, (String, Vec<Scheduled>)> {
+        Box::pin(async {
+            match &*self.away.lock().unwrap() {
+                Some(why) => Err(why.clone()),
+                None => Ok((
+                    "vault.test+1+key".to_owned(),
+                    self.open.lock().unwrap().clone(),
+                )),
+            }
+        })
+    }
+
+    fn cancel(&self, signed: Cancellation) -> DeletionsFuture<'_, ()> {
+        Box::pin(async move {
+            let mut open = self.open.lock().unwrap();
+            open.retain(|one| one.request != signed.challenge.request);
+            self.cancelled.lock().unwrap().push(signed);
+            Ok(())
+        })
+    }
+}
+
 /// A running console.
 pub struct Site {
     pub store: Store,
@@ -171,6 +205,7 @@ pub struct Site {
     pub origin: String,
     pub port: u16,
     pub alarms: Arc<Alarms>,
+    pub vault: Arc<Vault>,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<std::io::Result<()>>>,
     _folder: tempfile::TempDir,
@@ -219,12 +254,14 @@ impl Site {
             .await
             .unwrap();
         let alarms = Arc::new(Alarms::default());
+        let vault = Arc::new(Vault::default());
         let console = Console::new(Options {
             store: store.clone(),
             origin: Origin::parse(&origin).unwrap(),
             timeline: Arc::new(MemoryTimeline(ledger.clone())),
             alarm: alarms.clone(),
             notices: Arc::new(NotIsolated),
+            deletions: Some(vault.clone()),
             limits,
         })
         .unwrap();
@@ -238,6 +275,7 @@ impl Site {
             origin,
             port,
             alarms,
+            vault,
             stop: Some(stop),
             task: Some(task),
             _folder: folder,

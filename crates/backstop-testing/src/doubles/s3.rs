@@ -111,26 +111,69 @@ impl S3Double {
     /// # Errors
     /// When it does not answer.
     pub fn get(&self, path: &str) -> Result<Vec<u8>> {
-        let request = RecordedRequest {
-            method: "GET".to_owned(),
-            path: path.to_owned(),
-            headers: vec![
-                ("host".to_owned(), "127.0.0.1".to_owned()),
-                // moto looks whether somebody signed, not who.
-                ("authorization".to_owned(), "AWS key:signature".to_owned()),
-            ],
-            body: Vec::new(),
-        };
-        let answer = pass_on(self.port, &request)?;
-        if !answer.starts_with(b"HTTP/1.1 200") {
-            bail!("{path}: {}", String::from_utf8_lossy(&answer));
-        }
+        let answer = self.ask("GET", path, Vec::new())?;
         let head = answer.windows(4).position(|w| w == b"\r\n\r\n");
         let body = head.and_then(|at| answer.get(at + 4..));
         Ok(body
             .context("an answer without an end of its head")?
             .to_vec())
     }
+
+    /// Puts an object there, as whoever has the access key can: a version on top of what is there.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn put(&self, path: &str, body: &[u8]) -> Result<()> {
+        self.ask("PUT", path, body.to_vec()).map(drop)
+    }
+
+    /// Deletes an object, which in a bucket with versions hides it behind a marker.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn hide(&self, path: &str) -> Result<()> {
+        self.ask("DELETE", path, Vec::new()).map(drop)
+    }
+
+    /// Begins an upload in parts and leaves it so.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn begin_upload(&self, path: &str) -> Result<()> {
+        self.ask("POST", &format!("{path}?uploads"), Vec::new())
+            .map(drop)
+    }
+
+    /// Until when a version is locked, as RFC 3339, if it is.
+    ///
+    /// # Errors
+    /// When there is no such version.
+    pub fn locked_until(&self, path: &str, version: &str) -> Result<Option<String>> {
+        let answer = self.ask("HEAD", &format!("{path}?versionId={version}"), Vec::new())?;
+        Ok(header_of(&answer, "x-amz-object-lock-retain-until-date"))
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>> {
+        let request = RecordedRequest {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: signed(),
+            body,
+        };
+        let answer = pass_on(self.port, &request)?;
+        if !answer.starts_with(b"HTTP/1.1 20") {
+            bail!("{path}: {}", String::from_utf8_lossy(&answer));
+        }
+        Ok(answer)
+    }
+}
+
+/// moto looks whether somebody signed, not who.
+fn signed() -> Vec<(String, String)> {
+    vec![
+        ("host".to_owned(), "127.0.0.1".to_owned()),
+        ("authorization".to_owned(), "AWS key:signature".to_owned()),
+    ]
 }
 
 fn find() -> Result<PathBuf> {
@@ -146,6 +189,20 @@ fn find() -> Result<PathBuf> {
 pub struct S3Front {
     listener: Listener,
     open: Arc<std::sync::atomic::AtomicBool>,
+    faults: Arc<Mutex<HashMap<String, Fault>>>,
+}
+
+/// What is wrong with an object's bytes.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// One of them is another.
+    Rotten,
+    /// There are none any more.
+    Lost,
+    /// The answer breaks off in the middle, so many times.
+    Breaks(u32),
+    /// It is not taken.
+    Refused,
 }
 
 impl S3Front {
@@ -156,10 +213,48 @@ impl S3Front {
     pub fn start(behind: &S3Double) -> Result<Self> {
         let (port, locks) = (behind.port, Mutex::new(Locks::default()));
         let open = Arc::new(std::sync::atomic::AtomicBool::new(true));
-        let passes = Arc::clone(&open);
+        let faults = Arc::new(Mutex::new(HashMap::new()));
+        let (passes, wrong) = (Arc::clone(&open), Arc::clone(&faults));
         let listener =
-            Listener::start(move |mut stream| serve(&mut stream, port, &locks, &passes))?;
-        Ok(Self { listener, open })
+            Listener::start(move |mut stream| serve(&mut stream, port, &locks, &passes, &wrong))?;
+        Ok(Self {
+            listener,
+            open,
+            faults,
+        })
+    }
+
+    /// Every version of the object at this path rots: one byte of it is another from now on.
+    pub fn rots(&self, path: &str) {
+        self.is_now(path, Fault::Rotten);
+    }
+
+    /// Every version of the object at this path is lost, though it is still listed.
+    pub fn loses(&self, path: &str) {
+        self.is_now(path, Fault::Lost);
+    }
+
+    /// The next downloads of this object break off in the middle, so many times.
+    pub fn breaks(&self, path: &str, times: u32) {
+        self.is_now(path, Fault::Breaks(times));
+    }
+
+    /// Nothing is put below this path, whole or in parts; an upload may begin, and be given up.
+    pub fn refuses(&self, path: &str) {
+        self.is_now(path, Fault::Refused);
+    }
+
+    /// All is well again.
+    pub fn mends(&self) {
+        self.wrong().clear();
+    }
+
+    fn is_now(&self, path: &str, fault: Fault) {
+        self.wrong().insert(path.to_owned(), fault);
+    }
+
+    fn wrong(&self) -> std::sync::MutexGuard<'_, HashMap<String, Fault>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its address.
@@ -179,6 +274,8 @@ impl S3Front {
 struct Locks {
     until: HashMap<(String, String), String>,
     newest: HashMap<String, String>,
+    /// What uploads in parts asked for when they began.
+    uploads: HashMap<String, String>,
 }
 
 fn serve(
@@ -186,6 +283,7 @@ fn serve(
     port: u16,
     locks: &Mutex<Locks>,
     open: &std::sync::atomic::AtomicBool,
+    faults: &Mutex<HashMap<String, Fault>>,
 ) -> std::io::Result<()> {
     let Some(request) = read_request(stream)? else {
         return Ok(());
@@ -200,6 +298,9 @@ fn serve(
             .find(|(key, _)| *key == name)
             .map(|(_, value)| value.to_owned())
     };
+    if let Some(answer) = faulty(port, &request, path, faults)? {
+        return stream.get_mut().write_all(&answer);
+    }
     let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
     let retention = request.method == "PUT" && parameter("retention").is_some();
     if retention {
@@ -229,8 +330,102 @@ fn serve(
                 .insert((path.to_owned(), version), until.to_owned());
         }
     }
+    if request.method == "POST" {
+        in_parts(
+            port,
+            &request,
+            path,
+            parameter("uploadId"),
+            &answer,
+            &mut locks,
+        )?;
+    }
     stream.get_mut().write_all(&answer)
 }
+
+/// An upload in parts is locked when it is whole as it was asked for when it began, which moto forgets.
+fn in_parts(
+    port: u16,
+    request: &RecordedRequest,
+    path: &str,
+    upload: Option<String>,
+    answer: &[u8],
+    locks: &mut Locks,
+) -> std::io::Result<()> {
+    let Some(upload) = upload else {
+        let id = between(
+            &String::from_utf8_lossy(answer),
+            "<UploadId>",
+            "</UploadId>",
+        );
+        if let Some(until) = request.header("x-amz-object-lock-retain-until-date") {
+            locks.uploads.insert(id, until.to_owned());
+        }
+        return Ok(());
+    };
+    let version = header_of(answer, "x-amz-version-id");
+    let (Some(version), Some(until)) = (version, locks.uploads.remove(&upload)) else {
+        return Ok(());
+    };
+    let retention = RecordedRequest {
+        method: "PUT".to_owned(),
+        path: format!("{path}?retention&versionId={version}"),
+        headers: signed(),
+        body: format!(
+            "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>COMPLIANCE</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>"
+        )
+        .into_bytes(),
+    };
+    pass_on(port, &retention)?;
+    locks.newest.insert(path.to_owned(), version.clone());
+    locks.until.insert((path.to_owned(), version), until);
+    Ok(())
+}
+
+/// The answer about an object with which something is wrong.
+fn faulty(
+    port: u16,
+    request: &RecordedRequest,
+    path: &str,
+    faults: &Mutex<HashMap<String, Fault>>,
+) -> std::io::Result<Option<Vec<u8>>> {
+    let mut faults = faults.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let folder = format!("{folder}/");
+    let key = if faults.contains_key(path) {
+        path
+    } else {
+        &folder
+    };
+    let Some(fault) = faults.get_mut(key) else {
+        return Ok(None);
+    };
+    let reads = request.method == "GET";
+    match fault {
+        Fault::Refused if request.method == "PUT" => Ok(Some(REFUSED.to_vec())),
+        Fault::Lost if reads => Ok(Some(LOST.to_vec())),
+        Fault::Rotten if reads => {
+            let mut answer = pass_on(port, request)?;
+            if let Some(last) = answer
+                .len()
+                .checked_sub(3)
+                .and_then(|at| answer.get_mut(at))
+            {
+                *last ^= 4;
+            }
+            Ok(Some(answer))
+        }
+        Fault::Breaks(left) if reads && *left > 0 => {
+            *left -= 1;
+            let mut answer = pass_on(port, request)?;
+            answer.truncate(answer.len() - answer.len() / 3);
+            Ok(Some(answer))
+        }
+        _ => Ok(None),
+    }
+}
+
+const LOST: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-type: application/xml\r\ncontent-length: 38\r\nconnection: close\r\n\r\n<Error><Code>NoSuchKey</Code></Error> ";
 
 const REFUSED: &[u8] = b"HTTP/1.1 403 Forbidden\r\ncontent-type: application/xml\r\ncontent-length: 47\r\nconnection: close\r\n\r\n<Error><Code>AccessDenied</Code></Error>       ";
 

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use backstop_core::digest::Digest;
+use backstop_core::{deletion::Cancellation, digest::Digest};
 use bytes::{Bytes, BytesMut};
 use tokio::runtime::Handle;
 
@@ -151,6 +151,15 @@ impl Client {
         let ask = Frame::json(Kind::Extend, 0, &Extend { names, until_ms })?;
         let answer = self.ask(Kind::Extend, ask.payload).await?;
         expect::<Extended>(&answer, Kind::Extended).map(|now| now.until_ms)
+    }
+
+    /// Hands a person's word to the vault that a deletion is not to be done.
+    ///
+    /// # Errors
+    /// When the signature does not count, the deletion is not open any more, or the vault could not be asked.
+    pub async fn cancel(&self, signed: &Cancellation) -> Result<()> {
+        let payload = Frame::json(Kind::Cancel, 0, signed)?.payload;
+        expect::<()>(&self.ask(Kind::Cancel, payload).await?, Kind::Cancelled)
     }
 
     /// How the vault stands: its room, its newest record, its clock.

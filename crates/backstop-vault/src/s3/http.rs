@@ -28,8 +28,10 @@ use crate::client::Stream;
 
 /// How long an answer may take after all was sent; sending itself may take longer.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// How much of an answer is read, in bytes.
-const ANSWER: usize = 256 * 1024;
+/// How long the next piece of a download may take.
+const STALLED: Duration = Duration::from_secs(60);
+/// How much of an answer is read, in bytes: a page of versions has about half of that.
+const ANSWER: usize = 2 << 20;
 /// How much of a file is read at a time, in bytes.
 const PIECE: usize = 128 * 1024;
 
@@ -63,6 +65,45 @@ impl Endpoint {
         headers: &[(&'static str, String)],
         body: Body,
     ) -> Result<Response, String> {
+        let request = self.request(method, url, headers, body)?;
+        let whole = async { self.begin(request).await?.rest().await };
+        tokio::time::timeout(PATIENCE, whole)
+            .await
+            .unwrap_or_else(|_| Err("no answer in ten minutes".to_owned()))
+    }
+
+    /// Sends a GET and hands a good answer's body on as it comes; another answer is given whole.
+    pub(crate) async fn download(
+        &self,
+        url: &Url,
+        headers: &[(&'static str, String)],
+        sink: &mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send),
+    ) -> Result<Response, String> {
+        let request = self.request("GET", url, headers, Body::empty())?;
+        let mut answer = tokio::time::timeout(PATIENCE, self.begin(request))
+            .await
+            .unwrap_or_else(|_| Err("no answer in ten minutes".to_owned()))?;
+        if !answer.head.is_success() {
+            return answer.rest().await;
+        }
+        loop {
+            let piece = tokio::time::timeout(STALLED, answer.piece());
+            match piece.await {
+                Ok(Ok(Some(piece))) => sink(&piece).map_err(|e| e.to_string())?,
+                Ok(Ok(None)) => return Ok(answer.head),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err("nothing came for a minute".to_owned()),
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        url: &Url,
+        headers: &[(&'static str, String)],
+        body: Body,
+    ) -> Result<Request<Body>, String> {
         let target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
@@ -79,41 +120,28 @@ impl Endpoint {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let request = request.body(body).map_err(|e| e.to_string())?;
-        tokio::time::timeout(PATIENCE, self.exchange(request))
-            .await
-            .unwrap_or_else(|_| Err("no answer in ten minutes".to_owned()))
+        request.body(body).map_err(|e| e.to_string())
     }
 
-    async fn exchange(&self, request: Request<Body>) -> Result<Response, String> {
+    async fn begin(&self, request: Request<Body>) -> Result<Answer, String> {
         let stream = self.connect().await.map_err(|e| e.to_string())?;
-        let failed = |e: hyper::Error| e.to_string();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(failed)?;
+            .map_err(|e| e.to_string())?;
         // Ends with the answer: the connection is not kept.
-        let pump = tokio::spawn(connection);
-        let answer = async {
-            let answer = sender.send_request(request).await.map_err(failed)?;
-            let (parts, mut rest) = answer.into_parts();
-            let mut body = BytesMut::new();
-            while let Some(frame) = rest.frame().await {
-                if let Ok(data) = frame.map_err(failed)?.into_data() {
-                    body.extend_from_slice(&data);
-                }
-                if body.len() > ANSWER {
-                    return Err("an answer that is too long".to_owned());
-                }
-            }
-            Ok(Response {
-                status: parts.status.as_u16(),
-                headers: parts.headers,
-                body: body.freeze(),
-            })
+        let pump = Pump(tokio::spawn(connection));
+        let answer = sender.send_request(request).await;
+        let (parts, body) = answer.map_err(|e| e.to_string())?.into_parts();
+        let head = Response {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: Bytes::new(),
         };
-        let answer = answer.await;
-        pump.abort();
-        answer
+        Ok(Answer {
+            head,
+            body,
+            _pump: pump,
+        })
     }
 
     async fn connect(&self) -> std::io::Result<Stream> {
@@ -142,6 +170,45 @@ fn connector() -> Result<TlsConnector, String> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// What moves a connection on; ends with it.
+struct Pump(tokio::task::JoinHandle<hyper::Result<()>>);
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// An answer whose body is still to come.
+struct Answer {
+    head: Response,
+    body: hyper::body::Incoming,
+    _pump: Pump,
+}
+
+impl Answer {
+    async fn piece(&mut self) -> Result<Option<Bytes>, String> {
+        while let Some(frame) = self.body.frame().await {
+            if let Ok(data) = frame.map_err(|e| e.to_string())?.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn rest(mut self) -> Result<Response, String> {
+        let mut body = BytesMut::new();
+        while let Some(piece) = self.piece().await? {
+            body.extend_from_slice(&piece);
+            if body.len() > ANSWER {
+                return Err("an answer that is too long".to_owned());
+            }
+        }
+        self.head.body = body.freeze();
+        Ok(self.head)
+    }
 }
 
 /// An answer.

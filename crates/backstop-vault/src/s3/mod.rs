@@ -1,19 +1,33 @@
 //! A bucket with Object Lock as a second place for what the vault stores: a copy that not even the vault's own
 //! user can delete.
 //!
-//! Objects go there as `objects/<name>`, the index as `index/<first>-<last>`, both locked in compliance mode
-//! for as long as their retention. The lock is never believed from a setting: `probe.rs` tries it.
+//! Locked in compliance mode, for as long as their retention, lie there:
+//!
+//! - `objects/<name>`: what is stored.
+//! - `index/<first>-<last>`: lines of the index as they came, with the vault's signature over the last (`head.rs`).
+//! - `rolled/<first>-<last>`: the same lines in fewer objects, locked for as long as anything stored is.
+//! - `cosigned/<log>/<size>`: the newest checkpoint of each log, about once a minute while it grows.
+//!
+//! From these `rebuild/` makes the vault's directory anew. Private keys, people and configuration never go there. The
+//! lock is never believed from a setting: `probe.rs` tries it.
 
+mod fetch;
+mod head;
 mod http;
+mod large;
 mod mirror;
 mod probe;
+pub mod rebuild;
+mod rolled;
+mod versions;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use backstop_core::digest::Digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Body, Endpoint, Response};
-use rusty_s3::{Bucket as Name, Credentials, S3Action, UrlStyle};
+use jiff::Timestamp;
+use rusty_s3::{Bucket as Name, Credentials, Method, UrlStyle, signing::sign};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use url::Url;
 
@@ -24,6 +38,8 @@ pub use mirror::Mirrored;
 
 /// How long a signed request is good for.
 const SIGNED: Duration = Duration::from_secs(900);
+/// The header that has the vault's signature under a part of the index.
+const HEAD: &str = "x-amz-meta-head";
 
 /// What it takes to reach a bucket.
 #[derive(Clone)]
@@ -42,6 +58,13 @@ pub struct BucketOptions {
     pub behind: Duration,
     /// How often the lock is tried.
     pub probe: Duration,
+    /// What is larger goes in parts of this many bytes; S3 takes none below 5 MiB.
+    pub part: u64,
+}
+
+impl BucketOptions {
+    /// Parts that a slow line carries within a request's time.
+    pub const PART: u64 = 64 << 20;
 }
 
 /// A bucket.
@@ -50,6 +73,36 @@ pub struct Bucket {
     name: Name,
     credentials: Credentials,
     endpoint: Endpoint,
+    part: u64,
+}
+
+/// A request before it is signed.
+struct Ask<'a> {
+    method: Method,
+    key: &'a str,
+    query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+}
+
+/// What an object is stored with.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept<'a> {
+    pub(crate) key: &'a str,
+    /// Nobody can delete it before: Unix time in milliseconds.
+    pub(crate) until_ms: i64,
+    /// The vault's signature, for parts of the index.
+    pub(crate) head: Option<&'a str>,
+}
+
+impl Kept<'_> {
+    fn headers(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut headers = vec![
+            ("x-amz-object-lock-mode", "COMPLIANCE".to_owned()),
+            ("x-amz-object-lock-retain-until-date", date(self.until_ms)?),
+        ];
+        headers.extend(self.head.map(|head| (HEAD, head.to_owned())));
+        Ok(headers)
+    }
 }
 
 impl Bucket {
@@ -80,34 +133,30 @@ impl Bucket {
             name,
             credentials: Credentials::new(options.key.clone(), options.secret.clone()),
             endpoint,
+            part: options.part,
         })
     }
 
-    /// Stores an object that nobody can delete before `until_ms`; gives its version.
-    pub(crate) async fn put(
-        &self,
-        key: &str,
-        body: Body,
-        hash: &Digest,
-        until_ms: i64,
-    ) -> Result<String> {
+    /// Stores an object that nobody can delete before its time; gives its version.
+    pub(crate) async fn put(&self, kept: Kept<'_>, body: Body, hash: &Digest) -> Result<String> {
         // S3 wants a checksum with every locked object, and ours is its name.
-        let headers = [
-            ("x-amz-object-lock-mode", "COMPLIANCE".to_owned()),
-            ("x-amz-object-lock-retain-until-date", date(until_ms)?),
-            ("x-amz-sdk-checksum-algorithm", "SHA256".to_owned()),
-            ("x-amz-checksum-sha256", STANDARD.encode(hash.0)),
-        ];
-        let mut action = self.name.put_object(Some(&self.credentials), key);
-        for (name, value) in &headers {
-            action.headers_mut().insert(*name, value.as_str());
-        }
-        let answer = self
-            .send("PUT", action.sign(SIGNED), &headers, body)
-            .await?;
+        let mut headers = kept.headers()?;
+        headers.extend(checksum(hash));
+        let ask = Ask {
+            method: Method::Put,
+            key: kept.key,
+            query: vec![],
+            headers,
+        };
+        let answer = self.send(ask, body).await?;
         if !answer.is_success() {
             return Err(self.refused("store an object", &answer));
         }
+        self.version_of(&answer)
+    }
+
+    /// The version that was made; a bucket without versions locks nothing.
+    fn version_of(&self, answer: &Response) -> Result<String> {
         answer.header("x-amz-version-id").filter(|version| version != "null").ok_or_else(|| {
             VaultError::setup(
                 format!("the bucket `{}` keeps no versions, so it locks nothing", self.name.name()),
@@ -117,29 +166,22 @@ impl Bucket {
     }
 
     pub(crate) async fn get(&self, key: &str, version: &str) -> Result<Response> {
-        let mut action = self.name.get_object(Some(&self.credentials), key);
-        action.query_mut().insert("versionId", version);
-        self.send("GET", action.sign(SIGNED), &[], Body::empty())
+        self.send(Ask::of(Method::Get, key, Some(version)), Body::empty())
             .await
     }
 
     /// Tries to delete one version for good.
     pub(crate) async fn delete(&self, key: &str, version: &str) -> Result<Response> {
-        let headers = [("x-amz-bypass-governance-retention", "true".to_owned())];
-        let mut action = self.name.delete_object(Some(&self.credentials), key);
-        action.query_mut().insert("versionId", version);
-        for (name, value) in &headers {
-            action.headers_mut().insert(*name, value.as_str());
-        }
-        self.send("DELETE", action.sign(SIGNED), &headers, Body::empty())
-            .await
+        let mut ask = Ask::of(Method::Delete, key, Some(version));
+        ask.headers.push(bypass());
+        self.send(ask, Body::empty()).await
     }
 
-    /// Sets the retention of a version, or of the newest.
+    /// Sets the retention of a version.
     pub(crate) async fn retain(
         &self,
         key: &str,
-        version: Option<&str>,
+        version: &str,
         mode: &str,
         until_ms: i64,
     ) -> Result<Response> {
@@ -148,55 +190,129 @@ impl Bucket {
              <RetainUntilDate>{}</RetainUntilDate></Retention>",
             date(until_ms)?
         );
-        let hash = STANDARD.encode(crate::seal::sha256(body.as_bytes()).0);
-        let headers = [
-            ("x-amz-sdk-checksum-algorithm", "SHA256".to_owned()),
-            ("x-amz-checksum-sha256", hash),
-            ("x-amz-bypass-governance-retention", "true".to_owned()),
-        ];
-        let mut action = self.name.put_object(Some(&self.credentials), key);
-        action.query_mut().insert("retention", "");
-        if let Some(version) = version {
-            action.query_mut().insert("versionId", version);
-        }
-        for (name, value) in &headers {
-            action.headers_mut().insert(*name, value.as_str());
-        }
-        self.send(
-            "PUT",
-            action.sign(SIGNED),
-            &headers,
-            Body::bytes(body.into_bytes()),
-        )
-        .await
+        let mut ask = Ask::of(Method::Put, key, Some(version));
+        ask.query.push(("retention", String::new()));
+        ask.headers
+            .extend(checksum(&crate::seal::sha256(body.as_bytes())));
+        ask.headers.push(bypass());
+        self.send(ask, Body::bytes(body.into_bytes())).await
     }
 
-    async fn send(
-        &self,
-        method: &str,
-        url: Url,
-        headers: &[(&'static str, String)],
-        body: Body,
-    ) -> Result<Response> {
+    /// Locks every version of an object until then at least. Whoever put another on top of the vault's own does not
+    /// keep that from being locked longer; one that is locked longer already stays so.
+    pub(crate) async fn retain_all(&self, key: &str, until_ms: i64) -> Result<()> {
+        let versions = self.versions(key).await?;
+        let mut refused = None;
+        let mut locked = false;
+        for one in versions.iter().filter(|one| one.key == key) {
+            let done = self
+                .retain(key, &one.version, "COMPLIANCE", until_ms)
+                .await?;
+            // Shortening is refused, and is nothing that is wanted here.
+            match done.is_success() || self.locked_until(key, &one.version, until_ms).await? {
+                true => locked = true,
+                false => refused = Some(done),
+            }
+        }
+        match refused {
+            Some(done) => Err(self.refused("lengthen a retention", &done)),
+            None if locked => Ok(()),
+            None => Err(VaultError::integrity(
+                key,
+                "it is not in the bucket any more, though its lock has not ended",
+            )),
+        }
+    }
+
+    /// Whether a version is locked in compliance mode until then at least.
+    async fn locked_until(&self, key: &str, version: &str, until_ms: i64) -> Result<bool> {
+        let found = self
+            .send(Ask::of(Method::Head, key, Some(version)), Body::empty())
+            .await?;
+        let until = found
+            .header("x-amz-object-lock-retain-until-date")
+            .and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
+        let mode = found.header("x-amz-object-lock-mode");
+        Ok(found.is_success()
+            && mode.as_deref() == Some("COMPLIANCE")
+            && until.is_some_and(|until| until.unix_timestamp() >= until_ms.div_euclid(1000)))
+    }
+
+    async fn send(&self, ask: Ask<'_>, body: Body) -> Result<Response> {
         self.endpoint
-            .send(method, &url, headers, body)
+            .send(ask.method.to_str(), &self.sign(&ask), &ask.headers, body)
             .await
-            .map_err(|why| {
-                VaultError::unreachable(format!("the bucket `{}`", self.name.name()), why)
-            })
+            .map_err(|why| self.lost(why))
+    }
+
+    fn lost(&self, why: impl ToString) -> VaultError {
+        VaultError::unreachable(format!("the bucket `{}`", self.name.name()), why)
+    }
+
+    fn sign(&self, ask: &Ask<'_>) -> Url {
+        let url = match ask.key {
+            "" => self.name.base_url().clone(),
+            key => self.name.object_url(key),
+        };
+        let sorted = |pairs: &[(&'static str, String)]| -> BTreeMap<&'static str, String> {
+            pairs.iter().cloned().collect()
+        };
+        let (query, headers) = (sorted(&ask.query), sorted(&ask.headers));
+        sign(
+            &Timestamp::now(),
+            ask.method,
+            url,
+            self.credentials.key(),
+            self.credentials.secret(),
+            None,
+            self.name.region(),
+            SIGNED.as_secs(),
+            query.iter().map(|(name, value)| (*name, value.as_str())),
+            headers.iter().map(|(name, value)| (*name, value.as_str())),
+        )
     }
 
     fn refused(&self, what: &str, answer: &Response) -> VaultError {
+        let what = format!(
+            "the bucket `{}` refused to {what}: status {} {}",
+            self.name.name(),
+            answer.status,
+            answer.code()
+        );
+        // What is only for now is no reason to stop; what the bucket does not do is.
+        if answer.status >= 500 || answer.status == 429 {
+            return self.lost(what);
+        }
         VaultError::setup(
-            format!(
-                "the bucket `{}` refused to {what}: status {} {}",
-                self.name.name(),
-                answer.status,
-                answer.code()
-            ),
-            "the vault's access key needs s3:PutObject and s3:PutObjectRetention there, and the bucket needs Object Lock",
+            what,
+            "the vault's access key needs s3:PutObject, s3:PutObjectRetention, s3:GetObject, s3:GetObjectVersion, \
+             s3:ListBucketVersions, s3:ListBucketMultipartUploads and s3:AbortMultipartUpload there, and the bucket \
+             needs Object Lock",
         )
     }
+}
+
+impl<'a> Ask<'a> {
+    fn of(method: Method, key: &'a str, version: Option<&str>) -> Self {
+        let version = version.map(|version| ("versionId", version.to_owned()));
+        Self {
+            method,
+            key,
+            query: version.into_iter().collect(),
+            headers: vec![],
+        }
+    }
+}
+
+fn bypass() -> (&'static str, String) {
+    ("x-amz-bypass-governance-retention", "true".to_owned())
+}
+
+fn checksum(hash: &Digest) -> [(&'static str, String); 2] {
+    [
+        ("x-amz-sdk-checksum-algorithm", "SHA256".to_owned()),
+        ("x-amz-checksum-sha256", STANDARD.encode(hash.0)),
+    ]
 }
 
 fn date(ms: i64) -> Result<String> {

@@ -5,7 +5,7 @@
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::{Bucket, http::Body};
+use super::{Bucket, Kept, http::Body};
 use crate::{
     error::{Result, VaultError},
     seal::sha256,
@@ -31,17 +31,17 @@ impl Bucket {
         let version = self.store(&key, &bytes, until_ms).await?;
         // First something that must go through, lest refusals prove only that nothing is understood.
         let longer = self
-            .retain(&key, Some(&version), "COMPLIANCE", until_ms + 3_600_000)
+            .retain(&key, &version, "COMPLIANCE", until_ms + 3_600_000)
             .await?;
         if !longer.is_success() {
             return Err(self.refused("lengthen a retention", &longer));
         }
         let shorter = self
-            .retain(&key, Some(&version), "COMPLIANCE", now_ms + 60_000)
+            .retain(&key, &version, "COMPLIANCE", now_ms + 60_000)
             .await?;
         self.must_be_forbidden("a retention be shortened", &shorter)?;
         let weaker = self
-            .retain(&key, Some(&version), "GOVERNANCE", until_ms + 3_600_000)
+            .retain(&key, &version, "GOVERNANCE", until_ms + 3_600_000)
             .await?;
         self.must_be_forbidden("a lock be turned into a weaker one", &weaker)?;
         let gone = self.delete(&key, &version).await?;
@@ -59,7 +59,12 @@ impl Bucket {
     }
 
     async fn store(&self, key: &str, bytes: &[u8], until_ms: i64) -> Result<String> {
-        self.put(key, Body::bytes(bytes.to_vec()), &sha256(bytes), until_ms)
+        let kept = Kept {
+            key,
+            until_ms,
+            head: None,
+        };
+        self.put(kept, Body::bytes(bytes.to_vec()), &sha256(bytes))
             .await
     }
 

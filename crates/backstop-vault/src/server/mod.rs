@@ -24,6 +24,7 @@ use tokio::{
 };
 
 pub use tls::ServerTls;
+pub(crate) use vault::read_key;
 pub use vault::{KEY_FILE, People, Vault};
 
 use self::session::{Role, Session};

@@ -17,7 +17,7 @@ use tokio::{
 use super::{OPERATOR_SOCKET, vault::Vault};
 use crate::{
     client::{expect, next},
-    deletion::{Doomed, Request, SIGNING_MS, Signature, Ticket},
+    deletion::{Cancellation, Doomed, Request, SIGNING_MS, Scheduled, Signature, Ticket},
     error::{Refusal, Result, VaultError},
     protocol::{Frame, Kind},
     store::{Status, options::millis, record::Event},
@@ -107,11 +107,13 @@ impl Vault {
             Operate::Ticket { request } => self.ticket(request).map(Operated::Ticket),
             Operate::Sign { request, signature } => self.sign(request, signature).await,
             Operate::CancelDeletion { request, reason } => {
-                self.request(request)?;
                 check_reason(reason)?;
+                let _not_while_deleting = self.deleting.lock().await;
+                self.request(request)?;
                 let event = Event::DeletionCancelled {
                     request: request.clone(),
                     reason: reason.clone(),
+                    by: None,
                 };
                 self.store.note(event).await?;
                 Ok(Operated::Done)
@@ -124,6 +126,40 @@ impl Vault {
             }
             Operate::LiftFreeze { reason } => self.lift(reason).await,
         }
+    }
+
+    /// Cancels a deletion on the word of one person who is enrolled at this vault. Whoever carries it gains nothing: it
+    /// only keeps what would be gone.
+    pub(crate) async fn cancel(&self, signed: &Cancellation) -> Result<()> {
+        let _not_while_deleting = self.deleting.lock().await;
+        let request = self.request(&signed.challenge.request)?;
+        request.check_cancellation(self.name(), &self.people, &self.origins, signed)?;
+        let event = Event::DeletionCancelled {
+            request: request.id,
+            reason: format!("{} cancelled it with a passkey", signed.challenge.person),
+            by: Some(Box::new(signed.clone())),
+        };
+        self.store.note(event).await.map(drop)
+    }
+
+    /// The deletions that are asked for and not done.
+    pub(crate) fn scheduled(&self) -> Vec<Scheduled> {
+        let state = self.store.shared().state();
+        let requests = state.requests.values();
+        requests
+            .map(|request| Scheduled {
+                request: request.id.clone(),
+                reason: request.reason.clone(),
+                objects: request.names.len() as u64,
+                asked_ms: request.asked_ms,
+                signed_by: request
+                    .signatures
+                    .iter()
+                    .map(|signature| signature.challenge.person.clone())
+                    .collect(),
+                due_ms: request.due_ms,
+            })
+            .collect()
     }
 
     fn now_ms(&self) -> i64 {
@@ -306,6 +342,11 @@ impl Vault {
             state.requests.values().filter(is_due).cloned().collect()
         };
         for request in due {
+            let _alone = self.deleting.lock().await;
+            // Somebody may have cancelled it since.
+            if self.request(&request.id).is_err() {
+                continue;
+            }
             if let Err(error) = self.check_past(&request.names, now_ms) {
                 tracing::warn!(%error, request = request.id, "a deletion waits");
                 continue;

@@ -1,7 +1,7 @@
 //! One connection: reads requests, answers each, and hangs up on whatever is not the protocol.
 //!
-//! The list of what may be asked stands in `answer`. What the gate may ask creates, looks, or keeps longer;
-//! nothing else is there to be called.
+//! The list of what may be asked stands in `answer`. What the gate may ask creates, looks, or keeps longer,
+//! or hands on a person's word that something stays; nothing else is there to be called.
 
 use std::{sync::Arc, time::Duration};
 
@@ -113,7 +113,15 @@ impl Session {
                     let _ = answers.send(frame).await;
                 }
             }
-            (Kind::Has | Kind::Cosign | Kind::Cosigned | Kind::Status | Kind::Extend, _)
+            (
+                Kind::Has
+                | Kind::Cosign
+                | Kind::Cosigned
+                | Kind::Status
+                | Kind::Extend
+                | Kind::Cancel,
+                _,
+            )
             | (Kind::Operate, Role::Operator) => {
                 self.answer_later(frame, None, answers).await;
             }
@@ -174,6 +182,10 @@ async fn answer(vault: &Arc<Vault>, frame: Frame) -> Result<Frame> {
         Kind::Extend => {
             let asked: Extend = frame.read()?;
             Frame::json(Kind::Extended, id, &vault.extend_points(&asked).await?)
+        }
+        Kind::Cancel => {
+            vault.cancel(&frame.read()?).await?;
+            Frame::json(Kind::Cancelled, id, &())
         }
         Kind::Status => Frame::json(Kind::StatusAnswer, id, &vault.status()),
         Kind::Operate => Frame::json(Kind::Operated, id, &vault.operate(&frame.read()?).await?),

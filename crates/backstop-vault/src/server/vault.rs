@@ -36,12 +36,15 @@ pub struct Vault {
     pub(crate) uploads: Arc<Semaphore>,
     pub(crate) cosigning: tokio::sync::Mutex<()>,
     pub(crate) extending: tokio::sync::Mutex<()>,
+    /// Held while a deletion is done or cancelled: what was cancelled is not done.
+    pub(crate) deleting: tokio::sync::Mutex<()>,
 }
 
 /// The file of the cosigning key, below the vault's directory.
 pub const KEY_FILE: &str = "keys/cosign.key";
 
-fn read_key(dir: &Path) -> Result<(String, StandardSigner)> {
+/// The cosigning key of a vault: its public half in text, and what signs.
+pub(crate) fn read_key(dir: &Path) -> Result<(String, StandardSigner)> {
     let bad = |error: &dyn std::fmt::Display| {
         let error = error.to_string();
         VaultError::key(
@@ -88,6 +91,7 @@ impl Vault {
             uploads: Arc::new(Semaphore::new(UPLOADS)),
             cosigning: tokio::sync::Mutex::new(()),
             extending: tokio::sync::Mutex::new(()),
+            deleting: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -108,7 +112,10 @@ impl Vault {
 
     /// How it stands.
     pub fn status(&self) -> Status {
-        self.store.status(self.name())
+        Status {
+            deletions: self.scheduled(),
+            ..self.store.status(self.name())
+        }
     }
 
     /// Does what is due, until told to stop.

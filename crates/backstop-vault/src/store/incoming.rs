@@ -8,11 +8,11 @@ use std::{
 };
 
 use backstop_core::digest::Digest;
-use ring::digest::{Context, SHA256};
 use tokio::sync::oneshot;
 
 use super::{
     commit::{Job, What},
+    hashing::Hashing,
     record::Record,
     shared::{Shared, stopped},
     state::cost,
@@ -21,13 +21,13 @@ use crate::{
     error::{Refusal, Result, VaultError},
     label::Label,
     protocol::{End, PutHead},
-    seal::{digest, sha256},
+    seal::sha256,
 };
 
-/// How much of an object one hash in its sums covers, in bytes.
-pub(crate) const PIECE: usize = 1 << 20;
 /// How much room is promised at a time, in bytes.
 const STEP: u64 = 16 << 20;
+/// The largest object, in bytes: what a bucket takes at most.
+const LARGEST: u64 = 5 << 40;
 
 /// An upload in the making. Its methods block.
 pub struct Incoming {
@@ -36,10 +36,7 @@ pub struct Incoming {
     temporary: Temporary,
     room: Room,
     file: File,
-    whole: Context,
-    piece: Context,
-    in_piece: usize,
-    sums: Vec<u8>,
+    hashing: Hashing,
     bytes: u64,
 }
 
@@ -114,10 +111,7 @@ impl Incoming {
             shared,
             jobs,
             file,
-            whole: Context::new(&SHA256),
-            piece: Context::new(&SHA256),
-            in_piece: 0,
-            sums: Vec::new(),
+            hashing: Hashing::new(),
             bytes: 0,
         })
     }
@@ -131,8 +125,7 @@ impl Incoming {
         self.file
             .write_all(bytes)
             .map_err(|e| VaultError::io("write to", self.shared.dirs.tmp.path(), e))?;
-        self.whole.update(bytes);
-        self.sum(bytes);
+        self.hashing.update(bytes);
         self.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -140,6 +133,13 @@ impl Incoming {
     fn promise(&mut self, needed: u64) -> Result<()> {
         if needed <= self.room.bytes {
             return Ok(());
+        }
+        if needed > LARGEST {
+            return Err(VaultError::refused(
+                Refusal::TooLarge,
+                "an object of more than five TiB",
+                "no bucket takes that as one; keep less of it in one recovery point",
+            ));
         }
         let exact = cost(needed) - self.room.bytes;
         let free = self.shared.dirs.root.free()?;
@@ -159,39 +159,18 @@ impl Incoming {
         Ok(())
     }
 
-    fn sum(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(PIECE - self.in_piece));
-            self.piece.update(now);
-            self.in_piece += now.len();
-            bytes = later;
-            if self.in_piece == PIECE {
-                self.end_piece();
-            }
-        }
-    }
-
-    fn end_piece(&mut self) {
-        let piece = std::mem::replace(&mut self.piece, Context::new(&SHA256));
-        self.sums.extend_from_slice(&digest(piece).0);
-        self.in_piece = 0;
-    }
-
     /// Ends it: checks that it is what the client says, makes it durable, and gives what will say so.
     /// Blocks for the disk.
     ///
     /// # Errors
     /// [`Refusal::WrongHash`] when it is something else; disk errors.
     pub fn finish(mut self, end: &End) -> Result<Finished> {
-        if self.in_piece > 0 {
-            self.end_piece();
-        }
-        let whole = std::mem::replace(&mut self.whole, Context::new(&SHA256));
-        if digest(whole) != end.name || self.bytes != end.bytes {
+        let (whole, pieces) = std::mem::replace(&mut self.hashing, Hashing::new()).end();
+        if whole != end.name || self.bytes != end.bytes {
             return Err(wrong_hash());
         }
-        let sums = sha256(&self.sums);
-        self.keep(&end.name)?;
+        let sums = sha256(&pieces);
+        self.keep(&end.name, &pieces)?;
         let head = PutHead {
             label: self.room.label.clone(),
             name: end.name,
@@ -212,7 +191,7 @@ impl Incoming {
     }
 
     /// Gives it the name under which the settling thread and recovery look for it.
-    fn keep(&mut self, name: &Digest) -> Result<()> {
+    fn keep(&mut self, name: &Digest, pieces: &[u8]) -> Result<()> {
         let tmp = &self.shared.dirs.tmp;
         let io = |e| VaultError::io("write to", tmp.path(), e);
         self.file.sync_data().map_err(io)?;
@@ -223,7 +202,7 @@ impl Incoming {
         }
         let sums = format!("{}.sums", self.temporary.name);
         let mut file = tmp.create(&sums, 0o400)?;
-        file.write_all(&self.sums)
+        file.write_all(pieces)
             .and_then(|()| file.sync_data())
             .map_err(io)?;
         tmp.rename(&sums, tmp, &format!("{hex}.sums"))?;

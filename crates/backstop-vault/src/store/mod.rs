@@ -14,6 +14,7 @@
 pub mod clock;
 mod commit;
 pub(crate) mod dir;
+pub(crate) mod hashing;
 mod incoming;
 pub(crate) mod index;
 mod late;
@@ -40,7 +41,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-pub(crate) use incoming::PIECE;
+pub(crate) use hashing::PIECE;
 pub use incoming::{Finished, Incoming};
 pub(crate) use late::{in_segment, in_segments, late_records};
 pub use options::Options;
@@ -61,6 +62,7 @@ use crate::{
     error::{Refusal, Result, VaultError},
     label::{Class, Stored},
     protocol::PutHead,
+    s3::rebuild,
     seal::sha256,
 };
 
@@ -91,6 +93,9 @@ pub struct Status {
     pub stopped: Option<String>,
     /// How far the copy in the bucket is, if there is a bucket.
     pub bucket: Option<crate::s3::Mirrored>,
+    /// Deletions that are asked for and not done, which anybody enrolled can cancel.
+    #[serde(default)]
+    pub deletions: Vec<crate::deletion::Scheduled>,
 }
 
 /// A vault's directory, open for creating.
@@ -125,6 +130,7 @@ impl Store {
     pub fn open(dir: &Path, options: Options, time: Arc<dyn Time>) -> Result<Self> {
         let root = Dir::open(dir)?;
         let lock = root.lock("lock")?;
+        rebuild::must_be_over(&root)?;
         let dirs = Dirs::open(root)?;
         let (state, index, recovery) = recover::recover(&dirs)?;
         let mark = read_mark(&dirs.root)?;
@@ -268,6 +274,7 @@ impl Store {
                 .err()
                 .map(|error| error.outside().what),
             bucket: self.shared.mirror_state(),
+            deletions: Vec::new(),
         }
     }
 

@@ -74,6 +74,9 @@ pub enum Event {
         request: String,
         /// Why.
         reason: String,
+        /// The person's signature, if it was not the operator.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Box<crate::deletion::Cancellation>>,
     },
     /// Objects are gone; this is written before they go.
     Deleted {

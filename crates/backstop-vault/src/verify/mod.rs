@@ -4,7 +4,7 @@
 //! accounted for; nothing is written, and nothing is mended.
 
 mod objects;
-mod records;
+pub(crate) mod records;
 mod report;
 mod rest;
 

@@ -25,24 +25,24 @@ use crate::{
 };
 
 /// An object as the records know it.
-pub(super) struct Known {
-    pub(super) object: Object,
+pub(crate) struct Known {
+    pub(crate) object: Object,
     /// Whether its bytes lie in a segment, sound.
-    pub(super) in_segment: bool,
+    pub(crate) in_segment: bool,
     /// Whether the index has it, and so it must have its own file.
-    pub(super) settled: bool,
+    pub(crate) settled: bool,
 }
 
 /// What the records add up to.
-pub(super) struct Records {
-    pub(super) head: Head,
-    pub(super) objects: HashMap<Digest, Known>,
-    pub(super) logs: BTreeMap<String, String>,
+pub(crate) struct Records {
+    pub(crate) head: Head,
+    pub(crate) objects: HashMap<Digest, Known>,
+    pub(crate) logs: BTreeMap<String, String>,
 }
 
 impl Records {
     /// Reads them all; says what is wrong if there is somebody to say it to.
-    pub(super) fn read(dirs: &Dirs, report: Option<&mut Report>) -> Result<Self> {
+    pub(crate) fn read(dirs: &Dirs, report: Option<&mut Report>) -> Result<Self> {
         let mut silent = Report::default();
         let report = report.unwrap_or(&mut silent);
         let mut records = Self {

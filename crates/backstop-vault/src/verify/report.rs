@@ -72,7 +72,7 @@ impl Report {
         self.findings.is_empty()
     }
 
-    pub(super) fn find(&mut self, finding: Finding) {
+    pub(crate) fn find(&mut self, finding: Finding) {
         if self.findings.len() >= KEPT {
             self.more_findings += 1;
             return;
@@ -81,7 +81,7 @@ impl Report {
     }
 
     /// A finding about a file as a whole.
-    pub(super) fn file(
+    pub(crate) fn file(
         &mut self,
         kind: FindingKind,
         file: impl Into<String>,
@@ -97,7 +97,7 @@ impl Report {
     }
 
     /// A finding about a stretch of a file.
-    pub(super) fn stretch(&mut self, file: &str, from: u64, to: u64, what: impl Into<String>) {
+    pub(crate) fn stretch(&mut self, file: &str, from: u64, to: u64, what: impl Into<String>) {
         self.find(Finding {
             kind: FindingKind::Changed,
             file: file.to_owned(),
@@ -108,7 +108,7 @@ impl Report {
     }
 
     /// A finding about an object.
-    pub(super) fn object(
+    pub(crate) fn object(
         &mut self,
         kind: FindingKind,
         name: Digest,
@@ -124,7 +124,7 @@ impl Report {
         });
     }
 
-    pub(super) fn error(&mut self, file: &str, error: &VaultError) {
+    pub(crate) fn error(&mut self, file: &str, error: &VaultError) {
         let (file, what) = match error {
             VaultError::Integrity { file, what } => (file.clone(), what.clone()),
             other => {
@@ -138,13 +138,13 @@ impl Report {
         self.file(FindingKind::Changed, file, what);
     }
 
-    pub(super) fn note(&mut self, note: impl Into<String>) {
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 }
 
 /// Where an object's file lies, relative to the vault's directory.
-pub(super) fn object_file(name: &Digest) -> String {
+pub(crate) fn object_file(name: &Digest) -> String {
     let hex = name.to_hex();
     format!("objects/{}/{hex}", hex.get(..2).unwrap_or_default())
 }

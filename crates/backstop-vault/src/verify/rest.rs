@@ -12,6 +12,7 @@ use super::{
 use crate::{
     cosign::{Cosigned, file_name},
     error::Result,
+    s3::rebuild::UNFINISHED,
     server::{KEY_FILE, OPERATOR_SOCKET},
     store::{dir::Dir, segment, shared::Dirs},
 };
@@ -39,6 +40,13 @@ pub(super) fn top(root: &Dir, report: &mut Report) -> Result<()> {
             FileType::Socket => name == OPERATOR_SOCKET,
             _ => false,
         };
+        if name == UNFINISHED {
+            report.note(
+                "it is being rebuilt from its bucket, or was and is not whole: nothing serves it until \
+                 `backstop vault rebuild` has come to its end",
+            );
+            continue;
+        }
         if !fits && (folder || file) {
             report.file(
                 FindingKind::Kind,

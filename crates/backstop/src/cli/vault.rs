@@ -23,6 +23,7 @@ pub enum VaultVerb {
     Serve(VaultServe),
     List(VaultList),
     Verify(VaultVerify),
+    Rebuild(VaultRebuild),
     Drill(VaultDrill),
     Restore(VaultRestore),
     /// Print the people who can decide, with the public halves of their passkeys, for the vault's `people.json`
@@ -120,6 +121,32 @@ pub struct VaultVerify {
     pub place: Place,
 }
 
+/// Make the vault's directory anew from its bucket, when the directory is gone
+///
+/// Fetches the index and every object that it names from the bucket with Object Lock, checks each hash and the vault's own signature, and puts them into a new directory. Other versions that somebody put on top, markers and strange keys change nothing. Run it as the vault's own user. It can be interrupted and run again: it goes on where it was, and nobody serves the directory before it is whole.
+///
+/// Not in the bucket, and to be kept elsewhere with the recovery key: `vault.toml`, the bucket's secret, keys/cosign.key and what else `vault.toml` names. Without keys/cosign.key the vault gets another key, and --vault-key tells what the old one was. What was stored after the newest record in the bucket is not there.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 4 means that something is missing or damaged, each thing by its name; then the vault is not served until a further run finds it, or --accept-damage is given.\n\nExamples:\n  backstop vault rebuild --config /media/stick/vault/vault.toml\n  backstop vault rebuild --dir ./vault --config ./kept/vault.toml --vault-key vault.local+1a2b3c4d+AbC…"
+)]
+pub struct VaultRebuild {
+    #[command(flatten)]
+    pub place: Place,
+    /// The `vault.toml` that was kept: it and what it names beside it are copied into the new directory; without it they must be there
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The public half of a cosigning key that the vault had: `vault_key` of `vault init`
+    #[arg(long, value_name = "KEY")]
+    pub vault_key: Vec<String>,
+    /// Believe an index that bears no signature of the vault's; whoever could write to the bucket could have made it
+    #[arg(long)]
+    pub unsigned: bool,
+    /// Let the vault be served although objects are missing or damaged; an index with a hole never is
+    #[arg(long)]
+    pub accept_damage: bool,
+}
+
 /// Restore a recovery point into a throwaway server and compare it: proof that it can be restored
 ///
 /// Restores a recovery point of a whole database into a server that is thrown away afterwards, and compares all rows and roles with the point's manifest. Server and tools run as a user of their own, without network and without anybody's files, since a point can hold code that somebody planted; so run it as root, or where unprivileged user namespaces are allowed.
@@ -206,7 +233,7 @@ pub struct VaultRestore {
 
 /// Ask for objects to be deleted that are past their retention, and print the ticket that people sign
 ///
-/// Nothing is deleted yet. People paste the ticket into the console's page /deletion, see what would be deleted, and sign it with their passkeys; `backstop vault sign` takes what they get there. Once enough have signed, a delay begins, in which `backstop vault cancel` ends it.
+/// Nothing is deleted yet. People paste the ticket into the console's page /deletion, see what would be deleted, and sign it with their passkeys; `backstop vault sign` takes what they get there. Once enough have signed, a delay begins, in which one passkey of anybody enrolled cancels it on that page, and `backstop vault cancel` does here.
 #[derive(Debug, Args)]
 #[command(
     after_help = "It talks to the running vault, as the vault's own user.\n\nExample:\n  backstop vault delete 3fa9 77b0 --reason 'past its retention' > ticket.json"
@@ -242,7 +269,7 @@ pub struct VaultSign {
     pub signature: PathBuf,
 }
 
-/// Cancel a deletion before it is due; takes nobody's passkey
+/// Cancel a deletion before it is done, as the vault's operator; people do it at the console's page /deletion
 #[derive(Debug, Args)]
 pub struct VaultCancel {
     #[command(flatten)]

@@ -115,6 +115,23 @@ fn shown(s: &Standing, paint: Paint) -> String {
         );
     }
     row("vault", paint.warn(&s.recoverable));
+    for one in &s.deletions {
+        let when = match one.due_ms {
+            Some(due_ms) => format!("go at {}", when::stamp(due_ms)),
+            None => format!(
+                "go once enough people have signed ({} so far)",
+                one.signed_by.len()
+            ),
+        };
+        let what = format!(
+            "{}: {} objects {when}: {}; cancel it at {}/deletion",
+            safe(&one.request),
+            one.objects,
+            safe(&one.reason),
+            s.console
+        );
+        row("deletion", paint.error(&what));
+    }
     if !s.pending.is_empty() {
         let what = format!(
             "changed, takes effect at the next start: {}",

@@ -4,6 +4,7 @@ mod answer;
 mod assemble;
 mod changes;
 mod cosign;
+mod deletions;
 mod grant;
 mod notices;
 mod notifier;
@@ -55,6 +56,8 @@ pub struct Service {
     since_ms: i64,
     /// Held while the report of a drill is judged and written down.
     drilling: tokio::sync::Mutex<()>,
+    /// The vault, where there is one.
+    vault: Option<backstop_vault::client::Client>,
     /// How far the vault has cosigned the logs.
     cosigned: cosign::Cosigning,
 }

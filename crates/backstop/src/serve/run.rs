@@ -16,7 +16,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::reload::Watch;
-use super::{Service, assemble, cosign, notices, notifier, points, ready, retention, timeline};
+use super::{
+    Service, assemble, cosign, deletions, notices, notifier, points, ready, retention, timeline,
+};
 use crate::config::Config;
 use crate::control;
 use crate::failure::{Context, Failure, Outcome};
@@ -137,6 +139,9 @@ pub fn console(
             traffic: Arc::clone(&opened.traffic),
             data_dir: home.root().to_owned(),
         }),
+        deletions: assemble::vault(config)?.map(|vault| {
+            Arc::new(deletions::Carried(vault)) as Arc<dyn backstop_console::Deletions>
+        }),
         limits: backstop_console::Limits::default(),
     })
     .doing("cannot make the console")?;
@@ -206,6 +211,7 @@ pub async fn run(config: Config) -> Outcome<Run> {
         key: opened.key,
         since_ms: when::now_ms(),
         drilling: tokio::sync::Mutex::new(()),
+        vault: assemble::vault(&config)?,
         cosigned: cosign::Cosigning::default(),
         pending: watch::Sender::new(vec![]),
         config: watch::Sender::new(Arc::new(config)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backstop_core::deletion::Scheduled;
 use backstop_core::lease::LeaseState;
 use backstop_gates::postgres::Upstream;
 use backstop_journal::Journal;
@@ -51,6 +52,9 @@ pub struct Standing {
     pub journal: Vec<LogStanding>,
     /// What could be brought back.
     pub recoverable: String,
+    /// Deletions from the vault that are asked for and not done.
+    #[serde(default)]
+    pub deletions: Vec<Scheduled>,
     /// Keys of the configuration that were changed and take effect at the next start.
     #[serde(default)]
     pub pending: Vec<String>,
@@ -101,6 +105,7 @@ impl Service {
         let config = self.config();
         let targets = self.targets(&config).await;
         let recoverable = recoverable(config.vault.as_ref()).await;
+        let deletions = self.deletions().await;
         let state = self.store.state();
         let leases = |wanted: fn(&LeaseState) -> bool| {
             state.leases.values().filter(|r| wanted(&r.state)).count()
@@ -124,6 +129,7 @@ impl Service {
                 log("traffic", &self.traffic, &self.cosigned),
             ],
             recoverable,
+            deletions,
             pending: self.pending.borrow().clone(),
         }
     }
@@ -170,6 +176,17 @@ async fn recoverable(vault: Option<&Vault>) -> String {
 }
 
 impl Service {
+    /// The deletions that the vault says are scheduled; none while it does not answer, which is said elsewhere.
+    async fn deletions(&self) -> Vec<Scheduled> {
+        let Some(vault) = &self.vault else {
+            return vec![];
+        };
+        match tokio::time::timeout(PATIENCE, vault.status()).await {
+            Ok(Ok(status)) => status.deletions,
+            _ => vec![],
+        }
+    }
+
     async fn targets(&self, config: &Config) -> Vec<TargetStanding> {
         let mut all = tokio::task::JoinSet::new();
         for (at, target) in config.targets.iter().cloned().enumerate() {

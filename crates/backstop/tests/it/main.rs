@@ -25,6 +25,7 @@ mod support;
 mod targets;
 mod undo;
 mod vault;
+mod vault_bucket;
 mod vault_deletion;
 mod vault_points;
 

@@ -50,6 +50,11 @@ impl Made {
         self.told["gate"].as_str().unwrap()
     }
 
+    /// What `vault init` said about this.
+    pub(crate) fn told(&self, what: &str) -> String {
+        self.told[what].as_str().unwrap().to_owned()
+    }
+
     pub(crate) fn dir(&self) -> PathBuf {
         self.folder.path().join("vault")
     }
@@ -102,7 +107,7 @@ impl Drop for Serving {
     }
 }
 
-async fn put(client: &Client, target: &str, content: &str) -> Stored {
+pub(crate) async fn put(client: &Client, target: &str, content: &str) -> Stored {
     let label = Label {
         class: Class::Images,
         target: target.to_owned(),

@@ -25,6 +25,7 @@ impl Scene {
     fn new() -> Self {
         let made = Made::new();
         let here = Installation::new();
+        here.edit(|text| format!("{text}\n{}", made.snippet()));
         let (gate, mut kim) = here.serve_with_person();
         let lee = Person::enrol(&kim.invite("Lee").unwrap(), "Lee").unwrap();
         // As the operator does by hand.
@@ -261,5 +262,45 @@ fn a_deletion_that_was_signed_is_cancelled_within_its_delay() {
         "{}",
         early.err
     );
+    scene.end();
+}
+
+#[test]
+fn one_passkey_of_anybody_enrolled_cancels_at_the_console() {
+    let mut scene = Scene::new();
+    let stored = scene.stored(&["stays"]);
+    let ticket = scene.delete(&[&stored[0]]);
+    for signature in [sign(&mut scene.kim, &ticket), sign(&mut scene.lee, &ticket)] {
+        scene.give(&signature).fine();
+    }
+    // Everybody sees it, where they look in any case.
+    let id = ticket["request"].as_str().unwrap();
+    let status = scene.here.run(&["status"]).fine().out;
+    assert!(
+        status.contains(id) && status.contains("1 objects go at"),
+        "{status}"
+    );
+    let status = scene.here.run(&["--json", "status"]).fine().json();
+    assert_eq!(status["deletions"][0]["request"], id);
+    let listed = scene.made.vault("list", &[]).fine();
+    assert!(listed.err.contains(id), "{}", listed.err);
+    let shop = ["--json", "--target", "shop"];
+    let listed = scene.made.vault("list", &shop).fine().json();
+    assert_eq!(listed["deletion"]["request"], id);
+    // One of them thinks better of it.
+    let csrf = token(&mut scene.lee);
+    let wanted = json!({ "request": id });
+    let asked = scene
+        .lee
+        .post("/deletion/cancel/challenge", &csrf, &wanted)
+        .unwrap();
+    let origin = scene.lee.origin.clone();
+    let credential = scene.lee.phone.get_json(&origin, &asked).unwrap();
+    let body = json!({ "request": id, "credential": credential });
+    scene.lee.post("/deletion/cancel", &csrf, &body).unwrap();
+    let status = scene.here.run(&["--json", "status"]).fine().json();
+    assert_eq!(status["deletions"], json!([]));
+    std::thread::sleep(DELAY + Duration::from_secs(6));
+    assert!(scene.has(&stored[0]));
     scene.end();
 }

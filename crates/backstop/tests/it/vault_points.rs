@@ -17,7 +17,8 @@ INSERT INTO public.orders SELECT g, g FROM pg_catalog.generate_series(1, 1000) g
 
 const ROWS: &str = "SELECT pg_catalog.count(*), pg_catalog.md5(pg_catalog.string_agg(c::text, ',' ORDER BY id)) FROM public.customers c";
 
-async fn source(server: &Server, at: &Connection) -> Source {
+/// A server as recovery points are taken from it.
+pub(crate) async fn source(server: &Server, at: &Connection) -> Source {
     let installation = Installation::find(server.major()).unwrap();
     let bin = installation.whole().unwrap();
     Source {

@@ -118,6 +118,25 @@ impl Config {
         Ok(config)
     }
 
+    /// The files that it names below its own folder.
+    pub(super) fn beside(&self) -> Vec<PathBuf> {
+        let File {
+            listen,
+            deletion,
+            bucket,
+            ..
+        } = &self.file;
+        let named = [
+            &listen.certificate,
+            &listen.key,
+            &listen.gates,
+            &deletion.people,
+        ];
+        let secret = bucket.as_ref().map(|bucket| bucket.secret_file.clone());
+        let named = named.into_iter().flatten().cloned().chain(secret);
+        named.filter(|path| path.is_relative()).collect()
+    }
+
     fn check(&self) -> Outcome {
         let options = self.options();
         if options
@@ -233,6 +252,7 @@ impl Config {
             secret: secret.trim().to_owned(),
             behind: bucket.behind.map_or(BEHIND, |span| span.0),
             probe: bucket.probe.map_or(PROBE, |span| span.0),
+            part: BucketOptions::PART,
         }))
     }
 

@@ -1,6 +1,8 @@
 //! `backstop vault list`: what the vault has, without a content.
 
-use backstop_vault::{Class, Listed};
+use std::collections::BTreeMap;
+
+use backstop_vault::{Class, Deleting, Listed};
 
 use super::failed;
 use crate::cli::VaultList;
@@ -47,18 +49,39 @@ pub fn run(args: &VaultList, output: Output) -> Outcome {
             "BYTES",
             "KEPT UNTIL",
             "NOTE",
+            "DELETION",
         ]
         .map(str::to_owned)
         .to_vec(),
     ];
     rows.extend(shown.iter().map(|one| row(one)));
     output.data(&columns(&rows))?;
+    tell(&all, output);
     if skipped > 0 {
         output.say(&format!(
             "{skipped} older ones are not shown; -n 0 shows all"
         ));
     }
     Ok(())
+}
+
+/// Says which deletions are scheduled, of whatever is in the vault, shown or not.
+fn tell(all: &[Listed], output: Output) {
+    let mut open: BTreeMap<&str, (usize, Option<i64>)> = BTreeMap::new();
+    for deletion in all.iter().filter_map(|one| one.deletion.as_ref()) {
+        let entry = open.entry(&deletion.request).or_default();
+        *entry = (entry.0 + 1, deletion.due_ms);
+    }
+    for (request, (objects, due_ms)) in open {
+        let when = due_ms.map_or_else(
+            || "once enough people have signed, and the delay after that".to_owned(),
+            |due_ms| format!("at {}", when::stamp(due_ms)),
+        );
+        output.warn(&format!(
+            "{}: {objects} objects go {when}; anybody enrolled can cancel that at the console's page /deletion",
+            safe(request)
+        ));
+    }
 }
 
 fn class_of(word: &str) -> Outcome<Class> {
@@ -78,5 +101,13 @@ fn row(one: &Listed) -> Vec<String> {
         one.stored.bytes.to_string(),
         when::stamp(one.until_ms),
         safe(&one.label.note),
+        match &one.deletion {
+            None => "-".to_owned(),
+            Some(Deleting { due_ms: None, .. }) => "asked for".to_owned(),
+            Some(Deleting {
+                due_ms: Some(due_ms),
+                ..
+            }) => format!("at {}", when::stamp(*due_ms)),
+        },
     ]
 }

@@ -1,4 +1,4 @@
-//! `backstop vault init|serve|list|verify|drill|restore|people|delete|deletions|sign|cancel|lift`.
+//! `backstop vault init|serve|list|verify|rebuild|drill|restore|people|delete|deletions|sign|cancel|lift`.
 
 mod certificates;
 mod config;
@@ -9,6 +9,7 @@ mod list;
 mod moment;
 mod people;
 mod progress;
+mod rebuild;
 mod reports;
 mod restore;
 mod serve;
@@ -37,6 +38,7 @@ pub fn run(path: &Path, verb: VaultVerb, output: Output) -> Outcome {
         VaultVerb::Serve(args) => serve::run(&args, output),
         VaultVerb::List(args) => list::run(&args, output),
         VaultVerb::Verify(args) => verify::run(&args, output),
+        VaultVerb::Rebuild(args) => rebuild::run(&args, output),
         VaultVerb::Drill(args) => drill::run(&args, output),
         VaultVerb::Restore(args) => restore::run(&args, output),
         VaultVerb::People => people::run(path, output),
@@ -97,7 +99,12 @@ fn named<'a>(found: &'a [Listed], beginning: &str) -> Outcome<&'a Listed> {
 
 /// Does long work until it is done or somebody stops it; what is given up is cleaned up before this returns.
 fn unless_stopped<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    runtime(1)?.block_on(async {
+    unless_stopped_on(1, work)
+}
+
+/// The same on so many threads.
+fn unless_stopped_on<T>(threads: usize, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    runtime(threads)?.block_on(async {
         let mut told = signal(SignalKind::terminate()).doing("cannot listen for signals")?;
         tokio::select! {
             outcome = work => outcome,

@@ -60,6 +60,8 @@ longest_off = "7d"
 
 # A bucket with Object Lock that gets a copy of everything, locked in compliance mode. Its lock is tried at each
 # start and once a day; a bucket that lets go is refused. Without the copy, beyond `behind`, nothing more is stored.
+# `backstop vault rebuild` makes this directory anew from it. This file and keys/ are never there: keep a copy of both
+# elsewhere, with the recovery key.
 # [bucket]
 # endpoint = "https://s3.eu-central-1.amazonaws.com"
 # region = "eu-central-1"

@@ -55,7 +55,7 @@ fn text(report: &Report, paint: Paint) -> String {
     lines.join("\n")
 }
 
-fn finding(one: &Finding, paint: Paint) -> String {
+pub(super) fn finding(one: &Finding, paint: Paint) -> String {
     let place = one.bytes.map_or(String::new(), |(from, to)| {
         format!(", bytes {from} to {to}")
     });
