@@ -149,6 +149,9 @@ fn sentence(event: &Event) -> String {
             };
             format!("{} {word} {hold}{why}", decision.challenge.person)
         }
+        Event::Rehearsed { hold, rehearsal } => {
+            format!("{hold} on a copy of the database: {}", rehearsal.sentence())
+        }
         Event::Withdrawn { hold, why } => format!("{hold} was withdrawn: {why}"),
         Event::Expired { hold } => format!("{hold} ran out"),
         Event::Consumed { hold, .. } => format!("the approval of {hold} was spent"),

@@ -147,7 +147,7 @@ pub(crate) fn view(console: &Console, record: &HoldRecord, person: &str) -> View
         binding: binding(&hold.ask),
         rule: hold.rule.clone(),
         reason: hold.reason.clone(),
-        recoverable: hold.recoverable.clone(),
+        recoverable: hold.recoverable_all(),
         people: hold.people,
         yes: yes.iter().map(|y| name(&y.person)).collect(),
         already: yes.iter().any(|y| y.person == person),

@@ -408,6 +408,7 @@ impl Site {
                 },
                 verdict,
                 recoverable: "nothing is recoverable yet".into(),
+                whole: String::new(),
                 policy: Digest::of(b"policy"),
                 text: HoldText {
                     statement: new.statement.into(),

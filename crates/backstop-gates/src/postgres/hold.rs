@@ -437,6 +437,7 @@ impl Relay<'_> {
             analysis: judged.analysis.clone(),
             verdict: judged.verdict.clone(),
             recoverable: self.recoverable(judged),
+            whole: self.whole_of(judged),
             policy: self.context.policy.version(),
             text: HoldText {
                 statement: judged.text.to_string(),
@@ -467,15 +468,22 @@ impl Relay<'_> {
         if self.measures().is_none() {
             return RECOVERABLE.to_owned();
         }
-        let plan = recover::plan(judged);
-        let own = recover::promise(&plan);
-        if matches!(plan, recover::Plan::None) {
-            return own;
+        recover::promise(&recover::plan(judged))
+    }
+
+    /// The recovery point of the whole database to go back to, where an action loses anything.
+    fn whole_of(&self, judged: &Judged) -> String {
+        if self.measures().is_none() || matches!(recover::plan(judged), recover::Plan::None) {
+            return String::new();
         }
+        self.whole()
+    }
+
+    /// The recovery point of the whole database to go back to, how old it is and how long a drill's restore of it took.
+    pub(super) fn whole(&self) -> String {
         let state = self.shared.store.state();
         let points = state.points.get(&self.target.config.name);
-        let whole = super::fallback::sentence(points, self.shared.store.now_ms());
-        format!("{own}; {whole}")
+        super::fallback::sentence(points, self.shared.store.now_ms())
     }
 
     /// What keeps what an approved action destroys.

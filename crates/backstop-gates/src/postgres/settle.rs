@@ -341,6 +341,7 @@ impl Relay<'_> {
             analysis: measure::analysis(effects),
             verdict: verdict.clone(),
             recoverable: recoverable.to_owned(),
+            whole: self.whole(),
             policy: self.context.policy.version(),
             text: HoldText {
                 statement: ledger.text(),

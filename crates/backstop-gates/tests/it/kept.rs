@@ -331,7 +331,7 @@ async fn without_the_vault_nothing_is_destroyed() -> Result<()> {
 async fn recoverable(world: &World, agent: &Agent, sql: &str) -> Result<String> {
     let said = world.psql(agent, sql).await;
     assert!(said.contains("BK001"), "{said}");
-    Ok(world.waiting().await?.hold.recoverable)
+    Ok(world.waiting().await?.hold.recoverable_all())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -386,6 +386,7 @@ impl World {
                     people: 1,
                 },
                 recoverable: String::new(),
+                whole: String::new(),
                 policy: Digest::of(b""),
                 text: HoldText::default(),
             })

@@ -241,6 +241,7 @@ impl Installation {
                     people: 1,
                 },
                 recoverable: String::new(),
+                whole: String::new(),
                 policy: Digest::of(b""),
                 text: HoldText::default(),
             })

@@ -18,6 +18,7 @@ mod timeline;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use backstop_core::rehearsal::Rehearsal;
 use backstop_gates::postgres::Gate;
 use backstop_journal::Journal;
 use backstop_store::Store;
@@ -123,6 +124,9 @@ pub struct HoldRow {
     pub reason: String,
     /// What could be brought back.
     pub recoverable: String,
+    /// What it did on a drill's copy of the database, where it was run there. Not a fact of the gate's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsed: Option<Box<Rehearsal>>,
     /// How many people must approve.
     pub people: u8,
     /// Unix time in milliseconds.

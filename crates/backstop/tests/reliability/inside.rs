@@ -369,6 +369,7 @@ async fn ask(life: &Life, ask: Ask) -> String {
             people: 1,
         },
         recoverable: String::new(),
+        whole: String::new(),
         policy: Digest::of(b""),
         text: HoldText::default(),
     };
