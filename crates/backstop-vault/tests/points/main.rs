@@ -12,4 +12,5 @@ mod attacks;
 mod database;
 mod objects;
 mod planted;
+mod rehearse;
 mod support;
