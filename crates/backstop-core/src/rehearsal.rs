@@ -78,13 +78,13 @@ pub enum Bound {
 pub enum Why {
     /// No copy answers.
     NoCopy,
-    /// The copy there is, is of a point that the gate does not know.
+    /// The copy is of a point that the gate does not know.
     UnknownPoint,
     /// It cannot run inside a transaction, so it could not be taken back.
     NoTransaction,
     /// It stands inside a transaction of the agent's, whose beginning the copy has not seen.
     InsideTransaction,
-    /// Its parameters are of types that only the database itself knows.
+    /// Its parameters cannot be passed on: their types are the database's own.
     Parameters,
     /// The copy has no role to run it as.
     NoRole,
@@ -239,15 +239,27 @@ impl Rehearsal {
     }
 }
 
+impl Lock {
+    /// What it means for everybody else, in words.
+    #[must_use]
+    pub fn meaning(&self) -> &'static str {
+        match self.mode.as_str() {
+            "AccessExclusiveLock" => "nobody else reads or writes it meanwhile",
+            "ExclusiveLock" | "ShareRowExclusiveLock" | "ShareLock" => {
+                "nobody else writes it meanwhile"
+            }
+            _ => "others go on reading and writing it",
+        }
+    }
+}
+
 impl Why {
     /// In words.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::NoCopy => "no copy of the database answers",
-            Self::UnknownPoint => {
-                "the copy is not of a recovery point that the gate knows as drilled"
-            }
+            Self::UnknownPoint => "the copy is of no recovery point that the gate knows",
             Self::NoTransaction => "it cannot run inside a transaction",
             Self::InsideTransaction => "it stands inside a transaction",
             Self::Parameters => "its parameters are of the database's own types",

@@ -75,6 +75,9 @@ impl Row {
             self.lease.clone_from(&hold.lease);
             self.target.clone_from(&hold.target);
         }
+        if let Event::Rehearsed { hold, .. } = &event {
+            self.hold = Some(hold.clone());
+        }
         if let Event::LeaseGranted { lease, .. } = &event {
             self.lease = Some(lease.id.clone());
             self.target = Some(lease.spec.target.clone());

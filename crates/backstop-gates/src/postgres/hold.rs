@@ -6,6 +6,7 @@ use std::time::Duration;
 use backstop_core::action::{Ask, SqlBinding};
 use backstop_core::digest::Digest;
 use backstop_core::hold::{Hold, HoldState, HoldText};
+use backstop_core::rehearsal::Why;
 use backstop_core::verdict::Decision;
 use backstop_store::{NewHold, Opened, StoreError};
 use backstop_wire::postgres::backend::{BackendMessage, Report, TransactionStatus};
@@ -28,7 +29,7 @@ use super::relay::{End, Meaning, Note, Relay};
 /// Without a vault, nothing can be brought back.
 const RECOVERABLE: &str = "nothing is recoverable yet: no vault is set up";
 /// Settings that change what a statement means.
-const MEANING: [&str; 3] = ["DateStyle", "IntervalStyle", "TimeZone"];
+pub(super) const MEANING: [&str; 3] = ["DateStyle", "IntervalStyle", "TimeZone"];
 
 /// What is to be done with an action.
 pub(crate) enum Decided {
@@ -190,7 +191,15 @@ impl Relay<'_> {
             Ok(Opened::Approved(record)) => {
                 return self.spend(judged, bound, record.hold, busy).await;
             }
-            Ok(Opened::Waiting(record)) => record.hold,
+            Ok(Opened::Waiting(record)) => {
+                let ask = if busy {
+                    Err(Why::InsideTransaction)
+                } else {
+                    self.to_rehearse(judged, bound)
+                };
+                self.have_rehearsed(&record, ask);
+                record.hold
+            }
             Err(error @ StoreError::TooManyHolds(_)) => return Ok(refused(too_many(&error))),
             Err(error) => return Err(super::error::GateError::Store(error).into()),
         };

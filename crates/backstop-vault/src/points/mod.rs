@@ -30,6 +30,7 @@ mod source;
 mod sql;
 mod tools;
 mod unprivileged;
+mod workplace;
 
 pub use digest::Digesting;
 pub use error::PointError;

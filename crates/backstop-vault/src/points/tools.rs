@@ -96,6 +96,11 @@ impl Tools {
         }
     }
 
+    /// The sandbox that they run in, if they do.
+    pub(crate) fn room(&self) -> Option<&Room> {
+        self.room.as_ref()
+    }
+
     /// Their major version.
     pub fn major(&self) -> u32 {
         self.major

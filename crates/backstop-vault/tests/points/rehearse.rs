@@ -37,9 +37,9 @@ INSERT INTO public.parts SELECT g, 1 + g % 2 FROM generate_series(1, 100) g;
 "#;
 
 /// A copy of a server's database.
-struct Shop {
-    server: Server,
-    copy: Copy,
+pub struct Shop {
+    pub server: Server,
+    pub copy: Copy,
     _scratch: tempfile::TempDir,
 }
 
@@ -78,11 +78,11 @@ impl Shop {
         }
     }
 
-    async fn new(more: &str) -> Self {
+    pub async fn new(more: &str) -> Self {
         Self::of(Major::any().unwrap(), more).await
     }
 
-    fn ask(&self, statement: &str) -> Ask {
+    pub fn ask(&self, statement: &str) -> Ask {
         Ask {
             target: "shop".to_owned(),
             role: self.server.owner().user,
@@ -94,7 +94,7 @@ impl Shop {
         }
     }
 
-    async fn run(&mut self, statement: &str) -> Rehearsal {
+    pub async fn run(&mut self, statement: &str) -> Rehearsal {
         let ask = self.ask(statement);
         self.copy.rehearse(&ask).await
     }
@@ -109,7 +109,7 @@ impl Shop {
     }
 
     /// The copy is what it was.
-    async fn is_whole(&mut self) {
+    pub async fn is_whole(&mut self) {
         let differences = self.copy.differences().await.unwrap();
         assert_eq!(differences, Vec::<String>::new());
     }
@@ -173,4 +173,168 @@ async fn rows_are_counted_and_brought_back_with_all_that_cascades() {
         assert_eq!(told.undo, Undo::Nothing);
         shop.is_whole().await;
     }
+}
+
+#[tokio::test]
+async fn whole_objects_are_counted_and_brought_back_with_what_goes_with_them() {
+    for major in majors() {
+        let mut shop = Shop::of(major, "").await;
+        let drop = Act::Drop { cascade: true };
+        let told = shop
+            .takes(drop, &["public.orders"], "DROP TABLE orders CASCADE")
+            .await;
+        brought_back(&told);
+        assert_eq!(told.tables, [rows("public.orders", 0, 0, 1000)]);
+        assert_eq!(
+            told.gone,
+            [
+                "table public.orders",
+                "sequence public.orders_id_seq",
+                "constraint Odd \"lines_order_id_fkey on table public.\"Odd \"\"lines\"",
+            ]
+        );
+        assert_eq!(locked(&told, "public.orders"), "AccessExclusiveLock");
+        shop.is_whole().await;
+
+        let truncate = Act::Truncate {
+            cascade: true,
+            restart_identity: false,
+        };
+        let told = shop
+            .takes(
+                truncate,
+                &["public.customers"],
+                "TRUNCATE customers CASCADE",
+            )
+            .await;
+        brought_back(&told);
+        assert_eq!(told.lost(), 100 + 1000 + 3000);
+        assert!(told.gone.is_empty());
+        shop.is_whole().await;
+
+        // Each partition tells for itself.
+        let told = shop
+            .takes(drop, &["public.parts"], "DROP TABLE public.parts")
+            .await;
+        brought_back(&told);
+        assert_eq!(told.lost(), 100);
+        shop.is_whole().await;
+
+        // What an action that changes a table's form would take is not known to be rehearsable.
+        let told = shop
+            .takes(
+                Act::Rewrite,
+                &["public.orders"],
+                "ALTER TABLE orders DROP COLUMN data",
+            )
+            .await;
+        assert_eq!(told.gone, ["column data of table public.orders"]);
+        assert_eq!(
+            told.undo,
+            Undo::Not {
+                why: NotMeasured::Unsuited
+            }
+        );
+        shop.is_whole().await;
+    }
+}
+
+/// Refused, cut off, or not run at all; and the copy is what it was.
+#[tokio::test]
+async fn what_does_not_end_answers_without_end_or_fails_is_cut_off_and_told() {
+    let mut shop = Shop::new("").await;
+    shop.copy = shop.copy.bounded(Bounds {
+        act: Duration::from_secs(2),
+        answer: 1 << 20,
+        ..Bounds::default()
+    });
+    let cut = |at| Ended::CutOff { at };
+    let failed = |sqlstate: &str| Ended::Failed {
+        sqlstate: sqlstate.to_owned(),
+    };
+    let not = |why| Ended::Not { why };
+    let cases = [
+        ("SELECT pg_sleep(3600)", cut(Bound::Time)),
+        (
+            "SET statement_timeout = 0; DELETE FROM orders; SELECT count(*) FROM generate_series(1, 1000000000000)",
+            cut(Bound::Time),
+        ),
+        (
+            "SELECT repeat('x', 1000) FROM generate_series(1, 1000000)",
+            cut(Bound::Answer),
+        ),
+        ("SELECT repeat('x', 100000000)", cut(Bound::Answer)),
+        ("SELECT 1/0", failed("22012")),
+        ("DELETE FROM nowhere", failed("42P01")),
+        ("COPY orders FROM STDIN", failed("57014")),
+        ("VACUUM orders", failed("25001")),
+        ("DROP TABLE orders", failed("2BP01")),
+        ("COMMIT", not(Why::NoTransaction)),
+        (
+            "DELETE FROM orders; COMMIT; BEGIN; SELECT 1",
+            not(Why::NoTransaction),
+        ),
+        (
+            "DELETE FROM orders; ROLLBACK; DELETE FROM keyless",
+            not(Why::NoTransaction),
+        ),
+        ("PREPARE TRANSACTION 'x'", not(Why::NoTransaction)),
+        (
+            "DO $$ BEGIN DELETE FROM orders; COMMIT; END $$",
+            failed("2D000"),
+        ),
+        ("this is no SQL", not(Why::NoTransaction)),
+    ];
+    for (text, end) in cases {
+        let told = shop.run(text).await;
+        assert_eq!(told.end, end, "{text}: {told:?}");
+        assert!(told.tables.is_empty(), "{text}");
+        shop.is_whole().await;
+    }
+    assert!(!shop.copy.is_spent());
+    // A constraint that waits for the end is not missed.
+    let ask = Ask {
+        role: "nobody".to_owned(),
+        ..shop.ask("SELECT 1")
+    };
+    assert_eq!(shop.copy.rehearse(&ask).await.end, not(Why::NoRole));
+    let ask = Ask {
+        role: "postgres".to_owned(),
+        ..shop.ask("SELECT 1")
+    };
+    assert_eq!(shop.copy.rehearse(&ask).await.end, not(Why::NoRole));
+}
+
+#[tokio::test]
+async fn parameters_settings_and_names_mean_there_what_they_mean_at_the_gate() {
+    let mut shop = Shop::new(
+        "CREATE SCHEMA other; CREATE TABLE other.orders (id integer); INSERT INTO other.orders VALUES (1), (2);
+         CREATE TABLE public.days (day date PRIMARY KEY); INSERT INTO public.days VALUES ('2026-03-02')",
+    )
+    .await;
+    let ask = Ask {
+        search_path: vec!["other".to_owned(), "public".to_owned()],
+        parameters: Some(Parameters {
+            types: vec![23],
+            formats: vec![1],
+            values: vec![Some("00000002".to_owned())],
+        }),
+        ..shop.ask("DELETE FROM orders WHERE id < $1")
+    };
+    let told = shop.copy.rehearse(&ask).await;
+    // Without a key, what was deleted can still go back.
+    brought_back(&told);
+    assert_eq!(told.tables, [rows("other.orders", 0, 0, 1)]);
+    // The day comes first there.
+    let told = shop.run("DELETE FROM days WHERE day = '02/03/2026'").await;
+    assert_eq!(told.lost(), 1, "{told:?}");
+    // Rows that have no key cannot be found again once they were changed.
+    let told = shop.run("UPDATE keyless SET b = 'x'").await;
+    assert_eq!(
+        told.undo,
+        Undo::Not {
+            why: NotMeasured::NoKey
+        }
+    );
+    shop.is_whole().await;
 }

@@ -320,6 +320,7 @@ fn config(
         pause: Duration::from_secs(3600),
         worker_threads: threads,
         console_url: ORIGIN.to_owned(),
+        rehearsals: None,
         vault: kept.map(|kept| kept.client.clone()),
         limits: GateLimits::default(),
     })

@@ -127,6 +127,9 @@ pub struct HoldRow {
     /// What it did on a drill's copy of the database, where it was run there. Not a fact of the gate's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsed: Option<Box<Rehearsal>>,
+    /// When the recovery point was taken that the copy is of: Unix time in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of_ms: Option<i64>,
     /// How many people must approve.
     pub people: u8,
     /// Unix time in milliseconds.

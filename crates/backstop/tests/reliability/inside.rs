@@ -349,6 +349,7 @@ fn config() -> GateConfig {
         pause: Duration::from_millis(50),
         worker_threads: 2,
         console_url: ORIGIN.to_owned(),
+        rehearsals: None,
         vault: None,
         limits: GateLimits::default(),
     }

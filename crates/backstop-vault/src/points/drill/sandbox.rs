@@ -7,7 +7,7 @@
 //! kernel still sees our own user, which is why what must not be read is hidden as well.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, fchown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
@@ -109,6 +109,25 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    /// Its folder, as it is outside.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its folder, as it sees it.
+    pub(crate) fn inside() -> &'static Path {
+        Path::new(INSIDE)
+    }
+
+    /// Gives an open file to its user.
+    pub(crate) fn give(&self, file: &File) -> Result<(), PointError> {
+        if !self.root {
+            return Ok(());
+        }
+        fchown(file, Some(self.user), Some(self.user))
+            .map_err(PointError::io("giving a file to the drill's user"))
+    }
+
     /// A program to be run inside, with nothing in its environment but where programs are. It ends when this
     /// process ends, however it ends.
     pub(crate) fn command(&self, program: &Path) -> Command {

@@ -24,6 +24,9 @@ const CLEANING: Duration = Duration::from_secs(120);
 /// How often the copy's room is looked at.
 const TICK: Duration = Duration::from_millis(300);
 
+/// How deep PostgreSQL's folders are, and some more.
+const DEPTH: u8 = 8;
+
 /// A drill's server that stays up. Its server, files and processes are gone when it is dropped.
 pub struct Copy {
     pub(super) server: Throwaway,
@@ -67,7 +70,7 @@ impl Copy {
         let point = Digest::from_hex(point)
             .ok_or_else(|| PointError::Broken(format!("`{point}` is no point's name")))?;
         Ok(Self {
-            bytes: bytes_below(server.folder()),
+            bytes: bytes_below(server.folder(), DEPTH),
             server,
             manifest: manifest.clone(),
             point,
@@ -311,7 +314,7 @@ impl Copy {
 
     async fn has_outgrown(&self) -> bool {
         let folder = self.server.folder().to_owned();
-        let now = tokio::task::spawn_blocking(move || bytes_below(&folder)).await;
+        let now = tokio::task::spawn_blocking(move || bytes_below(&folder, DEPTH)).await;
         now.is_ok_and(|now| now.saturating_sub(self.bytes) > self.bounds.room)
     }
 
@@ -420,16 +423,17 @@ pub(super) fn since(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How many bytes the files below a folder take. Files come and go meanwhile.
-fn bytes_below(folder: &Path) -> u64 {
+/// How many bytes the files below a folder take. Files come and go meanwhile, and what runs in there can make links and
+/// folders without end: those are not followed.
+fn bytes_below(folder: &Path, depth: u8) -> u64 {
     let mut bytes = 0_u64;
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        // Of the entry itself: what runs in there can make links.
-        match entry.metadata() {
-            Ok(found) if found.is_dir() => bytes = bytes.saturating_add(bytes_below(&entry.path())),
-            Ok(found) if found.is_file() => bytes = bytes.saturating_add(found.len()),
-            _ => {}
-        }
+        let below = match entry.metadata() {
+            Ok(found) if found.is_dir() && depth > 0 => bytes_below(&entry.path(), depth - 1),
+            Ok(found) if found.is_file() => found.len(),
+            _ => 0,
+        };
+        bytes = bytes.saturating_add(below);
     }
     bytes
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use backstop_core::rehearsal::NotMeasured;
 use tokio::fs::File;
+use tokio::io::AsyncSeekExt as _;
 
 use super::Ask;
 use super::copy::{Copy, since};
@@ -26,14 +27,19 @@ pub(super) async fn bring_back(
     if matches!(act, Act::Rewrite) || ask.parameters.is_some() {
         return Err(NotMeasured::Unsuited);
     }
-    let path = on.server.folder().join("copied.sql");
     let outcome = async {
-        let what = copied(on, ask, act, names, &path).await?;
-        timed(on, ask, &what, &path).await
+        // It has no name: what runs in the sandbox could put something else in its place.
+        let folder = on.server.folder().parent();
+        let file = tempfile::tempfile_in(folder.unwrap_or(on.server.folder()))
+            .map_err(PointError::io("making a file for what goes"))?;
+        let mut file = File::from_std(file);
+        let what = copied(on, ask, act, names, &mut file).await?;
+        file.rewind()
+            .await
+            .map_err(PointError::io("reading what goes"))?;
+        timed(on, ask, &what, &mut file).await
     };
-    let outcome = outcome.await;
-    let _ = std::fs::remove_file(&path); // it goes with the folder at the latest
-    match outcome {
+    match outcome.await {
         Ok(Some(milliseconds)) => Ok(milliseconds),
         Ok(None) => Err(NotMeasured::Otherwise),
         Err(PointError::Refused(_)) => Err(NotMeasured::Unsuited),
@@ -49,7 +55,7 @@ async fn copied(
     ask: &Ask,
     act: Act,
     names: &[String],
-    path: &std::path::Path,
+    file: &mut File,
 ) -> Result<Closure, PointError> {
     let mut session = on.server.acting(&ask.role).await?;
     session
@@ -70,10 +76,7 @@ async fn copied(
     }
     let what = closure(&mut session, act, &roots).await?;
     let (what, snapshot) = hold_still(&mut session, &what, Patience::default()).await?;
-    let mut file = File::create(path)
-        .await
-        .map_err(PointError::io("making a file for what goes"))?;
-    copy(&what, &on.server.source(&ask.role), &snapshot, &mut file).await?;
+    copy(&what, &on.server.source(&ask.role), &snapshot, file).await?;
     session.ask("ROLLBACK").await?;
     session.close().await;
     Ok(what)
@@ -84,7 +87,7 @@ async fn timed(
     on: &Copy,
     ask: &Ask,
     what: &Closure,
-    path: &std::path::Path,
+    script: &mut File,
 ) -> Result<Option<u64>, PointError> {
     let mut session = on.server.acting(&ask.role).await?;
     session.ask("BEGIN READ WRITE").await?;
@@ -107,11 +110,8 @@ async fn timed(
             ask.statement
         ))
         .await?;
-    let mut script = File::open(path)
-        .await
-        .map_err(PointError::io("opening what goes"))?;
     let began = Instant::now();
-    session.feed(&mut script).await?;
+    session.feed(script).await?;
     let took = since(began);
     for relation in what.relations.iter().filter(|one| one.has_rows()) {
         let name = relation.qualified();

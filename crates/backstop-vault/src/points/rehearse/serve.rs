@@ -35,13 +35,6 @@ impl Copies {
         self.all().insert(target.to_owned(), copy);
     }
 
-    /// Takes away the copy of a target: before another is made, lest there be room for one only.
-    pub async fn take_away(&self, target: &str) {
-        let _turn = self.turn.lock().await;
-        let gone = self.all().remove(target);
-        drop(gone);
-    }
-
     /// Returns once a copy was lost or could be used no more.
     pub async fn lost(&self) {
         self.lost.notified().await;
