@@ -13,4 +13,5 @@ mod database;
 mod objects;
 mod planted;
 mod rehearse;
+mod rehearse_attacks;
 mod support;
