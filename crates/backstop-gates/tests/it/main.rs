@@ -29,5 +29,6 @@ mod kept;
 mod measured;
 mod places;
 mod raw;
+mod rehearsed;
 mod roles;
 mod world;
