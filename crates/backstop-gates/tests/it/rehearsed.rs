@@ -8,9 +8,11 @@ use anyhow::{Context as _, Result};
 use backstop_core::approval::Answer;
 use backstop_core::digest::Digest;
 use backstop_core::entry::Event;
+use backstop_core::measure::Limits;
 use backstop_core::point::Point;
 use backstop_core::rehearsal::{Ended, Rehearsal, Why};
-use backstop_testing::postgres::Major;
+use backstop_gates::postgres::GateConfig;
+use backstop_testing::postgres::PostgresServer;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixListener;
@@ -58,11 +60,15 @@ impl Keeper {
     }
 
     async fn world(&self) -> Result<(World, Agent)> {
+        self.world_with(None).await
+    }
+
+    async fn world_with(&self, measures: Option<Limits>) -> Result<(World, Agent)> {
         let socket = self.socket.clone();
-        let world = World::on(Major::any()?, SCHEMA, |config| {
-            config.rehearsals = Some(socket);
-        })
-        .await?;
+        let server = PostgresServer::start_any()?;
+        server.psql_as(&server.owner(), SCHEMA)?;
+        let tune = |config: &mut GateConfig| config.rehearsals = Some(socket);
+        let world = World::begin(server, tune, measures).await?;
         let agent = world.lease(&["read,delete:public.notes"]).await?;
         Ok((world, agent))
     }
@@ -142,12 +148,19 @@ async fn a_point_that_the_gate_does_not_know_is_not_shown() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_rehearsed_says_so_and_asks_nobody() -> Result<()> {
+    let limits = Limits {
+        few: 2,
+        ..Limits::default()
+    };
     for (sql, why) in [
-        ("begin; select 1; delete from notes", Why::InsideTransaction),
+        (
+            "begin; delete from notes where id < 4; delete from notes where id > 7; commit",
+            Why::InsideTransaction,
+        ),
         ("vacuum full notes", Why::NoTransaction),
     ] {
         let mut keeper = Keeper::answering(Some(ran(Digest([7; 32]))))?;
-        let (world, agent) = keeper.world().await?;
+        let (world, agent) = keeper.world_with(Some(limits)).await?;
         let parts: Vec<&str> = sql.split("; ").flat_map(|part| ["-c", part]).collect();
         let said = world.psql_args(&agent, &parts).await;
         assert!(said.contains("BK001"), "{sql}: {said}");
