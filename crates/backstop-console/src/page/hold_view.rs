@@ -69,9 +69,9 @@ pub(crate) struct RehearsedView {
 /// What was done to the rows of one table there.
 pub(crate) struct RowsView {
     pub(crate) table: Vec<Piece>,
-    pub(crate) inserted: u64,
-    pub(crate) updated: u64,
-    pub(crate) deleted: u64,
+    pub(crate) inserted: String,
+    pub(crate) updated: String,
+    pub(crate) deleted: String,
 }
 
 /// The lease that asks.
@@ -230,16 +230,16 @@ fn rehearsed(record: &HoldRecord, state: &State, now_ms: i64) -> Option<Rehearse
     let point = told.point.and_then(|name| points?.find(name));
     Some(RehearsedView {
         from: point.map(|record| words::moment(record.point.taken_ms, now_ms)),
-        sentence: told.sentence(),
+        sentence: capitalised(&told.sentence()),
         ran: told.end == Ended::Ran,
         tables: told
             .tables
             .iter()
             .map(|one| RowsView {
                 table: show::names(&one.table),
-                inserted: one.inserted,
-                updated: one.updated,
-                deleted: one.deleted,
+                inserted: words::thousands(one.inserted),
+                updated: words::thousands(one.updated),
+                deleted: words::thousands(one.deleted),
             })
             .collect(),
         gone: told.gone.iter().map(|name| show::names(name)).collect(),
@@ -257,6 +257,13 @@ fn rehearsed(record: &HoldRecord, state: &State, now_ms: i64) -> Option<Rehearse
             .collect(),
         undo: told.undo.sentence(),
     })
+}
+
+/// A sentence that stands for itself.
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 fn lease_view(hold: &Hold, state: &State) -> Option<LeaseView> {

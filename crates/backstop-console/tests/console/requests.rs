@@ -639,9 +639,10 @@ async fn what_a_copy_says_is_shown_as_text() {
     let body = ada.client.get(&page).await.body;
     for part in [
         "On a copy of the database from <time",
-        "it ran in 1.2 s, and was rolled back; all that it lost was brought back there in 5 min 0 s.",
+        "It ran in 1.2 s, and was rolled back; all that it lost was brought back there in 5 min 0 s.",
         "AccessExclusiveLock: nobody else reads or writes it meanwhile",
         "and 7 more",
+        "1,900,000",
         "&#60;script&#62;",
         "U+202E",
     ] {

@@ -25,7 +25,7 @@ const AGAIN: std::time::Duration = std::time::Duration::from_secs(3_600);
 /// Until it is told to stop.
 const FOR_EVER: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 86_400);
 /// How long it waits when a copy was lost until it makes another: whoever spoils one spoils the next.
-const ANEW: std::time::Duration = std::time::Duration::from_secs(60);
+const ANEW: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// Drills.
 ///
