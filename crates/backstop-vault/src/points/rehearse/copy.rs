@@ -166,6 +166,11 @@ impl Copy {
             milliseconds,
             ..Rehearsal::without_figures(end)
         };
+        if wire.status == b'I' {
+            // No transaction is open any more, however it ended.
+            self.spent = true;
+            return Ok((told(Ended::Not { why: Why::Escaped }), false));
+        }
         match acted {
             Acted::Ran => {}
             Acted::Refused(sqlstate) => return Ok((told(Ended::Failed { sqlstate }), false)),
@@ -177,7 +182,7 @@ impl Copy {
             Acted::Lost => return Ok((told(Ended::Not { why: Why::Lost }), false)),
         }
         let same = "select pg_catalog.pg_current_xact_id()::pg_catalog.text";
-        if wire.status != b'T' || one(&mut wire, same).await? != number {
+        if one(&mut wire, same).await? != number {
             self.spent = true;
             return Ok((told(Ended::Not { why: Why::Escaped }), false));
         }
