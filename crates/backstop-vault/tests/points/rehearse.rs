@@ -292,7 +292,6 @@ async fn what_does_not_end_answers_without_end_or_fails_is_cut_off_and_told() {
         shop.is_whole().await;
     }
     assert!(!shop.copy.is_spent());
-    // A constraint that waits for the end is not missed.
     let ask = Ask {
         role: "nobody".to_owned(),
         ..shop.ask("SELECT 1")
