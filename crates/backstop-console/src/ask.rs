@@ -51,6 +51,7 @@ pub fn own_ask(ask: Ask, state: &State) -> Result<NewHold, serde_json::Error> {
             people: 1,
         },
         recoverable: "it destroys nothing by itself".to_owned(),
+        whole: String::new(),
         policy: state.policy.unwrap_or_else(|| Digest::of(b"")),
         text: HoldText {
             statement,

@@ -12,6 +12,7 @@ use crate::lease::Lease;
 use crate::passkey::Passkey;
 use crate::person::Person;
 use crate::point::{Drill, Point};
+use crate::rehearsal::Rehearsal;
 use crate::scope::Scope;
 use crate::verdict::Decision as Verdict;
 
@@ -99,6 +100,13 @@ pub enum Event {
         hold: Hold,
         /// Digest of the sealed [`crate::hold::HoldText`] beside the log.
         text: Digest,
+    },
+    /// A held action was run on a drill's copy, or could not be.
+    Rehearsed {
+        /// The hold.
+        hold: String,
+        /// What it did there, as the copy's keeper says.
+        rehearsal: Box<Rehearsal>,
     },
     /// A person decided.
     Decided {
@@ -278,6 +286,7 @@ impl Event {
             Self::RecoverySet { .. } => "recovery-set",
             Self::RecoveryUsed { .. } => "recovery-used",
             Self::Held { .. } => "held",
+            Self::Rehearsed { .. } => "rehearsed",
             Self::Decided { .. } => "decided",
             Self::Withdrawn { .. } => "withdrawn",
             Self::Expired { .. } => "expired",

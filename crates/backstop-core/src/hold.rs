@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::Ask;
 use crate::digest::Digest;
 use crate::effect::Effect;
+use crate::rehearsal::Rehearsal;
 use crate::target::Environment;
 
 /// An action waiting for people. Holds no statement text: that lies sealed beside the journal.
@@ -36,6 +37,10 @@ pub struct Hold {
     pub reason: String,
     /// What could be brought back if it is approved, in one sentence.
     pub recoverable: String,
+    /// The recovery point of the whole database to go back to besides, its age and how long restoring it takes, in one
+    /// sentence; empty where that is no question.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub whole: String,
     /// How many different people must approve.
     pub people: u8,
     /// The policy version it was judged by.
@@ -48,6 +53,17 @@ pub struct Hold {
     pub execute_within_ms: i64,
     /// How long an approval by fewer people than `people` must be announced before it counts.
     pub delay_ms: i64,
+}
+
+impl Hold {
+    /// What could be brought back and the recovery point to go back to besides, as people are told.
+    #[must_use]
+    pub fn recoverable_all(&self) -> String {
+        match self.whole.as_str() {
+            "" => self.recoverable.clone(),
+            whole => format!("{}; {whole}", self.recoverable),
+        }
+    }
 }
 
 /// What a person sees besides the hold itself; sealed at rest, never in a leaf.
@@ -155,6 +171,9 @@ pub struct HoldRecord {
     /// How many times the identical action was asked for while this hold was open.
     #[serde(default)]
     pub repeats: u32,
+    /// What it did on a drill's copy, once it was run there. To be read; nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsed: Option<Box<Rehearsal>>,
 }
 
 /// Why an approval cannot be spent.

@@ -18,6 +18,7 @@ pub mod passkey;
 pub mod person;
 pub mod point;
 pub mod policy;
+pub mod rehearsal;
 pub mod scope;
 pub mod secret;
 pub mod target;

@@ -5,6 +5,7 @@ use backstop_core::digest::Digest;
 use backstop_core::effect::Analysis;
 use backstop_core::entry::Event;
 use backstop_core::hold::{Hold, HoldRecord, HoldState, HoldText};
+use backstop_core::rehearsal::Rehearsal;
 use backstop_core::target::Environment;
 use backstop_core::verdict::Verdict;
 
@@ -31,6 +32,8 @@ pub struct NewHold {
     pub verdict: Verdict,
     /// What could be brought back, in one sentence.
     pub recoverable: String,
+    /// The recovery point of the whole database to go back to besides, in one sentence; empty where that is no question.
+    pub whole: String,
     /// The policy version.
     pub policy: Digest,
     /// What a person is shown.
@@ -82,6 +85,7 @@ impl Store {
             rule: new.verdict.rule,
             reason: new.verdict.reason,
             recoverable: new.recoverable,
+            whole: new.whole,
             people: new.verdict.people.max(1),
             policy: new.policy,
             requested_ms: now_ms,
@@ -127,6 +131,23 @@ impl Store {
             vec![],
         )
         .await
+    }
+
+    /// Writes down what a held action did on a drill's copy, once, while people can still decide.
+    ///
+    /// # Errors
+    /// When there is no such hold or the journal does not take it.
+    pub async fn rehearsed(&self, hold: &str, rehearsal: Rehearsal) -> Result<(), StoreError> {
+        let writing = self.inner.writing.lock().await;
+        let record = self.require_hold(hold)?;
+        if record.rehearsed.is_some() || !record.state.is_open() {
+            return Ok(());
+        }
+        let event = Event::Rehearsed {
+            hold: hold.to_owned(),
+            rehearsal: Box::new(rehearsal.bounded()),
+        };
+        self.record(&writing, event, vec![]).await
     }
 
     /// Takes a hold back: its agent cancelled, disconnected for good, or asked for nothing any more.

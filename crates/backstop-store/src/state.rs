@@ -90,9 +90,16 @@ impl State {
                         hold: hold.clone(),
                         state,
                         repeats: 0,
+                        rehearsed: None,
                     },
                 );
                 vec![Change::Hold(hold.id.clone())]
+            }
+            Event::Rehearsed { hold, rehearsal } => {
+                if let Some(record) = self.holds.get_mut(hold) {
+                    record.rehearsed = Some(rehearsal.clone());
+                }
+                vec![Change::Hold(hold.clone())]
             }
             Event::Decided { hold, decision } => self.decided(hold, decision, at_ms),
             Event::Withdrawn { hold, why } => self.hold(

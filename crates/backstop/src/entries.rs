@@ -75,6 +75,9 @@ impl Row {
             self.lease.clone_from(&hold.lease);
             self.target.clone_from(&hold.target);
         }
+        if let Event::Rehearsed { hold, .. } = &event {
+            self.hold = Some(hold.clone());
+        }
         if let Event::LeaseGranted { lease, .. } = &event {
             self.lease = Some(lease.id.clone());
             self.target = Some(lease.spec.target.clone());
@@ -148,6 +151,9 @@ fn sentence(event: &Event) -> String {
                 format!(": {}", decision.reason)
             };
             format!("{} {word} {hold}{why}", decision.challenge.person)
+        }
+        Event::Rehearsed { hold, rehearsal } => {
+            format!("{hold} on a copy of the database: {}", rehearsal.sentence())
         }
         Event::Withdrawn { hold, why } => format!("{hold} was withdrawn: {why}"),
         Event::Expired { hold } => format!("{hold} ran out"),

@@ -4,6 +4,7 @@
 use backstop_core::action::Ask;
 use backstop_core::effect::{Bound, Effect, EffectKind, Verb};
 use backstop_core::hold::{Hold, HoldRecord, HoldState, HoldText};
+use backstop_core::rehearsal::Ended;
 use backstop_store::{State, StoreError};
 
 use crate::ask::{Particular, particulars};
@@ -35,6 +36,7 @@ pub(crate) struct View {
     pub(crate) rule: String,
     pub(crate) reason: String,
     pub(crate) recoverable: String,
+    pub(crate) rehearsed: Option<RehearsedView>,
     pub(crate) people: u8,
     pub(crate) yes: Vec<String>,
     pub(crate) already: bool,
@@ -49,6 +51,27 @@ pub(crate) struct View {
     pub(crate) execute_within: String,
     pub(crate) delay: Option<String>,
     pub(crate) repeats: u32,
+}
+
+/// What it did on a drill's copy. The copy's keeper says so, and not the gate: names in it are others' text.
+pub(crate) struct RehearsedView {
+    /// How old the copy is, by the gate's own journal.
+    pub(crate) from: Option<Moment>,
+    pub(crate) sentence: String,
+    pub(crate) ran: bool,
+    pub(crate) tables: Vec<RowsView>,
+    pub(crate) gone: Vec<Vec<Piece>>,
+    pub(crate) gone_more: u64,
+    pub(crate) locks: Vec<(Vec<Piece>, Vec<Piece>, &'static str)>,
+    pub(crate) undo: String,
+}
+
+/// What was done to the rows of one table there.
+pub(crate) struct RowsView {
+    pub(crate) table: Vec<Piece>,
+    pub(crate) inserted: String,
+    pub(crate) updated: String,
+    pub(crate) deleted: String,
 }
 
 /// The lease that asks.
@@ -147,7 +170,8 @@ pub(crate) fn view(console: &Console, record: &HoldRecord, person: &str) -> View
         binding: binding(&hold.ask),
         rule: hold.rule.clone(),
         reason: hold.reason.clone(),
-        recoverable: hold.recoverable.clone(),
+        recoverable: hold.recoverable_all(),
+        rehearsed: rehearsed(record, &state, now_ms),
         people: hold.people,
         yes: yes.iter().map(|y| name(&y.person)).collect(),
         already: yes.iter().any(|y| y.person == person),
@@ -194,6 +218,52 @@ fn asked(ask: &Ask, state: &State) -> Vec<AskedView> {
         }
     };
     particulars(ask, state).into_iter().map(line).collect()
+}
+
+fn rehearsed(record: &HoldRecord, state: &State, now_ms: i64) -> Option<RehearsedView> {
+    let told = record.rehearsed.as_ref()?;
+    let points = record
+        .hold
+        .target
+        .as_ref()
+        .and_then(|t| state.points.get(t));
+    let point = told.point.and_then(|name| points?.find(name));
+    Some(RehearsedView {
+        from: point.map(|record| words::moment(record.point.taken_ms, now_ms)),
+        sentence: capitalised(&told.sentence()),
+        ran: told.end == Ended::Ran,
+        tables: told
+            .tables
+            .iter()
+            .map(|one| RowsView {
+                table: show::names(&one.table),
+                inserted: words::thousands(one.inserted),
+                updated: words::thousands(one.updated),
+                deleted: words::thousands(one.deleted),
+            })
+            .collect(),
+        gone: told.gone.iter().map(|name| show::names(name)).collect(),
+        gone_more: told.gone_more,
+        locks: told
+            .locks
+            .iter()
+            .map(|lock| {
+                (
+                    show::names(&lock.relation),
+                    show::names(&lock.mode),
+                    lock.meaning(),
+                )
+            })
+            .collect(),
+        undo: told.undo.sentence(),
+    })
+}
+
+/// A sentence that stands for itself.
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 fn lease_view(hold: &Hold, state: &State) -> Option<LeaseView> {

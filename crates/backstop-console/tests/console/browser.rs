@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use backstop_core::digest::Digest;
 use backstop_core::effect::{Bound, Effect, EffectKind, Verb};
 use backstop_core::hold::HoldState;
 use backstop_core::target::Environment;
@@ -142,6 +143,14 @@ async fn every_page_renders_and_breaks_no_policy() {
         .unwrap();
     site.points("prod", 40, 24).await;
     site.points("books", 1, 24).await;
+    // What its action did on a copy comes onto an open page by itself.
+    tab.goto(&site.url(&format!("/holds/{id}"))).await.unwrap();
+    tab.wait_for_text("· live").await.unwrap();
+    let long = format!("public.\"{}\"", "a_table_whose_name_is_long_".repeat(4));
+    site.rehearsed(&id, Digest::of(b"prod 40"), &long).await;
+    tab.wait_for_text("On a copy of the database")
+        .await
+        .unwrap();
     for (name, path) in [
         ("06-holds", "/holds".to_owned()),
         ("07-hold", format!("/holds/{id}")),

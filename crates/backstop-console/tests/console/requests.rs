@@ -621,6 +621,40 @@ async fn what_agents_write_stays_text() {
     site.stop().await;
 }
 
+#[tokio::test]
+async fn what_a_copy_says_is_shown_as_text() {
+    let site = Site::start().await;
+    let mut ada = first(&site).await;
+    let lease = site.lease("a task", Environment::Production).await;
+    let hold = site.hold(&lease, wipe("DELETE FROM payments")).await;
+    let page = format!("/holds/{hold}");
+    assert!(!ada.client.get(&page).await.body.contains("On a copy"));
+    site.points("prod", 1, 24).await;
+    site.rehearsed(
+        &hold,
+        Digest::of(b"prod 1"),
+        "<script>alert(1)</script>\u{202e}",
+    )
+    .await;
+    let body = ada.client.get(&page).await.body;
+    for part in [
+        "On a copy of the database from <time",
+        "It ran in 1.2 s, and was rolled back; all that it lost was brought back there in 5 min 0 s.",
+        "AccessExclusiveLock: nobody else reads or writes it meanwhile",
+        "and 7 more",
+        "1,900,000",
+        "&#60;script&#62;",
+        "U+202E",
+    ] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    assert!(!body.contains("<script>alert") && !body.contains('\u{202e}'));
+    // What was said once is not said anew.
+    site.rehearsed(&hold, Digest::of(b"prod 1"), "other").await;
+    assert!(!ada.client.get(&page).await.body.contains("other"));
+    site.stop().await;
+}
+
 /// A person who grants a lease reads what it may do, for how long and what for, and not a form of the machine's.
 #[tokio::test]
 async fn what_a_person_asks_for_is_laid_out_in_words() {

@@ -15,6 +15,7 @@ use backstop_core::entry::{Control, Event};
 use backstop_core::hold::HoldText;
 use backstop_core::lease::LeaseSpec;
 use backstop_core::point::{Drill, Point};
+use backstop_core::rehearsal::{Ended, Lock, Rehearsal, Rows, Undo};
 use backstop_core::target::Environment;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_store::{
@@ -411,6 +412,31 @@ impl Site {
     }
 
     /// A held statement.
+    /// A hold's action was run on a copy that is of this point, where everything is called `name`.
+    pub async fn rehearsed(&self, hold: &str, point: Digest, name: &str) {
+        let told = Rehearsal {
+            point: Some(point),
+            end: Ended::Ran,
+            milliseconds: 1_234,
+            locks: vec![Lock {
+                relation: name.to_owned(),
+                mode: "AccessExclusiveLock".to_owned(),
+            }],
+            tables: vec![Rows {
+                table: name.to_owned(),
+                inserted: 0,
+                updated: 2,
+                deleted: 1_900_000,
+            }],
+            gone: vec![name.to_owned()],
+            gone_more: 7,
+            undo: Undo::Took {
+                milliseconds: 300_000,
+            },
+        };
+        self.store.rehearsed(hold, told).await.unwrap();
+    }
+
     pub async fn hold(&self, lease: &str, new: Held<'_>) -> String {
         let binding = SqlBinding {
             text: Digest::of(new.statement.as_bytes()),
@@ -446,6 +472,7 @@ impl Site {
                 },
                 verdict,
                 recoverable: "nothing is recoverable yet".into(),
+                whole: String::new(),
                 policy: Digest::of(b"policy"),
                 text: HoldText {
                     statement: new.statement.into(),

@@ -30,6 +30,8 @@ pub struct GateConfig {
     pub console_url: String,
     /// Where old rows go before they are changed; targets that measure need one.
     pub vault: Option<backstop_vault::client::Client>,
+    /// The socket at which a drill's copy has held actions run; none where none is kept.
+    pub rehearsals: Option<PathBuf>,
     /// Bounds.
     pub limits: GateLimits,
 }

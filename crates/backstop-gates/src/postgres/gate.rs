@@ -23,6 +23,7 @@ use super::failures::Failures;
 use super::greet::{self, Greeting};
 use super::judge::Judged;
 use super::lobby::Lobby;
+use super::rehearse::Rehearsals;
 use super::relay::Relay;
 use super::stream::Plain;
 use super::target::Target;
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     /// Set when sessions that are to stop may not go on with what they do.
     enough: watch::Sender<bool>,
     by_lease: Mutex<HashMap<String, u32>>,
+    /// The way to drills' copies, if the operator named one.
+    pub(crate) rehearsals: Option<Arc<Rehearsals>>,
 }
 
 impl Shared {
@@ -210,6 +213,10 @@ impl Gate {
             lobby: Lobby::new(limits.greeting_connections),
             enough: watch::Sender::new(false),
             by_lease: Mutex::default(),
+            rehearsals: config
+                .rehearsals
+                .clone()
+                .map(|socket| Arc::new(Rehearsals::at(socket))),
             store,
             traffic,
             config,

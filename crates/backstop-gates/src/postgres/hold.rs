@@ -6,6 +6,7 @@ use std::time::Duration;
 use backstop_core::action::{Ask, SqlBinding};
 use backstop_core::digest::Digest;
 use backstop_core::hold::{Hold, HoldState, HoldText};
+use backstop_core::rehearsal::Why;
 use backstop_core::verdict::Decision;
 use backstop_store::{NewHold, Opened, StoreError};
 use backstop_wire::postgres::backend::{BackendMessage, Report, TransactionStatus};
@@ -28,7 +29,7 @@ use super::relay::{End, Meaning, Note, Relay};
 /// Without a vault, nothing can be brought back.
 const RECOVERABLE: &str = "nothing is recoverable yet: no vault is set up";
 /// Settings that change what a statement means.
-const MEANING: [&str; 3] = ["DateStyle", "IntervalStyle", "TimeZone"];
+pub(super) const MEANING: [&str; 3] = ["DateStyle", "IntervalStyle", "TimeZone"];
 
 /// What is to be done with an action.
 pub(crate) enum Decided {
@@ -190,7 +191,15 @@ impl Relay<'_> {
             Ok(Opened::Approved(record)) => {
                 return self.spend(judged, bound, record.hold, busy).await;
             }
-            Ok(Opened::Waiting(record)) => record.hold,
+            Ok(Opened::Waiting(record)) => {
+                let ask = if busy {
+                    Err(Why::InsideTransaction)
+                } else {
+                    self.to_rehearse(judged, bound)
+                };
+                self.have_rehearsed(&record, ask);
+                record.hold
+            }
             Err(error @ StoreError::TooManyHolds(_)) => return Ok(refused(too_many(&error))),
             Err(error) => return Err(super::error::GateError::Store(error).into()),
         };
@@ -437,6 +446,7 @@ impl Relay<'_> {
             analysis: judged.analysis.clone(),
             verdict: judged.verdict.clone(),
             recoverable: self.recoverable(judged),
+            whole: self.whole_of(judged),
             policy: self.context.policy.version(),
             text: HoldText {
                 statement: judged.text.to_string(),
@@ -467,15 +477,22 @@ impl Relay<'_> {
         if self.measures().is_none() {
             return RECOVERABLE.to_owned();
         }
-        let plan = recover::plan(judged);
-        let own = recover::promise(&plan);
-        if matches!(plan, recover::Plan::None) {
-            return own;
+        recover::promise(&recover::plan(judged))
+    }
+
+    /// The recovery point of the whole database to go back to, where an action loses anything.
+    fn whole_of(&self, judged: &Judged) -> String {
+        if self.measures().is_none() || matches!(recover::plan(judged), recover::Plan::None) {
+            return String::new();
         }
+        self.whole()
+    }
+
+    /// The recovery point of the whole database to go back to, how old it is and how long a drill's restore of it took.
+    pub(super) fn whole(&self) -> String {
         let state = self.shared.store.state();
         let points = state.points.get(&self.target.config.name);
-        let whole = super::fallback::sentence(points, self.shared.store.now_ms());
-        format!("{own}; {whole}")
+        super::fallback::sentence(points, self.shared.store.now_ms())
     }
 
     /// What keeps what an approved action destroys.

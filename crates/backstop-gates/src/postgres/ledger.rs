@@ -17,6 +17,8 @@ pub(crate) struct Ledger {
     shown: Vec<(Arc<Judged>, Option<Digest>)>,
     more: usize,
     digest: Option<Digest>,
+    /// Data were copied in.
+    data: bool,
     /// One of them may have written something.
     pub(crate) writes: bool,
     /// One of them is not proved to do only what its text shows.
@@ -61,9 +63,18 @@ impl Ledger {
         }
     }
 
+    /// The one statement that the transaction consists of, if no parameters and no data came with it.
+    pub(crate) fn alone(&self) -> Option<&Arc<Judged>> {
+        match self.shown.as_slice() {
+            [(judged, None)] if self.more == 0 && !self.data => Some(judged),
+            _ => None,
+        }
+    }
+
     /// Data that were copied in belong to the statement before.
     pub(crate) fn note_data(&mut self, data: Digest) {
         let before = self.digest.map_or([0; 32], |d| d.0);
+        self.data = true;
         self.digest = Some(Digest::of_parts(&[&before, b"data", &data.0]));
     }
 

@@ -54,6 +54,7 @@ mod recall;
 mod recover;
 mod refusal;
 mod refuse;
+mod rehearse;
 mod relay;
 mod roles;
 mod said;

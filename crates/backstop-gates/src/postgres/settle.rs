@@ -7,6 +7,7 @@ use backstop_core::effect::Effect;
 use backstop_core::hold::{Hold, HoldText};
 use backstop_core::measure::{Limits, Measured};
 use backstop_core::policy::Asker;
+use backstop_core::rehearsal::Why;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_store::{NewHold, Opened, StoreError};
 use backstop_wire::postgres::backend::Report;
@@ -266,6 +267,11 @@ impl Relay<'_> {
                         .await;
                 }
                 Ok(Opened::Waiting(record)) => {
+                    let ask = match ledger.alone() {
+                        Some(judged) => self.to_rehearse(judged, None),
+                        None => Err(Why::InsideTransaction),
+                    };
+                    self.have_rehearsed(&record, ask);
                     let hold = record.hold;
                     if measure::within(effects, &hold.effects) && hold.recoverable == recoverable {
                         return Ok(Asked::Answer(Settled::Held(Box::new(hold))));
@@ -341,6 +347,7 @@ impl Relay<'_> {
             analysis: measure::analysis(effects),
             verdict: verdict.clone(),
             recoverable: recoverable.to_owned(),
+            whole: self.whole(),
             policy: self.context.policy.version(),
             text: HoldText {
                 statement: ledger.text(),

@@ -228,6 +228,7 @@ async fn approved(
             people: 1,
         },
         recoverable: super::settle::KEPT.to_owned(),
+        whole: String::new(),
         policy: shared.numbered_policy().1.version(),
         text: HoldText {
             statement: serde_json::to_string_pretty(&ask)

@@ -30,5 +30,6 @@ mod kinds;
 mod measured;
 mod places;
 mod raw;
+mod rehearsed;
 mod roles;
 mod world;

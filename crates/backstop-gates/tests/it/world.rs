@@ -157,6 +157,7 @@ fn config(vault: Option<&Kept>) -> Result<GateConfig> {
         pause: Duration::from_millis(300),
         worker_threads: 1,
         console_url: ORIGIN.to_owned(),
+        rehearsals: None,
         vault: vault.map(|kept| kept.client.clone()),
         limits: GateLimits::default(),
     })
@@ -386,6 +387,7 @@ impl World {
                     people: 1,
                 },
                 recoverable: String::new(),
+                whole: String::new(),
                 policy: Digest::of(b""),
                 text: HoldText::default(),
             })

@@ -3,6 +3,7 @@
 //! - [`objects`]: a copy of the objects that one action takes, before it takes them.
 //! - [`database`]: a recovery point of a whole database, and its restore into another server.
 //! - [`drill`]: a restore into a throwaway server that proves a point.
+//! - [`rehearse`]: a held action, first run on the copy that a drill leaves.
 //! - [`keep`]: points in the vault.
 //! - [`moment`]: whether there is more than points to go back to.
 //! - [`health`] and [`schedule`]: what is unusual about a point, which to pin, when the next is due.
@@ -22,12 +23,14 @@ pub mod objects;
 mod opened;
 mod progress;
 mod question;
+pub mod rehearse;
 pub mod schedule;
 mod session;
 mod source;
 mod sql;
 mod tools;
 mod unprivileged;
+mod workplace;
 
 pub use digest::Digesting;
 pub use error::PointError;

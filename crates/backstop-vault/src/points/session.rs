@@ -120,6 +120,23 @@ impl Session {
         Ok(onward.rows)
     }
 
+    /// Has `psql` run a script that others may have had a hand in, and throw away what it answers; whether it went well
+    /// shows in what follows.
+    ///
+    /// # Errors
+    /// When the script cannot be read to its end or `psql` takes no more.
+    pub(crate) async fn feed<R>(&mut self, script: &mut R) -> Result<(), PointError>
+    where
+        R: tokio::io::AsyncRead + Unpin,
+    {
+        // Answers that nobody reads would fill the pipe, and `psql` wait for ever.
+        self.say("\\o /dev/null\n").await?;
+        let fed = tokio::io::copy(script, &mut self.input).await;
+        fed.map_err(PointError::unread("a script"))?;
+        self.say("\n\\o\n").await?;
+        self.ask("SELECT 1").await.map(drop)
+    }
+
     /// Ends the session and waits until `psql` is gone.
     pub async fn close(self) {
         let Self {

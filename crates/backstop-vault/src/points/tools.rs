@@ -9,6 +9,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::PointError;
+use super::drill::Room;
 
 /// Debian keeps each major version in a folder of its own here.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -21,6 +22,8 @@ const GUARDED: &[(u32, u32)] = &[(13, 22), (14, 19), (15, 14), (16, 10), (17, 6)
 pub struct Tools {
     bin: PathBuf,
     major: u32,
+    /// The sandbox that they run in, if they do.
+    room: Option<Room>,
 }
 
 impl Tools {
@@ -81,7 +84,21 @@ impl Tools {
         Ok(Self {
             bin: bin.to_owned(),
             major: own,
+            room: None,
         })
+    }
+
+    /// The same, run inside a sandbox.
+    pub(crate) fn within(&self, room: &Room) -> Self {
+        Self {
+            room: Some(room.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// The sandbox that they run in, if they do.
+    pub(crate) fn room(&self) -> Option<&Room> {
+        self.room.as_ref()
     }
 
     /// Their major version.
@@ -96,6 +113,9 @@ impl Tools {
 
     /// A program, with an environment that holds nothing but what it needs, and that ends with its owner.
     pub(crate) fn command(&self, tool: &str) -> Command {
+        if let Some(room) = &self.room {
+            return room.command(&self.bin.join(tool));
+        }
         let mut command = Command::new(self.bin.join(tool));
         command
             .env_clear()

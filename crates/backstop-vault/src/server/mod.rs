@@ -249,7 +249,7 @@ async fn breathe(error: &std::io::Error) {
 }
 
 /// Binds a unix socket in place of one that an earlier server left; never in place of anything else.
-fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener> {
+pub(crate) fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener> {
     let io = |what: &'static str| move |e| VaultError::io(what, path, e);
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {

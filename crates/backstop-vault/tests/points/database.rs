@@ -59,6 +59,7 @@ pub async fn drilled(point: &Point, source: &Source) -> Result<Drilled, PointErr
         scratch: std::env::temp_dir(),
         hidden: vec![PathBuf::from("/var/lib")],
         longest: Duration::from_secs(600),
+        stays: false,
     };
     drill(
         "a-point",
@@ -69,6 +70,7 @@ pub async fn drilled(point: &Point, source: &Source) -> Result<Drilled, PointErr
         &(),
     )
     .await
+    .map(|(drilled, _)| drilled)
 }
 
 #[tokio::test]

@@ -12,4 +12,6 @@ mod attacks;
 mod database;
 mod objects;
 mod planted;
+mod rehearse;
+mod rehearse_attacks;
 mod support;

@@ -173,6 +173,7 @@ async fn code_that_never_ends_ends_with_the_drills_time() {
         scratch: base.path().to_owned(),
         hidden: vec![],
         longest: Duration::from_secs(3),
+        stays: false,
     };
     let outcome = backstop_vault::points::drill::drill(
         "p",
@@ -199,6 +200,7 @@ async fn a_drill_leaves_nothing_behind_even_when_it_is_given_up() {
         scratch: base.path().to_owned(),
         hidden: vec![],
         longest: Duration::from_secs(600),
+        stays: false,
     };
     let mut never = tokio::io::join(tokio::io::empty(), tokio::io::empty());
     let (mut stuck, _kept) = tokio::io::duplex(16);

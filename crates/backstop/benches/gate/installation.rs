@@ -242,6 +242,7 @@ impl Installation {
                     people: 1,
                 },
                 recoverable: String::new(),
+                whole: String::new(),
                 policy: Digest::of(b""),
                 text: HoldText::default(),
             })
@@ -320,6 +321,7 @@ fn config(
         pause: Duration::from_secs(3600),
         worker_threads: threads,
         console_url: ORIGIN.to_owned(),
+        rehearsals: None,
         vault: kept.map(|kept| kept.client.clone()),
         limits: GateLimits::default(),
     })

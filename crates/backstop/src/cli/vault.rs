@@ -152,7 +152,7 @@ pub struct VaultRebuild {
 /// Restores a recovery point of a whole database into a server that is thrown away afterwards, and compares all rows and roles with the point's manifest. Server and tools run as a user of their own, without network and without anybody's files, since a point can hold code that somebody planted; so run it as root, or where unprivileged user namespaces are allowed.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code 1 means that rows or roles are not as they were, 4 that the point is damaged. With --every it goes on after both, and SIGTERM or SIGINT stop it.\n\nThe gate believes a drill only if its report was signed with the key that `vault init` wrote beside the identity, and the gate has `drill_key` under [vault].\n\nExamples:\n  backstop vault drill --identity /etc/backstop-drill/key --target shop\n  backstop vault drill --identity /etc/backstop-drill/key --every 7d --reports /var/lib/backstop-drills\n  backstop vault drill --identity ./drill.txt --point 3fa9 --pg-bin /usr/lib/postgresql/17/bin --json"
+    after_help = "Exit code 1 means that rows or roles are not as they were, 4 that the point is damaged. With --every it goes on after both, and SIGTERM or SIGINT stop it.\n\nThe gate believes a drill only if its report was signed with the key that `vault init` wrote beside the identity, and the gate has `drill_key` under [vault].\n\nExamples:\n  backstop vault drill --identity /etc/backstop-drill/key --target shop\n  backstop vault drill --identity /etc/backstop-drill/key --every 7d --reports /var/lib/backstop-drills\n  backstop vault drill --identity /etc/backstop-drill/key --every 1d --reports /var/lib/backstop-drills --stay /run/backstop-drill/copy.sock\n  backstop vault drill --identity ./drill.txt --point 3fa9 --pg-bin /usr/lib/postgresql/17/bin --json"
 )]
 pub struct VaultDrill {
     #[command(flatten)]
@@ -189,6 +189,17 @@ pub struct VaultDrill {
     /// A further folder that what is restored must not see
     #[arg(long, value_name = "DIR")]
     pub hide: Vec<PathBuf>,
+    /// Let the throwaway server stay up, until the next drill's takes its place or it is told to stop, as the copy on which the gate has held actions run at this socket: `rehearsals` of the gate's [vault]
+    #[arg(long, value_name = "SOCKET")]
+    pub stay: Option<PathBuf>,
+    /// The operating-system user that the gate runs as; nobody else is let in there
+    #[arg(
+        long,
+        value_name = "USER",
+        default_value = "backstop",
+        requires = "stay"
+    )]
+    pub gate_user: String,
 }
 
 /// Bring back a whole database, the objects that one action took, or a server as it was at a moment

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use backstop_core::rehearsal::{Ended, Rehearsal};
+
 use super::running;
 use crate::cli::Holds;
 use crate::control::protocol::Request;
@@ -9,6 +11,9 @@ use crate::failure::Outcome;
 use crate::output::{Output, Paint, safe};
 use crate::serve::HoldRow;
 use crate::when;
+
+/// How many tables and objects are named on a terminal.
+const SHOWN: usize = 5;
 
 /// Lists holds.
 ///
@@ -47,8 +52,20 @@ fn shown(row: &HoldRow, now_ms: i64, paint: Paint) -> String {
     } else {
         String::new()
     };
+    let rehearsed = row.rehearsed.as_deref().map_or_else(String::new, |told| {
+        let copy = row.copy_of_ms.map_or_else(
+            || "on a copy of the database".to_owned(),
+            |at| {
+                format!(
+                    "on a copy of the database from {}",
+                    when::from_now(at, now_ms)
+                )
+            },
+        );
+        format!("\n  {}: {}", paint.strong(&copy), figures(told))
+    });
     format!(
-        "{} {}{left}\n  {}{on}{who}{asked}\n  {} ({}); {}\n  {}",
+        "{} {}{left}\n  {}{on}{who}{asked}\n  {} ({}); {}{rehearsed}\n  {}",
         paint.strong(&row.hold),
         paint.warn(&row.state),
         safe(&row.summary),
@@ -57,4 +74,39 @@ fn shown(row: &HoldRow, now_ms: i64, paint: Paint) -> String {
         row.recoverable,
         row.link,
     )
+}
+
+/// What a rehearsal found, on one line. Whoever holds the copy says so, not the gate.
+fn figures(told: &Rehearsal) -> String {
+    let mut parts = vec![told.sentence()];
+    for one in told.tables.iter().take(SHOWN) {
+        let counts = [
+            ("inserted", one.inserted),
+            ("updated", one.updated),
+            ("deleted", one.deleted),
+        ];
+        let counts: Vec<String> = counts
+            .iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(word, n)| format!("{n} {word}"))
+            .collect();
+        parts.push(format!("{}: {}", safe(&one.table), counts.join(", ")));
+    }
+    if let Some(more @ 1..) = told.tables.len().checked_sub(SHOWN) {
+        parts.push(format!("and {more} tables more"));
+    }
+    let gone = told.gone.iter().take(SHOWN).map(|name| safe(name));
+    let gone: Vec<String> = gone.collect();
+    if !gone.is_empty() {
+        let more = (told.gone.len() - gone.len()) as u64;
+        let more = match more.saturating_add(told.gone_more) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        parts.push(format!("gone: {}{more}", gone.join(", ")));
+    }
+    if told.end == Ended::Ran {
+        parts.push(told.undo.sentence());
+    }
+    parts.join("; ")
 }

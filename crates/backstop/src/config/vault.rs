@@ -34,6 +34,7 @@ pub(super) struct VaultFile {
     points: Option<Spanned<String>>,
     drill_key: Option<Spanned<String>>,
     drill_reports: Option<Spanned<PathBuf>>,
+    rehearsals: Option<Spanned<PathBuf>>,
 }
 
 /// As it stands in the file.
@@ -63,6 +64,8 @@ pub struct Vault {
     pub drill_key: Option<VerifierKey>,
     /// A folder where reports of drills are put.
     pub drill_reports: Option<PathBuf>,
+    /// The socket at which a drill's copy has held actions run.
+    pub rehearsals: Option<PathBuf>,
 }
 
 /// Where a vault is.
@@ -148,6 +151,7 @@ pub(super) fn vault(place: &Place<'_>, raw: Option<Spanned<VaultFile>>) -> Outco
         drill_reports: raw
             .drill_reports
             .map(|folder| place.resolve(folder.get_ref())),
+        rehearsals: raw.rehearsals.map(|socket| place.resolve(socket.get_ref())),
     }))
 }
 

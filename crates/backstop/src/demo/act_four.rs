@@ -131,11 +131,13 @@ impl Play<'_> {
             scratch: std::env::temp_dir(),
             hidden: vec![dir.clone()],
             longest: LONGEST_DRILL,
+            stays: false,
         };
         let mut roles = keep::open(dir, &index.roles, &identity)?;
         let mut archive = keep::open(dir, &index.archive, &identity)?;
         let name = name.to_hex();
-        drill(&name, &manifest, &mut roles, &mut archive, &setup, &()).await
+        let (drilled, _) = drill(&name, &manifest, &mut roles, &mut archive, &setup, &()).await?;
+        Ok(drilled)
     }
 
     fn late_write(&mut self) -> Outcome {

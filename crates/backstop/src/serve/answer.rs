@@ -279,7 +279,9 @@ impl Service {
             target: hold.target.clone(),
             rule: hold.rule.clone(),
             reason: hold.reason.clone(),
-            recoverable: hold.recoverable.clone(),
+            recoverable: hold.recoverable_all(),
+            rehearsed: record.rehearsed.clone(),
+            copy_of_ms: copy_of(record, state),
             people: hold.people,
             requested_ms: hold.requested_ms,
             decide_by_ms: hold.decide_by_ms,
@@ -336,6 +338,13 @@ impl Service {
         let (row, text) = entry_of(journal, log, index, &self.key)?;
         done(&EntryWithText { row, text })
     }
+}
+
+/// When the recovery point was taken that the copy is of, on which a hold was rehearsed.
+fn copy_of(record: &HoldRecord, state: &State) -> Option<i64> {
+    let name = record.rehearsed.as_ref()?.point?;
+    let points = state.points.get(record.hold.target.as_ref()?)?;
+    points.find(name).map(|record| record.point.taken_ms)
 }
 
 /// Entries of a log from `from`, or the newest, as far as they are kept.

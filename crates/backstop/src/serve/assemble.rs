@@ -113,6 +113,7 @@ pub(super) fn gate_config(config: &Config, home: &Home) -> Outcome<GateConfig> {
         worker_threads: config.gate.worker_threads,
         console_url: config.console.origin(),
         vault: vault(config)?,
+        rehearsals: config.vault.as_ref().and_then(|v| v.rehearsals.clone()),
         limits,
     })
 }

@@ -19,6 +19,7 @@ mod timeline;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use backstop_core::rehearsal::Rehearsal;
 use backstop_gates::postgres::Gate;
 use backstop_journal::Journal;
 use backstop_store::Store;
@@ -126,6 +127,12 @@ pub struct HoldRow {
     pub reason: String,
     /// What could be brought back.
     pub recoverable: String,
+    /// What it did on a drill's copy of the database, where it was run there. Not a fact of the gate's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsed: Option<Box<Rehearsal>>,
+    /// When the recovery point was taken that the copy is of: Unix time in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of_ms: Option<i64>,
     /// How many people must approve.
     pub people: u8,
     /// Unix time in milliseconds.

@@ -18,6 +18,7 @@ mod life;
 mod middle;
 mod moment;
 mod points;
+mod rehearse;
 mod restart;
 mod scopes;
 mod setup;

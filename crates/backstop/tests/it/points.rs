@@ -15,14 +15,14 @@ use crate::support::{Installation, eventually};
 use crate::vault::Made;
 
 /// An installation whose target has points in a vault of its own, and drills that the gate believes.
-struct World {
-    made: Made,
-    here: Installation,
+pub(crate) struct World {
+    pub(crate) made: Made,
+    pub(crate) here: Installation,
     vault: Option<crate::vault::Serving>,
 }
 
 impl World {
-    fn new(points: &str) -> Self {
+    pub(crate) fn new(points: &str) -> Self {
         let (made, here) = (Made::new(), Installation::new());
         let bin = here.server.installation().whole().unwrap();
         std::fs::create_dir(made.path("reports")).unwrap();
@@ -42,7 +42,7 @@ impl World {
         Self { made, here, vault }
     }
 
-    fn sql(&self, sql: &str) {
+    pub(crate) fn sql(&self, sql: &str) {
         self.here
             .server
             .psql_as(&self.here.server.owner(), sql)
@@ -57,16 +57,16 @@ impl World {
 
     /// Until something can be said of how they stand.
     #[track_caller]
-    fn stands(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn stands(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         eventually(what, || Some(self.standing()).filter(|now| is(now)))
     }
 
-    fn taken(&self) -> Value {
+    pub(crate) fn taken(&self) -> Value {
         self.stands("a recovery point", |now| now["newest"].is_string())
     }
 
     /// The entries of a kind.
-    fn entries(&self, kind: &str) -> Vec<Value> {
+    pub(crate) fn entries(&self, kind: &str) -> Vec<Value> {
         let ran = self
             .here
             .run(&["--json", "journal", "tail", "--log", "control", "-n", "500"])

@@ -349,6 +349,7 @@ fn config() -> GateConfig {
         pause: Duration::from_millis(50),
         worker_threads: 2,
         console_url: ORIGIN.to_owned(),
+        rehearsals: None,
         vault: None,
         limits: GateLimits::default(),
     }
@@ -369,6 +370,7 @@ async fn ask(life: &Life, ask: Ask) -> String {
             people: 1,
         },
         recoverable: String::new(),
+        whole: String::new(),
         policy: Digest::of(b""),
         text: HoldText::default(),
     };

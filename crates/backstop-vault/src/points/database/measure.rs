@@ -5,7 +5,7 @@
 
 use super::manifest::{Manifest, Table};
 use crate::points::progress::Progress;
-use crate::points::question::Question;
+use crate::points::question::{Question, Row};
 use crate::points::{PointError, Session, sql};
 
 const TABLES: &str = "
@@ -51,22 +51,29 @@ pub async fn measure(
 }
 
 async fn of(name: &str, session: &mut Session) -> Result<(u64, String), PointError> {
+    let rows = session.ask(&question(name)).await?;
+    Ok(read(&rows.first().cloned().unwrap_or_default()))
+}
+
+/// Asks for what [`read`] reads. In sessions whose settings are those of [`Session`], equal rows have equal answers.
+pub(crate) fn question(name: &str) -> String {
     let hash = |seed: u32| {
         format!(
             "COALESCE(pg_catalog.sum(pg_catalog.hashtextextended(
                 pg_catalog.textin(pg_catalog.record_out(x.*)), {seed})::pg_catalog.numeric), 0)"
         )
     };
-    let rows = session
-        .ask(&format!(
-            "SELECT pg_catalog.count(*), {}, {} FROM ONLY {name} AS x",
-            hash(0),
-            hash(20_251_125)
-        ))
-        .await?;
-    let row = rows.first().cloned().unwrap_or_default();
-    let digest = format!("{}:{}", sql::text(&row, 1), sql::text(&row, 2));
-    Ok((sql::number(&row, 0), digest))
+    format!(
+        "SELECT pg_catalog.count(*), {}, {} FROM ONLY {name} AS x",
+        hash(0),
+        hash(20_251_125)
+    )
+}
+
+/// How many rows a table has, and their digest.
+pub(crate) fn read(row: &Row) -> (u64, String) {
+    let digest = format!("{}:{}", sql::text(row, 1), sql::text(row, 2));
+    (sql::number(row, 0), digest)
 }
 
 /// What `tables` lack or have otherwise than the manifest says; empty if nothing.

@@ -14,6 +14,7 @@ mod take;
 pub use index::{Index, Part};
 pub use manifest::{Extension, Manifest, Role, Table};
 pub use measure::{differences, measure};
+pub(crate) use measure::{question as digest_question, read as digest_read};
 pub use restore::{Restored, restore};
 pub use restored::LeftOut;
 pub(crate) use restored::run as run_pg_restore;

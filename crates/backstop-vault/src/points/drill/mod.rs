@@ -14,12 +14,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncRead;
 
+pub(crate) use sandbox::Room;
 pub use sandbox::{Isolation, Sandbox};
+pub(crate) use server::{DATABASE, Throwaway};
 
 use super::database::{LeftOut, Manifest, differences};
 use super::progress::Progress;
+use super::rehearse::Copy;
 use super::{PointError, Tools};
-use server::Throwaway;
 
 /// What to drill with.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub struct Setup {
     pub hidden: Vec<PathBuf>,
     /// How long it may take: code in an archive can also just never end.
     pub longest: Duration,
+    /// Whether the server stays up as a copy to rehearse on, if the drill succeeds.
+    pub stays: bool,
 }
 
 /// The record of a drill.
@@ -68,7 +72,8 @@ impl Drilled {
 /// Restores a point into a throwaway server and compares it with its manifest.
 ///
 /// `roles` and `archive` are read as they come. Server, files and processes are gone when this returns, and
-/// when it is dropped.
+/// when it is dropped; but if the server is to stay and all came back, it is given back as a [`Copy`], and they are gone
+/// with that.
 ///
 /// # Errors
 /// When no sandbox can be had, the server does not start, or the archive is broken.
@@ -79,7 +84,7 @@ pub async fn drill<A, R>(
     archive: &mut A,
     setup: &Setup,
     progress: &dyn Progress,
-) -> Result<Drilled, PointError>
+) -> Result<(Drilled, Option<Copy>), PointError>
 where
     A: AsyncRead + Unpin,
     R: AsyncRead + Unpin,
@@ -89,18 +94,25 @@ where
     let sandbox = Sandbox::open(&setup.tools, &setup.scratch, &setup.hidden).await?;
     let isolation = sandbox.isolation();
     progress.at("starting a throwaway server", 0, None);
-    let mut server = Throwaway::start(sandbox, &setup.tools, manifest).await?;
+    let mut server = Throwaway::start(sandbox, &setup.tools, manifest, setup.stays).await?;
     let restoring = restore(&mut server, manifest, roles, archive, progress);
     let outcome = tokio::time::timeout(setup.longest, restoring).await;
-    server.stop().await;
-    let (differences, left_out, restore_ms) = outcome.map_err(|_| {
-        PointError::Refused(format!(
-            "the drill had not ended after {} s; hint: allow it more time, or look for code in the database \
-             that never ends",
-            setup.longest.as_secs()
-        ))
-    })??;
-    Ok(Drilled {
+    let outcome = match outcome {
+        Ok(Ok(outcome)) => outcome,
+        failed => {
+            server.stop().await;
+            return Err(match failed {
+                Ok(Err(why)) => why,
+                _ => PointError::Refused(format!(
+                    "the drill had not ended after {} s; hint: allow it more time, or look for code in the \
+                     database that never ends",
+                    setup.longest.as_secs()
+                )),
+            });
+        }
+    };
+    let (differences, left_out, restore_ms) = outcome;
+    let drilled = Drilled {
         point: point.to_owned(),
         started_at_ms,
         restore_ms,
@@ -110,7 +122,13 @@ where
         differences,
         left_out,
         isolation,
-    })
+    };
+    if setup.stays && drilled.succeeded() {
+        let copy = Copy::of(server, point, manifest)?;
+        return Ok((drilled, Some(copy)));
+    }
+    server.stop().await;
+    Ok((drilled, None))
 }
 
 async fn restore<A, R>(

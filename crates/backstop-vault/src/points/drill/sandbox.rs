@@ -7,7 +7,7 @@
 //! kernel still sees our own user, which is why what must not be read is hidden as well.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, fchown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
@@ -93,61 +93,44 @@ pub struct Isolation {
 
 /// A place to run programs in; its folder is removed when it is dropped.
 pub struct Sandbox {
-    folder: PathBuf,
+    room: Room,
     /// Locked as long as this process lives.
     _lock: File,
+}
+
+/// How programs get into a sandbox. It does not keep the sandbox alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Room {
+    folder: PathBuf,
     user: u32,
     root: bool,
     postgres: PathBuf,
     hidden: Vec<PathBuf>,
 }
 
-impl Sandbox {
-    /// Makes one with its folder below `base`, and tries it.
-    ///
-    /// # Errors
-    /// When this system does not let it be made.
-    pub async fn open(tools: &Tools, base: &Path, hidden: &[PathBuf]) -> Result<Self, PointError> {
-        let root = rustix::process::geteuid().is_root();
-        remove_abandoned(base);
-        let folder = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(base)
-            .map_err(PointError::io("making a folder for the drill"))?
-            .keep();
-        let making = PointError::io("making a folder for the drill");
-        let lock = File::create(folder.join(LOCK))
-            .and_then(|lock| lock.lock().map(|()| lock))
-            .map_err(making)?;
-        let bin = tools.bin();
-        let sandbox = Self {
-            folder,
-            _lock: lock,
-            user: if root { free_user()? } else { 1000 },
-            root,
-            postgres: bin.parent().unwrap_or(bin).to_owned(),
-            hidden: hidden.to_vec(),
-        };
-        sandbox.own(&sandbox.folder)?;
-        sandbox.attempt().await?;
-        Ok(sandbox)
+impl Room {
+    /// Its folder, as it is outside.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
-    /// How it keeps what runs in it apart.
-    #[must_use]
-    pub fn isolation(&self) -> Isolation {
-        Isolation {
-            user: self.root,
-            network: true,
-            files: true,
+    /// Its folder, as it sees it.
+    pub(crate) fn inside() -> &'static Path {
+        Path::new(INSIDE)
+    }
+
+    /// Gives an open file to its user.
+    pub(crate) fn give(&self, file: &File) -> Result<(), PointError> {
+        if !self.root {
+            return Ok(());
         }
+        fchown(file, Some(self.user), Some(self.user))
+            .map_err(PointError::io("giving a file to the drill's user"))
     }
 
     /// A program to be run inside, with nothing in its environment but where programs are. It ends when this
     /// process ends, however it ends.
-    #[must_use]
-    pub fn command(&self, program: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "unshare"]);
         if !self.root {
@@ -186,18 +169,75 @@ impl Sandbox {
             .kill_on_drop(true);
         command
     }
+}
+
+impl Sandbox {
+    /// Makes one with its folder below `base`, and tries it.
+    ///
+    /// # Errors
+    /// When this system does not let it be made.
+    pub async fn open(tools: &Tools, base: &Path, hidden: &[PathBuf]) -> Result<Self, PointError> {
+        let root = rustix::process::geteuid().is_root();
+        remove_abandoned(base);
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(base)
+            .map_err(PointError::io("making a folder for the drill"))?
+            .keep();
+        let making = PointError::io("making a folder for the drill");
+        let lock = File::create(folder.join(LOCK))
+            .and_then(|lock| lock.lock().map(|()| lock))
+            .map_err(making)?;
+        let bin = tools.bin();
+        let sandbox = Self {
+            room: Room {
+                folder,
+                user: if root { free_user()? } else { 1000 },
+                root,
+                postgres: bin.parent().unwrap_or(bin).to_owned(),
+                hidden: hidden.to_vec(),
+            },
+            _lock: lock,
+        };
+        sandbox.own(sandbox.folder())?;
+        sandbox.attempt().await?;
+        Ok(sandbox)
+    }
+
+    /// How it keeps what runs in it apart.
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        Isolation {
+            user: self.room.root,
+            network: true,
+            files: true,
+        }
+    }
+
+    /// A program to be run inside, with nothing in its environment but where programs are. It ends when this
+    /// process ends, however it ends.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        self.room.command(program)
+    }
+
+    /// How programs get in.
+    pub(super) fn room(&self) -> &Room {
+        &self.room
+    }
 
     /// Its folder, as it is outside.
     pub(super) fn folder(&self) -> &Path {
-        &self.folder
+        &self.room.folder
     }
 
     /// Gives a file in its folder to its user.
     pub(super) fn own(&self, path: &Path) -> Result<(), PointError> {
-        if !self.root {
+        if !self.room.root {
             return Ok(());
         }
-        chown(path, Some(self.user), Some(self.user))
+        chown(path, Some(self.room.user), Some(self.room.user))
             .map_err(PointError::io("giving a file to the drill's user"))
     }
 
@@ -243,14 +283,14 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         // What ran inside is killed with the process that started it, but dies a moment later.
         let deadline = Instant::now() + Duration::from_secs(5);
-        while fs::remove_dir_all(&self.folder).is_err()
-            && self.folder.exists()
+        while fs::remove_dir_all(&self.room.folder).is_err()
+            && self.room.folder.exists()
             && Instant::now() < deadline
         {
             thread::sleep(Duration::from_millis(20));
         }
-        if self.folder.exists() {
-            tracing::warn!(folder = %self.folder.display(), "a drill's folder could not be removed");
+        if self.room.folder.exists() {
+            tracing::warn!(folder = %self.room.folder.display(), "a drill's folder could not be removed");
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::points::{PointError, Session, Source, Tls, Tools, sql};
 const START: Duration = Duration::from_secs(60);
 
 /// The database that the archive goes into.
-const DATABASE: &str = "drill";
+pub(crate) const DATABASE: &str = "drill";
 
 /// For a server that is thrown away: nothing needs to outlive it.
 const SETTINGS: &str = "\
@@ -42,7 +42,7 @@ max_connections = 20
 ";
 
 /// A running server; dropping it ends it and removes all it left.
-pub(super) struct Throwaway {
+pub(crate) struct Throwaway {
     process: Child,
     sandbox: Sandbox,
     tools: Tools,
@@ -50,14 +50,28 @@ pub(super) struct Throwaway {
     restorer: String,
     inspector: String,
     password: String,
+    stays: bool,
 }
+
+/// For a server that stays up and runs what agents ask for: what one session can take is bounded by what no session
+/// can change. Nobody cleans up behind rollbacks but autovacuum.
+const STAYING: &str = "\
+autovacuum = on
+temp_file_limit = '4GB'
+max_worker_processes = 4
+max_prepared_transactions = 0
+";
+
+/// The most address space of a process of a server that stays, in KiB.
+const ADDRESSES: &str = "4194304";
 
 impl Throwaway {
     /// Makes and starts a server that is like the one that the manifest is of.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         sandbox: Sandbox,
         tools: &Tools,
         manifest: &Manifest,
+        stays: bool,
     ) -> Result<Self, PointError> {
         if tools.major() != manifest.major() {
             return Err(PointError::Refused(format!(
@@ -75,8 +89,8 @@ impl Throwaway {
             name => name,
         };
         let password = random()?;
-        make(&sandbox, tools, bootstrap, &password).await?;
-        let process = launch(&sandbox, tools).await?;
+        make(&sandbox, tools, bootstrap, &password, stays).await?;
+        let process = launch(&sandbox, tools, stays).await?;
         Ok(Self {
             process,
             sandbox,
@@ -85,11 +99,12 @@ impl Throwaway {
             restorer: format!("backstop_restorer_{short}"),
             inspector: format!("backstop_inspector_{short}"),
             password,
+            stays,
         })
     }
 
     /// Runs the roles' script, says what is not as the manifest has it, and makes the empty database.
-    pub(super) async fn restore_roles<R>(
+    pub(crate) async fn restore_roles<R>(
         &mut self,
         roles: &mut R,
         manifest: &Manifest,
@@ -115,7 +130,7 @@ impl Throwaway {
     }
 
     /// Restores the archive as a role that is no superuser and may become none.
-    pub(super) async fn restore_archive<A>(
+    pub(crate) async fn restore_archive<A>(
         &mut self,
         archive: &mut A,
     ) -> Result<Vec<LeftOut>, PointError>
@@ -130,7 +145,7 @@ impl Throwaway {
     }
 
     /// Counts and digests what came back, as a role that may read everything and write nothing.
-    pub(super) async fn measure(
+    pub(crate) async fn measure(
         &mut self,
         progress: &dyn Progress,
     ) -> Result<Vec<Table>, PointError> {
@@ -141,7 +156,7 @@ impl Throwaway {
     }
 
     /// Ends it and waits for its end.
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         let _ = self.process.kill().await; // it may have ended by itself
     }
 
@@ -160,6 +175,12 @@ impl Throwaway {
             statements.push(format!(
                 "ALTER ROLE {name} NOSUPERUSER NOCREATEROLE NOCREATEDB NOLOGIN NOREPLICATION NOBYPASSRLS"
             ));
+            if self.stays {
+                // Nobody but us knows the password.
+                statements.push(format!(
+                    "ALTER ROLE {name} LOGIN PASSWORD {password} VALID UNTIL 'infinity' CONNECTION LIMIT -1"
+                ));
+            }
             statements.push(format!("ALTER ROLE {name} RESET ALL"));
             for member in &role.member_of {
                 let group = member.strip_suffix(" (admin)").unwrap_or(member);
@@ -217,6 +238,54 @@ impl Throwaway {
         Ok(())
     }
 
+    /// A session as a role that may read everything and write nothing.
+    pub(crate) async fn inspecting(&self) -> Result<Session, PointError> {
+        self.session(&self.inspector, DATABASE).await
+    }
+
+    /// A session as a role that owns what the restored roles own.
+    pub(crate) async fn maintaining(&self) -> Result<Session, PointError> {
+        self.session(&self.restorer, DATABASE).await
+    }
+
+    /// A session as one of the restored roles, by `psql`: for no text of others' that could hold a backslash.
+    pub(crate) async fn acting(&self, role: &str) -> Result<Session, PointError> {
+        self.session(role, DATABASE).await
+    }
+
+    /// The copy as one of its roles, for programs that run in the sandbox.
+    pub(crate) fn source(&self, role: &str) -> Source {
+        Source {
+            host: format!("{INSIDE}/socket"),
+            port: 5432,
+            user: role.to_owned(),
+            password: Some(Secret::new(self.password.clone())),
+            database: DATABASE.to_owned(),
+            tls: Tls::Off,
+            tools: self.tools.within(self.sandbox.room()),
+        }
+    }
+
+    /// The server's socket, as it is outside the sandbox.
+    pub(crate) fn socket(&self) -> std::path::PathBuf {
+        self.sandbox.folder().join("socket/.s.PGSQL.5432")
+    }
+
+    /// The sandbox's folder, as it is outside.
+    pub(crate) fn folder(&self) -> &Path {
+        self.sandbox.folder()
+    }
+
+    /// The password of its roles.
+    pub(crate) fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
     async fn session(&self, role: &str, database: &str) -> Result<Session, PointError> {
         let mut command = self.client("psql", role, database);
         command.args(Session::ARGUMENTS);
@@ -226,13 +295,8 @@ impl Throwaway {
     /// A client program inside the sandbox, as one of the server's roles.
     fn client(&self, tool: &str, role: &str, database: &str) -> Command {
         let source = Source {
-            host: format!("{INSIDE}/socket"),
-            port: 5432,
-            user: role.to_owned(),
-            password: Some(Secret::new(self.password.clone())),
             database: database.to_owned(),
-            tls: Tls::Off,
-            tools: self.tools.clone(),
+            ..self.source(role)
         };
         let mut command = self.sandbox.command(&self.tools.bin().join(tool));
         command.envs(source.environment());
@@ -269,6 +333,7 @@ async fn make(
     tools: &Tools,
     bootstrap: &str,
     password: &str,
+    stays: bool,
 ) -> Result<(), PointError> {
     let write = |name: &str, text: &str| -> Result<(), PointError> {
         let path = sandbox.folder().join(name);
@@ -300,13 +365,32 @@ async fn make(
         return Err(PointError::tool("initdb", &said));
     }
     let socket = format!("unix_socket_directories = '{INSIDE}/socket'\n");
-    write("data/postgresql.auto.conf", &format!("{SETTINGS}{socket}"))
+    // The last word counts.
+    let staying = if stays { STAYING } else { "" };
+    write(
+        "data/postgresql.auto.conf",
+        &format!("{SETTINGS}{staying}{socket}"),
+    )
 }
 
-async fn launch(sandbox: &Sandbox, tools: &Tools) -> Result<Child, PointError> {
+async fn launch(sandbox: &Sandbox, tools: &Tools, stays: bool) -> Result<Child, PointError> {
     let path = sandbox.folder().join("log");
     let log = File::create(&path).map_err(PointError::io("making the throwaway server's log"))?;
-    let mut postgres = sandbox.command(&tools.bin().join("postgres"));
+    let program = tools.bin().join("postgres");
+    let mut postgres = if stays {
+        let mut shell = sandbox.command(Path::new("/bin/sh"));
+        shell
+            .args([
+                "-c",
+                "ulimit -v \"$1\"; shift; exec \"$@\"",
+                "sh",
+                ADDRESSES,
+            ])
+            .arg(program);
+        shell
+    } else {
+        sandbox.command(&program)
+    };
     postgres
         .args(["-D", &format!("{INSIDE}/data")])
         .stdout(Stdio::null())

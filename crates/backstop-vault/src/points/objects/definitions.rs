@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::process::Command;
 
@@ -16,6 +15,7 @@ use super::closure::Closure;
 use super::gone::with_gone;
 use super::relation::Way;
 use crate::points::question::Question;
+use crate::points::workplace::Workplace;
 use crate::points::{PointError, Session, Source, sql};
 
 /// The most that all names on a command line may take, in bytes.
@@ -24,7 +24,7 @@ const MOST: usize = 1 << 20;
 /// An archive of definitions on disk, closed to others, gone with this value.
 pub(super) struct Definitions<'a> {
     source: &'a Source,
-    folder: TempDir,
+    place: Workplace,
     filtered: bool,
 }
 
@@ -36,18 +36,15 @@ impl<'a> Definitions<'a> {
         snapshot: &str,
         session: &mut Session,
     ) -> Result<Definitions<'a>, PointError> {
-        let folder = tempfile::Builder::new()
-            .prefix("backstop-definitions-")
-            .tempdir()
-            .map_err(PointError::io("making a folder for definitions"))?;
+        let place = Workplace::new(source.tools.room())?;
         let filtered = !closure.objects.is_empty()
             || closure
                 .relations
                 .iter()
                 .any(|relation| relation.leaves_parent);
-        let definitions = Self {
+        let mut definitions = Self {
             source,
-            folder,
+            place,
             filtered,
         };
         let names = if !closure.objects.is_empty() {
@@ -55,14 +52,13 @@ impl<'a> Definitions<'a> {
         } else {
             whole(closure)
         };
+        definitions.place.expect("archive");
         definitions.dump(snapshot, names, closure).await?;
         if filtered {
             let list = definitions.list().await?;
             let wanted = members(closure, session).await?;
             let list = choose(&list, &wanted);
-            tokio::fs::write(definitions.path("list"), list)
-                .await
-                .map_err(PointError::io("writing the list of definitions"))?;
+            definitions.place.write("list", &list)?;
         }
         Ok(definitions)
     }
@@ -154,7 +150,7 @@ impl<'a> Definitions<'a> {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.place.path(name)
     }
 }
 

@@ -18,7 +18,7 @@ mod definitions;
 mod emptied;
 mod gone;
 mod lock;
-mod order;
+pub(crate) mod order;
 mod outside;
 mod relation;
 mod rows;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Orders `tables` by `references` (from, to); `None` if some reference each other in a circle. A table
 /// that references itself is no circle: one COPY checks its keys when it has all rows.
-pub(super) fn referenced_first(tables: &[u32], references: &[(u32, u32)]) -> Option<Vec<u32>> {
+pub(crate) fn referenced_first(tables: &[u32], references: &[(u32, u32)]) -> Option<Vec<u32>> {
     let mut waiting: BTreeMap<u32, BTreeSet<u32>> = tables
         .iter()
         .map(|table| (*table, BTreeSet::new()))

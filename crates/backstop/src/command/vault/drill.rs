@@ -1,11 +1,15 @@
 //! `backstop vault drill`: restores a recovery point into a throwaway server and compares it, once or again and again.
 
+use std::sync::Arc;
+
 use backstop_vault::points::drill::{Drilled, Setup, drill, report};
+use backstop_vault::points::rehearse::{Copies, Server};
 use backstop_vault::points::{PointError, Tools, keep};
 use backstop_vault::reader::Identity;
 use backstop_vault::{Listed, list};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::config::user_id;
 use super::progress::Told;
 use super::reports::Reports;
 use super::{failed, identity, named, not_done, unless_stopped};
@@ -18,6 +22,11 @@ use crate::when;
 /// How long it waits at most after drills that failed, until it tries again.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(3_600);
 
+/// Until it is told to stop.
+const FOR_EVER: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 86_400);
+/// How long it waits when a copy was lost until it makes another: whoever spoils one spoils the next.
+const ANEW: std::time::Duration = std::time::Duration::from_secs(600);
+
 /// Drills.
 ///
 /// # Errors
@@ -28,9 +37,14 @@ pub fn run(args: &VaultDrill, output: Output) -> Outcome {
         output,
         identity: identity(&args.identity)?,
         reports: Reports::of(args)?,
+        copies: args.stay.is_some().then(Arc::default),
     };
-    if let Some(every) = args.every {
-        return runtime(1)?.block_on(work.again_and_again(every.0));
+    if args.every.is_some() || args.stay.is_some() {
+        let user = match &args.stay {
+            Some(_) => Some(user_id(&args.gate_user)?),
+            None => None,
+        };
+        return runtime(1)?.block_on(work.again_and_again(user));
     }
     let points = work.points()?;
     let point = match &args.point {
@@ -45,6 +59,8 @@ struct Work<'a> {
     output: Output,
     identity: Identity,
     reports: Reports,
+    /// Where servers stay that drills leave.
+    copies: Option<Arc<Copies>>,
 }
 
 impl Work<'_> {
@@ -56,20 +72,49 @@ impl Work<'_> {
     }
 
     /// Drills the newest point of each target, waits, and begins anew. What fails is told and does not end it.
-    async fn again_and_again(&self, every: std::time::Duration) -> Outcome {
+    async fn again_and_again(&self, gate_user: Option<u32>) -> Outcome {
         let mut told = signal(SignalKind::terminate()).doing("cannot listen for signals")?;
+        let serving = match (&self.args.stay, &self.copies, gate_user) {
+            (Some(socket), Some(copies), Some(user)) => {
+                let server =
+                    Server::bind(socket, &[user]).map_err(failed("cannot let callers in"))?;
+                let copies = Arc::clone(copies);
+                Some(tokio::spawn(async move { server.run(copies).await }))
+            }
+            _ => None,
+        };
         loop {
             let round = async {
                 let all_well = self.round().await;
-                let wait = if all_well { every } else { every.min(AGAIN) };
-                tokio::time::sleep(wait).await;
+                let wait = match self.args.every.map(|every| every.0) {
+                    Some(every) if all_well => every,
+                    Some(every) => every.min(AGAIN),
+                    None if all_well => FOR_EVER,
+                    None => AGAIN,
+                };
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = self.copy_lost() => tokio::time::sleep(ANEW).await,
+                }
             };
             // What is given up is cleaned up before it is dropped.
             tokio::select! {
                 () = round => {}
-                _ = tokio::signal::ctrl_c() => return Ok(()),
-                _ = told.recv() => return Ok(()),
+                _ = tokio::signal::ctrl_c() => break,
+                _ = told.recv() => break,
             }
+        }
+        if let Some(serving) = serving {
+            serving.abort();
+            let _ = serving.await; // aborted
+        }
+        Ok(())
+    }
+
+    async fn copy_lost(&self) {
+        match &self.copies {
+            Some(copies) => copies.lost().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -79,6 +124,13 @@ impl Work<'_> {
             self.output.failed(&failure);
             vec![]
         });
+        if let Some(name) = &self.args.point {
+            let one = async { self.one(named(&points, name)?).await };
+            return one
+                .await
+                .map_err(|failure| self.output.failed(&failure))
+                .is_ok();
+        }
         let mut targets: Vec<&str> = points.iter().map(|one| one.label.target.as_str()).collect();
         targets.sort_unstable();
         targets.dedup();
@@ -140,6 +192,9 @@ impl Work<'_> {
         let tools = Tools::find(args.programs.pg_bin.as_deref(), manifest.major()).await?;
         let mut hidden = args.hide.clone();
         hidden.push(absolute(dir)?);
+        if let Some(socket) = &args.stay {
+            hidden.extend(absolute(socket)?.parent().map(std::path::Path::to_owned));
+        }
         let keys = [Some(&args.identity), args.signing.as_ref()];
         for key in keys.into_iter().flatten() {
             hidden.extend(absolute(key)?.parent().map(std::path::Path::to_owned));
@@ -149,11 +204,16 @@ impl Work<'_> {
             scratch: args.scratch.clone(),
             hidden,
             longest: args.longest.0,
+            stays: self.copies.is_some(),
         };
         let mut roles = keep::open(dir, &index.roles, identity)?;
         let mut archive = keep::open(dir, &index.archive, identity)?;
         let name = name.to_hex();
-        let drilled = drill(&name, &manifest, &mut roles, &mut archive, &setup, &told).await?;
+        let (drilled, copy) =
+            drill(&name, &manifest, &mut roles, &mut archive, &setup, &told).await?;
+        if let (Some(copies), Some(copy)) = (&self.copies, copy) {
+            copies.put(&index.target, copy);
+        }
         let report = report::of(&drilled, &index.target, &manifest)?;
         Ok((drilled, report))
     }
