@@ -17,7 +17,7 @@ figure{margin:0 0 2rem;overflow-x:auto}svg{min-width:46rem;width:100%;height:aut
 .critical rect,path.critical{stroke:var(--crit)}.high rect,path.high{stroke:var(--high)}.unknown rect,path.unknown{stroke:var(--unk)}.medium rect,path.medium{stroke:var(--med)}.low rect,path.low{stroke:var(--low)}
 article{border:1px solid var(--edge);border-left-width:5px;border-radius:6px;padding:.9rem 1.1rem;margin:0 0 1rem}article.critical{border-left-color:var(--crit)}article.high{border-left-color:var(--high)}article.unknown{border-left-color:var(--unk)}article.medium{border-left-color:var(--med)}
 h2{font-size:1.05rem;margin:0 0 .3rem;overflow-wrap:anywhere}.tag{font-size:.8rem;text-transform:uppercase;letter-spacing:.04em;color:var(--dim);margin-right:.6rem}
-p{margin:.3rem 0;overflow-wrap:anywhere}dl{display:grid;grid-template-columns:7rem 1fr;gap:.15rem .8rem;margin:.6rem 0 0}dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}code,pre{font:13px/1.5 ui-monospace,monospace}pre{overflow-x:auto;background:color-mix(in srgb,var(--edge) 30%,transparent);padding:.6rem;border-radius:4px;margin:.4rem 0}
+p{margin:.3rem 0;overflow-wrap:anywhere}dl{display:grid;grid-template-columns:minmax(6rem,11rem) 1fr;gap:.15rem .8rem;margin:.6rem 0 0}dt{color:var(--dim);overflow-wrap:anywhere}dd{margin:0;overflow-wrap:anywhere}code,pre{font:13px/1.5 ui-monospace,monospace}pre{overflow-x:auto;background:color-mix(in srgb,var(--edge) 30%,transparent);padding:.6rem;border-radius:4px;margin:.4rem 0}
 ul{margin:.3rem 0;padding-left:1.2rem}footer{color:var(--dim);font-size:.9rem;margin-top:2rem;overflow-wrap:anywhere}
 @media(max-width:34rem){dl{grid-template-columns:1fr}dt{margin-top:.4rem}}
 ";

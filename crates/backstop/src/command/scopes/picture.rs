@@ -68,7 +68,7 @@ pub(super) fn svg(report: &Report) -> String {
         }
     }
     let mut heads = String::new();
-    for (column, head) in ["Agent", "Credential", "Opens", "Backups that die with it"]
+    for (column, head) in ["Agent", "Credential", "Opens", "Backups that go too"]
         .iter()
         .enumerate()
     {
@@ -101,7 +101,7 @@ fn target(finding: &Ranked) -> String {
 
 fn put(out: &mut String, column: usize, y: usize, text: &str, class: &str) {
     let (x, width) = COLUMNS.get(column).copied().unwrap_or_default();
-    let most = width / 8;
+    let most = width / 8 + 1;
     let shown: String = if text.chars().count() > most {
         let short: String = text.chars().take(most.saturating_sub(1)).collect();
         format!("{short}…")

@@ -135,7 +135,10 @@ pub(super) fn place(place: &Place) -> String {
     match place {
         Place::File {
             path, line, column, ..
-        } => format!("{path}:{line}:{column}"),
+        } => {
+            let shown = path.to_string();
+            format!("{}:{line}:{column}", shown.strip_prefix("./").unwrap_or(&shown))
+        }
         Place::History {
             repository,
             commit,
