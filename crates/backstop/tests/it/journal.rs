@@ -212,6 +212,9 @@ fn old_traffic_is_pruned_while_it_serves_and_readers_are_told() {
 fn the_doctor_says_what_it_tried() {
     let installation = Installation::new();
     let (_serving, _person) = installation.serve_with_person();
+    let planted = "create extension dblink; grant pg_execute_server_program to owner; \
+        create schema other; alter extension dblink set schema other";
+    installation.server.psql(planted).unwrap();
     let ran = installation.run(&["--json", "doctor"]);
     let findings: Vec<Value> = ran
         .out
@@ -231,6 +234,16 @@ fn the_doctor_says_what_it_tried() {
     );
     assert!(has("good", "backstop is running"), "{}", ran.out);
     assert!(has("warning", "for this machine only"), "{}", ran.out);
+    let dblink =
+        "of extension `dblink` (library `dblink`), which can open connections of their own";
+    assert!(has("warning", dblink), "{}", ran.out);
+    let programs = findings
+        .iter()
+        .find(|f| f["what"].as_str().unwrap().contains("run programs"));
+    assert_eq!(
+        programs.unwrap()["hint"],
+        "REVOKE pg_execute_server_program FROM owner"
+    );
     let key = installation.data().join("keys/seal.key");
     std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     let ran = installation.run(&["doctor", "--offline"]);

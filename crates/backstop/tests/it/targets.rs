@@ -45,6 +45,10 @@ fn works_through(installation: &Installation, person: &mut Person, agent: &str) 
     is_cancelled(installation, agent);
     let status = installation.run(&["--json", "status"]).fine().json();
     assert_eq!(status["targets"][0]["reachable"], true);
+    // And the doctor's audit by the same.
+    let doctor = installation.run(&["doctor"]);
+    let none = "target `prod` has no road that measuring would not see";
+    assert!(doctor.out.contains(none), "{}", doctor.out);
     let seen = "select coalesce(host(inet_client_addr()), 'socket'), ssl from pg_stat_ssl where pid = pg_backend_pid()";
     installation.psql(agent, seen).fine().out.trim().to_owned()
 }

@@ -1,6 +1,7 @@
 //! What can be found out by connecting to the targets as the gate does.
 
-use backstop_gates::postgres::{Probe, probe};
+use backstop_gates::postgres::{Host, Probe, Upstream, UpstreamTls, probe};
+use backstop_scopes::postgres::{Place, Trust, Way, unseen};
 
 use super::Finding;
 use crate::config::{Config, Target, Tls};
@@ -16,21 +17,60 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
     let mut all = vec![];
     let mut seen: Vec<(String, &Target)> = vec![];
     for target in &config.targets {
-        let probed = match upstream(&home, &key, target) {
-            Err(failure) => Err(Finding::failed(&failure)),
-            Ok(upstream) => probe(&upstream)
-                .await
-                .map_err(|e| unreachable(target, &e.to_string())),
+        let upstream = match upstream(&home, &key, target) {
+            Err(failure) => {
+                all.push(Finding::failed(&failure));
+                continue;
+            }
+            Ok(upstream) => upstream,
         };
-        match probed {
-            Err(finding) => all.push(finding),
+        match probe(&upstream).await {
+            Err(error) => all.push(unreachable(target, &error.to_string())),
             Ok(probe) => {
                 all.extend(one(target, &probe));
                 all.extend(twice(target, &probe, &mut seen));
+                all.extend(roads(target, &upstream).await);
             }
         }
     }
     all
+}
+
+/// What a measurement would not show at this target: a warning each, or that there is none.
+async fn roads(target: &Target, upstream: &Upstream) -> Vec<Finding> {
+    let name = &target.name;
+    let asked = async { unseen(&way(upstream).connect().await?).await };
+    match asked.await {
+        Err(error) => vec![unreachable(target, &error.to_string())],
+        Ok(none) if none.is_empty() => vec![Finding::good(format!(
+            "target `{name}` has no road that measuring would not see"
+        ))],
+        Ok(roads) => roads
+            .into_iter()
+            .map(|road| Finding::warning(format!("target `{name}`: {}", road.what), road.fix))
+            .collect(),
+    }
+}
+
+/// The gate's own way in, for the audit's client.
+fn way(upstream: &Upstream) -> Way {
+    let (place, port) = match &upstream.host {
+        Host::Tcp(host, port) => (Place::Tcp(host.clone()), *port),
+        Host::Unix(directory, port) => (Place::Unix(directory.clone()), *port),
+    };
+    Way {
+        place,
+        port,
+        database: upstream.database.clone(),
+        user: upstream.user.clone(),
+        password: Some(upstream.password.clone()),
+        trust: match &upstream.tls {
+            UpstreamTls::Disable => Trust::Nothing,
+            UpstreamTls::Verify(roots) => Trust::Authorities(roots.clone()),
+            UpstreamTls::Pinned(hash) => Trust::Pinned(*hash),
+        },
+        require_binding: upstream.require_binding,
+    }
 }
 
 fn unreachable(target: &Target, error: &str) -> Finding {
