@@ -39,6 +39,22 @@ impl<'a> Asking<'a> {
         Ok(rows.collect())
     }
 
+    /// The rows that `sql` answers; none where the server refuses it. The transaction goes on either way.
+    pub(crate) async fn try_rows(
+        &self,
+        about: &'static str,
+        sql: &str,
+    ) -> Result<Option<Vec<Answer>>, Error> {
+        tell(self.client, "savepoint attempt").await?;
+        match self.rows(about, sql).await {
+            Ok(rows) => Ok(Some(rows)),
+            Err(_) => {
+                tell(self.client, "rollback to savepoint attempt").await?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Ends the transaction; nothing was written in it.
     pub(crate) async fn end(self) -> Result<(), Error> {
         tell(self.client, "rollback").await
@@ -74,5 +90,20 @@ impl Answer {
     /// A boolean.
     pub(crate) fn flag(&self, n: usize) -> bool {
         self.maybe(n) == Some("t")
+    }
+
+    /// A number, an oid or a single letter.
+    pub(crate) fn value<T: std::str::FromStr>(&self, n: usize) -> Result<T, Error> {
+        self.maybe(n)
+            .and_then(|text| text.parse().ok())
+            .ok_or(Error::Answer(self.about))
+    }
+
+    /// Values that are separated by spaces.
+    pub(crate) fn values<T: std::str::FromStr>(&self, n: usize) -> Vec<T> {
+        let text = self.maybe(n).unwrap_or_default();
+        text.split_ascii_whitespace()
+            .filter_map(|part| part.parse().ok())
+            .collect()
     }
 }

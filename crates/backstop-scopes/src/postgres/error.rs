@@ -19,6 +19,9 @@ pub enum Error {
         /// What the server said, with its SQLSTATE.
         why: String,
     },
+    /// There is no such role.
+    #[error("there is no role `{0}`; hint: `\\du` in psql lists them")]
+    NoRole(String),
     /// An answer was not of the form that PostgreSQL gives.
     #[error("the server's answer about {0} cannot be read; hint: is it PostgreSQL 15 or newer?")]
     Answer(&'static str),

@@ -8,5 +8,7 @@
     clippy::indexing_slicing
 )]
 
+mod prober;
+mod truth;
 mod unseen;
 mod world;

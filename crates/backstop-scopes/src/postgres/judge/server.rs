@@ -1,0 +1,450 @@
+//! What is not a table: databases, schemas, the server's machine, sessions, slots, large objects, code to be planted.
+
+use super::Judge;
+use crate::postgres::catalogue::{Oid, PUBLIC, privilege};
+use crate::postgres::road::{Act, Backups, By, Certainty, Object, Road};
+
+/// Predefined roles that reach beyond tables: the act, and in words.
+const PREDEFINED: &[(&str, Act, &str)] = &[
+    (
+        "pg_execute_server_program",
+        Act::RunPrograms,
+        "may run programs on the server's machine as the server's user, which is as good as being a superuser",
+    ),
+    (
+        "pg_write_server_files",
+        Act::WriteFiles,
+        "may overwrite any file that the server's user may, its data and settings too",
+    ),
+    (
+        "pg_read_server_files",
+        Act::ReadFiles,
+        "may read any file that the server's user may, its data too",
+    ),
+    (
+        "pg_maintain",
+        Act::Disturb,
+        "may lock and rewrite every table (VACUUM FULL, CLUSTER)",
+    ),
+    ("pg_checkpoint", Act::Disturb, "may force checkpoints"),
+];
+
+impl Judge<'_> {
+    fn plain(&self, at: usize, role: Oid, act: Act, object: Object, by: By) -> Road {
+        let (chain, fix) = self.start(at, role);
+        Road {
+            act,
+            object,
+            by,
+            acting: self.acting(at),
+            chain,
+            certainty: Certainty::Proved,
+            rows: None,
+            bytes: None,
+            fix,
+        }
+    }
+
+    /// The nearest actor with the rights of a role, or a superuser.
+    fn holder(&self, role: Oid) -> Option<(usize, By)> {
+        let own = self.candidates(role).first().map(|at| (*at, By::Owner));
+        own.or_else(|| self.superuser().map(|at| (at, By::Superuser)))
+    }
+
+    /// A superuser's roads to relations: all of them.
+    pub(super) fn everything(&self, at: usize) -> Vec<Road> {
+        let mut all = vec![];
+        for (oid, relation) in &self.catalogue.relations {
+            let acts: &[Act] = match relation.kind {
+                'r' | 'p' => &[Act::Drop, Act::Truncate, Act::Delete, Act::Update],
+                _ => &[Act::Drop],
+            };
+            let Some(object) = self.object(*oid) else {
+                continue;
+            };
+            let (rows, bytes) = self.stake(*oid);
+            all.extend(
+                acts.iter()
+                    .map(|act| self.super_road(at, *act, object.clone(), rows, bytes)),
+            );
+        }
+        for (act, what) in [
+            (Act::RunPrograms, "runs programs"),
+            (Act::WriteFiles, "writes files"),
+            (Act::ReadFiles, "reads files"),
+            (Act::RunCode, "loads code"),
+        ] {
+            let mut road = self.super_road(at, act, Object::Server, None, None);
+            road.chain
+                .push(format!("a superuser {what} on the server's machine"));
+            all.push(road);
+        }
+        all
+    }
+
+    fn super_road(
+        &self,
+        at: usize,
+        act: Act,
+        object: Object,
+        rows: Option<u64>,
+        bytes: Option<u64>,
+    ) -> Road {
+        let role = self.actors.get(at).map_or(0, |a| a.role);
+        let mut road = self.plain(at, role, act, object, By::Superuser);
+        road.chain
+            .push(format!("{} is a superuser", self.graph.name(role)));
+        if at == 0 {
+            road.fix = vec![format!("ALTER ROLE {} NOSUPERUSER", self.graph.ident(role))];
+        }
+        Road {
+            rows,
+            bytes,
+            ..road
+        }
+    }
+
+    /// Everything of the server as a whole.
+    pub(super) fn server(&self) -> Vec<Road> {
+        let mut all = vec![];
+        self.owned(&mut all);
+        self.machine(&mut all);
+        self.sessions(&mut all);
+        self.large_objects(&mut all);
+        self.replication(&mut all);
+        if self.superuser().is_none() {
+            self.planting(&mut all);
+        }
+        all
+    }
+
+    fn owned(&self, all: &mut Vec<Road>) {
+        for database in &self.catalogue.databases {
+            let Some((at, by)) = self.holder(database.owner) else {
+                continue;
+            };
+            let object = Object::Database {
+                name: database.name.clone(),
+            };
+            let by = if by == By::Owner {
+                By::DatabaseOwner
+            } else {
+                by
+            };
+            let mut road = self.plain(at, database.owner, Act::Drop, object, by);
+            road.chain.push(self.right(
+                at,
+                database.owner,
+                by,
+                &format!("the database `{}`", database.name),
+            ));
+            road.bytes = database.bytes;
+            all.push(road);
+        }
+        let mut bytes = std::collections::HashMap::<Oid, u64>::new();
+        for relation in self.catalogue.relations.values() {
+            *bytes.entry(relation.schema).or_default() += relation.bytes.unwrap_or_default();
+        }
+        for (oid, schema) in &self.catalogue.schemas {
+            if let Some((at, by)) = self.holder(schema.owner) {
+                let object = Object::Schema {
+                    name: schema.name.clone(),
+                };
+                let mut road = self.plain(at, schema.owner, Act::Drop, object, by);
+                road.chain.push(self.right(
+                    at,
+                    schema.owner,
+                    by,
+                    &format!("the schema `{}`", schema.name),
+                ));
+                road.bytes = bytes.get(oid).copied();
+                all.push(road);
+            }
+        }
+    }
+
+    fn right(&self, at: usize, owner: Oid, by: By, what: &str) -> String {
+        if by == By::Superuser {
+            format!("`{}` is a superuser", self.acting(at))
+        } else {
+            format!("{} owns {what}", self.graph.name(owner))
+        }
+    }
+
+    fn machine(&self, all: &mut Vec<Road>) {
+        for (name, act, words) in PREDEFINED {
+            let Some(role) = self.catalogue.role_named(name) else {
+                continue;
+            };
+            if let Some(at) = self.candidates(role).first() {
+                let mut road = self.plain(*at, role, *act, Object::Server, By::Predefined);
+                road.chain.push(format!("`{name}` {words}"));
+                all.push(road);
+            }
+        }
+        let here = self
+            .catalogue
+            .databases
+            .iter()
+            .find(|d| d.oid == self.catalogue.database);
+        if let (Some(role), Some(here)) =
+            (self.catalogue.role_named("pg_create_subscription"), here)
+        {
+            let both = self.candidates(role).iter().find(|at| {
+                let rights = self.actors.get(**at).map(|a| &a.rights);
+                rights.is_some_and(|r| {
+                    r.roles.contains(&here.owner)
+                        || here
+                            .acl
+                            .holders(&r.roles, privilege::CREATE)
+                            .next()
+                            .is_some()
+                })
+            });
+            if let Some(at) = both {
+                let mut road = self.plain(*at, role, Act::Connect, Object::Server, By::Predefined);
+                road.chain.push("`pg_create_subscription`, with CREATE on the database, subscribes to other servers".to_owned());
+                all.push(road);
+            }
+        }
+    }
+
+    fn sessions(&self, all: &mut Vec<Road>) {
+        let signal = self.catalogue.role_named("pg_signal_backend");
+        for (role, count) in &self.catalogue.sessions {
+            let object = Object::Sessions {
+                role: self.catalogue.role_name(*role),
+                count: *count,
+            };
+            let superuser = self.catalogue.roles.get(role).is_some_and(|r| r.superuser);
+            let able = |right: Oid| {
+                self.candidates(right)
+                    .first()
+                    .copied()
+                    .filter(|_| !superuser)
+            };
+            let found = able(*role)
+                .map(|at| (at, *role, By::Owner))
+                .or_else(|| signal.and_then(|s| Some((able(s)?, s, By::Predefined))))
+                .or_else(|| self.superuser().map(|at| (at, *role, By::Superuser)));
+            if let Some((at, right, by)) = found {
+                let mut road = self.plain(at, right, Act::Terminate, object, by);
+                road.chain.push(match by {
+                    By::Owner => format!("{} may end its own sessions", self.graph.name(*role)),
+                    By::Predefined => {
+                        "`pg_signal_backend` ends sessions of all but superusers".to_owned()
+                    }
+                    _ => format!("`{}` is a superuser", self.acting(at)),
+                });
+                all.push(road);
+            }
+        }
+    }
+
+    fn large_objects(&self, all: &mut Vec<Road>) {
+        for (owner, acl, count) in &self.catalogue.large_objects {
+            let object = Object::LargeObjects {
+                owner: self.catalogue.role_name(*owner),
+                count: *count,
+            };
+            let granted = acl
+                .0
+                .iter()
+                .filter(|(who, bits)| bits & privilege::UPDATE != 0 && who != owner);
+            let granted = granted
+                .filter_map(|(who, _)| Some((*self.candidates(*who).first()?, *who)))
+                .min();
+            let found = self
+                .holder(*owner)
+                .map(|(at, by)| (at, *owner, by))
+                .or_else(|| {
+                    granted.map(|(at, who)| {
+                        (at, who, if who == PUBLIC { By::Public } else { By::Grant })
+                    })
+                })
+                .or_else(|| self.catalogue.lo_compat.then_some((0, PUBLIC, By::Public)));
+            let Some((at, right, by)) = found else {
+                continue;
+            };
+            let mut road = self.plain(at, right, Act::Unlink, object, by);
+            road.chain.push(match by {
+                By::Grant | By::Public if !self.catalogue.lo_compat => {
+                    "UPDATE on them was granted".to_owned()
+                }
+                By::Grant | By::Public => {
+                    "`lo_compat_privileges` is on, and asks for no right".to_owned()
+                }
+                _ => self.right(at, *owner, by, "them"),
+            });
+            all.push(road);
+        }
+    }
+
+    fn replication(&self, all: &mut Vec<Road>) {
+        let able = self.actors.iter().position(|a| {
+            a.rights.superuser
+                || self
+                    .catalogue
+                    .roles
+                    .get(&a.role)
+                    .is_some_and(|r| r.replication)
+        });
+        let Some(at) = able else {
+            return;
+        };
+        let role = self.actors.get(at).map_or(0, |a| a.role);
+        let own = self.graph.name(role);
+        let may_log_in = self.catalogue.roles.get(&role).is_some_and(|r| r.login);
+        let cut = (at == 0).then(|| {
+            vec![format!(
+                "ALTER ROLE {} NOREPLICATION",
+                self.graph.ident(role)
+            )]
+        });
+        let make = |act, object, words: &str| {
+            let mut road = self.plain(at, role, act, object, By::Attribute);
+            road.chain.push(format!("{own} {words}"));
+            if let Some(cut) = &cut {
+                road.fix.clone_from(cut);
+            }
+            road
+        };
+        let mut whole = make(
+            Act::Replicate,
+            Object::Server,
+            "has REPLICATION: it copies the whole cluster, and makes slots that keep the log until the disk is full",
+        );
+        if at != 0 || !may_log_in {
+            // SET ROLE makes slots, but only a login of the role's own copies the cluster.
+            whole
+                .chain
+                .push("to copy, it must log in as that role".to_owned());
+            whole.certainty = Certainty::Depends;
+        }
+        all.push(whole);
+        for slot in &self.catalogue.slots {
+            all.push(make(
+                Act::DropSlot,
+                Object::Slot { name: slot.clone() },
+                "may drop any replication slot that is not in use",
+            ));
+        }
+    }
+
+    /// Where code can be put that others run: it destroys nothing by itself.
+    fn planting(&self, all: &mut Vec<Road>) {
+        for schema in self.catalogue.schemas.values() {
+            if !self.catalogue.paths.contains(&schema.name)
+                || self.holders.contains_key(&schema.owner)
+            {
+                continue;
+            }
+            let grants = schema
+                .acl
+                .0
+                .iter()
+                .filter(|(_, bits)| bits & privilege::CREATE != 0);
+            for (who, _) in grants {
+                if let Some(at) = self.candidates(*who).first() {
+                    let object = Object::Schema {
+                        name: schema.name.clone(),
+                    };
+                    let mut road = self.plain(*at, *who, Act::Plant, object, By::Grant);
+                    road.certainty = Certainty::Depends;
+                    road.fix = vec![format!(
+                        "REVOKE CREATE ON SCHEMA {} FROM {}",
+                        backstop_wire::sql::ident(&schema.name),
+                        self.graph.ident(*who)
+                    )];
+                    road.chain.push(format!("`{}` may create in `{}`, where others look up names: what it makes there, they may call", self.catalogue.role_name(*who), schema.name));
+                    all.push(road);
+                }
+            }
+        }
+        for (oid, relation) in &self.catalogue.relations {
+            let Some(acl) = relation
+                .acl
+                .as_ref()
+                .filter(|_| !self.holders.contains_key(&relation.owner))
+            else {
+                continue;
+            };
+            let grants = acl
+                .0
+                .iter()
+                .filter(|(_, bits)| bits & privilege::TRIGGER != 0);
+            for (who, _) in grants {
+                let usable = |at: &&usize| {
+                    self.actors
+                        .get(**at)
+                        .is_some_and(|a| self.usable(&a.rights, relation.schema))
+                };
+                if let (Some(at), Some(object)) =
+                    (self.candidates(*who).iter().find(usable), self.object(*oid))
+                {
+                    let name = self.catalogue.relation_name(*oid);
+                    let mut road = self.plain(*at, *who, Act::Plant, object, By::Grant);
+                    road.certainty = Certainty::Depends;
+                    road.fix = vec![format!(
+                        "REVOKE TRIGGER ON {name} FROM {}",
+                        self.graph.ident(*who)
+                    )];
+                    road.chain.push(format!("`{}` may make triggers on `{name}`, which whoever writes there runs with rights of their own", self.catalogue.role_name(*who)));
+                    all.push(road);
+                }
+            }
+        }
+    }
+
+    pub(super) fn database_name(&self) -> String {
+        let here = self
+            .catalogue
+            .databases
+            .iter()
+            .find(|d| d.oid == self.catalogue.database);
+        here.map(|d| d.name.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut all = vec![];
+        let of_role = self
+            .actors
+            .first()
+            .and_then(|a| self.catalogue.roles.get(&a.role));
+        if self.catalogue.read_only || of_role.is_some_and(|r| r.read_only) {
+            all.push("`default_transaction_read_only` is on, which is no protection: whoever is connected turns it off with `SET default_transaction_read_only = off`".to_owned());
+        }
+        if self.catalogue.standby {
+            all.push("this server is a standby, on which nothing can be written; the same role can do all this at its primary".to_owned());
+        }
+        all
+    }
+
+    pub(super) fn backups(&self, roads: &[Road]) -> Backups {
+        let mut within_reach = vec![];
+        let has = |act: Act| {
+            roads
+                .iter()
+                .any(|r| r.act == act && r.object == Object::Server)
+        };
+        if has(Act::RunPrograms) || has(Act::WriteFiles) {
+            within_reach.push("it can destroy whatever lies on the server's machine or is mounted there: data directory, log archive and backups alike".to_owned());
+        }
+        if has(Act::RunPrograms) && self.catalogue.archives == Some(true) {
+            within_reach.push("it can run the server's archive command, and so use the credentials by which the archive is written".to_owned());
+        }
+        if roads.iter().any(|r| r.act == Act::DropSlot) {
+            within_reach.push(
+                "it can drop the replication slots that standbys and log archives depend on"
+                    .to_owned(),
+            );
+        }
+        if has(Act::Replicate) {
+            within_reach.push("it can copy the whole cluster (`pg_basebackup`)".to_owned());
+        }
+        Backups {
+            archives: self.catalogue.archives,
+            within_reach,
+        }
+    }
+}
