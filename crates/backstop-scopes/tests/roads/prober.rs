@@ -84,7 +84,7 @@ impl Prober {
             .map(|r| (r[0].clone(), r[1] == "t"))
             .collect();
         prober.attacks = prober.prepare().await;
-        prober.sieve = sieve(&prober.attacks);
+        prober.sieve = sieve(prober.attacks.iter().map(|a| &a.sql));
         prober
     }
 
@@ -385,32 +385,35 @@ impl Prober {
         let mut waiting = vec![role.to_owned()];
         while let Some(name) = waiting.pop() {
             let chain = known[&name].clone();
-            for (other, _) in &self.roles {
-                if known.contains_key(other) {
-                    continue;
-                }
+            let role = quoted(role);
+            let mut ways: Vec<(String, [String; 3])> = vec![];
+            for (other, _) in self
+                .roles
+                .iter()
+                .filter(|(other, _)| !known.contains_key(other))
+            {
                 let to = quoted(other);
-                let ways = [
-                    format!("{chain}; set role {to}"),
-                    format!(
-                        "{chain}; grant {to} to {}; set role none; set role {to}",
-                        quoted(role)
-                    ),
-                    format!(
-                        "{chain}; create role fresh; grant {to} to fresh; reset session authorization; set session authorization fresh; set role {to}"
-                    ),
-                ];
-                for way in ways {
-                    let tried = self
-                        .client
-                        .batch_execute(&format!("begin; {way}; rollback"))
-                        .await;
-                    if tried.is_ok() {
-                        known.insert(other.clone(), way);
-                        waiting.push(other.clone());
-                        break;
-                    }
-                    self.client.batch_execute("rollback").await.unwrap();
+                let grant = format!("grant {to} to {role}; set role none; set role {to}");
+                let make = format!(
+                    "create role fresh; grant {to} to fresh; reset session authorization; set session authorization fresh; set role {to}"
+                );
+                ways.push((other.clone(), [format!("set role {to}"), grant, make]));
+            }
+            let begin = format!("begin; {chain}");
+            self.client.batch_execute(&begin).await.unwrap();
+            self.client
+                .batch_execute(&sieve(ways.iter().flat_map(|(_, w)| w)))
+                .await
+                .unwrap();
+            let found = self.rows("select current_setting('probe.found')").await;
+            self.client.batch_execute("rollback").await.unwrap();
+            for one in found[0][0].split_whitespace() {
+                let (at, code) = one.split_once(':').unwrap();
+                let at: usize = at.parse().unwrap();
+                let (other, way) = &ways[at / 3];
+                if code == DONE && !known.contains_key(other) {
+                    known.insert(other.clone(), format!("{chain}; {}", way[at % 3]));
+                    waiting.push(other.clone());
                 }
             }
         }
@@ -446,16 +449,33 @@ fn columns(state: &State, table: &Object) -> BTreeSet<String> {
 /// What an attack that went through ends with, to be taken back.
 const DONE: &str = "ZZ000";
 
-fn sieve(attacks: &[Attack]) -> String {
-    let each = attacks.iter().enumerate().map(|(at, attack)| {
-        format!(
-            "begin execute $s${}$s$; raise exception using errcode = '{DONE}'; \
-             exception when others then if sqlstate <> '42501' then found := found || ' {at}:' || sqlstate; end if; end;\n",
-            attack.sql
-        )
-    });
-    let each: String = each.collect();
+/// Tries each of these, takes it back, and leaves in `probe.found` which went through and how others failed.
+fn sieve<'s>(each: impl Iterator<Item = &'s String>) -> String {
+    let each: String = each
+        .enumerate()
+        .map(|(at, sql)| {
+            format!(
+                "begin {}; raise exception using errcode = '{DONE}'; \
+                 exception when others then if sqlstate <> '42501' then found := found || ' {at}:' || sqlstate; end if; end;\n",
+                executes(sql)
+            )
+        })
+        .collect();
     format!(
         "do $sieve$ declare found text := ''; begin {each} perform set_config('probe.found', found, true); end $sieve$"
     )
+}
+
+/// One EXECUTE for each statement; those of a DO are its own affair.
+fn executes(sql: &str) -> String {
+    let parts: Vec<&str> = if sql.starts_with("do ") {
+        vec![sql]
+    } else {
+        sql.split("; ").collect()
+    };
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|part| format!("execute $s${part}$s$"))
+        .collect();
+    parts.join("; ")
 }

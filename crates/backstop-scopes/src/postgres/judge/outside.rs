@@ -64,7 +64,7 @@ impl Judge<'_> {
             .0
             .iter()
             .filter(|(_, bits)| bits & privilege::EXECUTE != 0);
-        let builtin = self.catalogue.schemas.get(&function.schema).is_none();
+        let builtin = !self.catalogue.schemas.contains_key(&function.schema);
         let nearest = holders.filter_map(|(grantee, _)| {
             let at = self.candidates(*grantee).iter().find(|at| {
                 builtin
