@@ -8,7 +8,10 @@
     clippy::indexing_slicing
 )]
 
+mod fix;
 mod prober;
+mod random;
+mod server;
 mod truth;
 mod unseen;
 mod world;

@@ -8,13 +8,13 @@ use backstop_testing::postgres::{Major, PostgresServer, Server};
 use crate::prober::{Prober, Truth};
 use crate::world::{two, way};
 
-const PASSWORD: &str = "x";
+pub const PASSWORD: &str = "x";
 
 /// What only depends, and did not happen: code that names a table and never comes there.
 const DEPENDS_IN_VAIN: &[(&str, Act, &str)] = &[];
 
 /// Prepares one server with the roles of every kind.
-fn server(major: Major) -> Server {
+pub fn server(major: Major) -> Server {
     let server = PostgresServer::start(major).unwrap();
     server.psql(include_str!("fixture.sql")).unwrap();
     let more = if major >= Major::V16 {
@@ -36,7 +36,7 @@ fn server(major: Major) -> Server {
     server
 }
 
-fn give_passwords(server: &Server) {
+pub fn give_passwords(server: &Server) {
     let logins = "select string_agg(format('alter role %I password ''x''', rolname), ';') from pg_roles where rolcanlogin and rolname not in ('postgres', 'owner')";
     server.psql(&server.psql(logins).unwrap()).unwrap();
 }
@@ -115,7 +115,7 @@ pub fn differences(audit: &Audit, truth: &Truth) -> Vec<String> {
 }
 
 /// Compares for every role that may log in, each audited by a connection of its own.
-fn agree(server: &Server, skip: &[&str]) -> usize {
+pub fn agree(server: &Server, skip: &[&str]) -> usize {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let roles = server
         .psql("select rolname from pg_roles where rolcanlogin and rolname <> 'postgres' order by 1")

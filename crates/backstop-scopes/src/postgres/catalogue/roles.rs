@@ -43,9 +43,10 @@ select btrim(p, ' \"') from ( \
   union select unnest(string_to_array(reset_val, ',')) from pg_catalog.pg_settings where name = 'search_path') x \
 where btrim(p, ' \"') not in ('$user', '')";
 
+/// What kind of process it is is hidden from those without rights on it.
 const SESSIONS: &str = "\
 select usesysid, count(*) from pg_catalog.pg_stat_activity \
-where pid <> pg_backend_pid() and usesysid is not null and backend_type in ('client backend', 'walsender') group by 1";
+where pid <> pg_backend_pid() and usesysid is not null and coalesce(backend_type, 'client backend') in ('client backend', 'walsender') group by 1";
 
 const SLOTS: &str = "select slot_name from pg_catalog.pg_replication_slots order by 1";
 

@@ -153,7 +153,7 @@ impl Judge<'_> {
                 }
                 continue;
             }
-            if act == Move::Delete && !owner && self.blocked(oid) {
+            if act == Move::Delete && !owner && self.blocked(oid, act) {
                 continue;
             }
             let mapped = |server: &crate::postgres::catalogue::Server| {

@@ -99,7 +99,7 @@ impl Judge<'_> {
         if act == Move::Truncate {
             return self.truncatable(&rights, oid).then_some(reach);
         }
-        if act == Move::Delete && self.blocked(oid) {
+        if act == Move::Delete && self.blocked(oid, act) {
             return None;
         }
         match self.sight(&rights, role, oid, relation, act, false) {
@@ -162,11 +162,17 @@ impl Judge<'_> {
         ))
     }
 
-    /// Whether no row of a relation can go, whoever deletes it: a key's check or action runs as the owner of the
+    /// Whether no row of a relation can go, or no key of it can change, whoever tries: a key's check or action runs as the owner of the
     /// referring table, and fails where that owner lacks the rights. Whoever owns the relation drops the key.
-    pub(super) fn blocked(&self, oid: Oid) -> bool {
+    pub(super) fn blocked(&self, oid: Oid, act: Move) -> bool {
         self.keys_to(oid).any(|key| {
-            let act = match key.on_delete {
+            let on = if act == Move::Delete {
+                key.on_delete
+            } else {
+                key.on_update
+            };
+            let act = match on {
+                'c' if act == Move::Update => Move::Update.bit(),
                 'c' => Move::Delete.bit(),
                 'n' | 'd' => Move::Update.bit(),
                 _ => privilege::SELECT,

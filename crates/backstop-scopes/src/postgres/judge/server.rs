@@ -247,13 +247,15 @@ impl Judge<'_> {
                 owner: self.catalogue.role_name(*owner),
                 count: *count,
             };
-            let granted = acl
-                .0
-                .iter()
-                .filter(|(who, bits)| bits & privilege::UPDATE != 0 && who != owner);
-            let granted = granted
-                .filter_map(|(who, _)| Some((*self.candidates(*who).first()?, *who)))
-                .min();
+            // To write into one, it must be opened for reading too.
+            let held = |at: &usize, bit: u16| {
+                let actor = self.actors.get(*at)?;
+                acl.holders(&actor.rights.roles, bit).next()
+            };
+            let granted = (0..self.actors.len()).find_map(|at| {
+                held(&at, privilege::SELECT)?;
+                Some((at, held(&at, privilege::UPDATE)?))
+            });
             let found = self
                 .holder(*owner)
                 .map(|(at, by)| (at, *owner, by))
@@ -269,7 +271,7 @@ impl Judge<'_> {
             let mut road = self.plain(at, right, Act::Unlink, object, by);
             road.chain.push(match by {
                 By::Grant | By::Public if !self.catalogue.lo_compat => {
-                    "UPDATE on them was granted".to_owned()
+                    "SELECT and UPDATE on them were granted".to_owned()
                 }
                 By::Grant | By::Public => {
                     "`lo_compat_privileges` is on, and asks for no right".to_owned()

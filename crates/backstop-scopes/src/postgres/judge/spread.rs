@@ -73,7 +73,7 @@ impl Judge<'_> {
             .into_iter()
             .flatten()
         {
-            if fact.act == Move::Delete && self.blocked(*child) {
+            if fact.act == Move::Delete && self.blocked(*child, fact.act) {
                 continue;
             }
             let words = format!(
@@ -85,6 +85,9 @@ impl Judge<'_> {
     }
 
     fn keys(&self, fact: &Fact, all: &mut Vec<Fact>) {
+        if fact.act == Move::Update && self.blocked(fact.relation, Move::Update) {
+            return;
+        }
         for key in self.keys_to(fact.relation) {
             let (doing, on) = match fact.act {
                 Move::Delete => (key.on_delete, "DELETE"),
@@ -110,7 +113,7 @@ impl Judge<'_> {
             if !self.has(&owner, relation, act.bit()) || !self.usable(&owner, relation.schema) {
                 continue;
             }
-            if act == Move::Delete && self.blocked(key.from) {
+            if act == Move::Delete && self.blocked(key.from, act) {
                 continue;
             }
             let name = self.catalogue.relation_name(key.from);
