@@ -8,11 +8,15 @@ use super::road::{Act, Audit, By, Certainty, Object, Road};
 mod direct;
 mod dropped;
 mod narrow;
+mod notes;
 mod outside;
+mod planting;
 mod rights;
 mod roles;
 mod server;
 mod spread;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use roles::{Actor, Graph};
@@ -83,6 +87,9 @@ struct Fact {
     chain: Vec<String>,
     certainty: Certainty,
     columns: Option<Vec<i16>>,
+    /// As whom triggers run that have no rights of their own, before and after the change; none: as the actor.
+    before: Option<Oid>,
+    after: Option<Oid>,
     fix: Vec<String>,
 }
 
@@ -206,6 +213,8 @@ impl<'a> Judge<'a> {
             chain,
             certainty: Certainty::Proved,
             columns: None,
+            before: None,
+            after: None,
             fix,
         }
     }
