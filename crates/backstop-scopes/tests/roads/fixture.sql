@@ -78,6 +78,9 @@ create role full_truncater login; grant truncate on s.refusing, s.refuses to ful
 create role key_owner login; create table s.keyed (id int primary key); insert into s.keyed values (1); alter table s.keyed owner to key_owner;
 create table s.keys_it (id int references s.keyed); insert into s.keys_it values (1); alter table s.keys_it owner to keeper;
 
+-- A key leaves the rows of children alone.
+create table s.heir () inherits (s.child); insert into s.heir values (1); alter table s.heir owner to keeper;
+
 -- Partitions and children.
 create table s.whole (id int, n int) partition by list (id); create table s.part_1 partition of s.whole for values in (1, 7777);
 insert into s.whole values (1, 1); alter table s.whole owner to keeper; alter table s.part_1 owner to owner_a;

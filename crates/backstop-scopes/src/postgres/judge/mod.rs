@@ -87,6 +87,8 @@ struct Fact {
     chain: Vec<String>,
     certainty: Certainty,
     columns: Option<Vec<i16>>,
+    /// Rows of children are left alone.
+    only: bool,
     /// As whom triggers run that have no rights of their own, before and after the change; none: as the actor.
     before: Option<Oid>,
     after: Option<Oid>,
@@ -108,7 +110,7 @@ impl Fact {
     /// The same road, one step further.
     fn on(&self, act: Move, relation: Oid, by: By, words: String) -> Self {
         let mut next = self.clone();
-        (next.act, next.relation, next.by) = (act, relation, by);
+        (next.act, next.relation, next.by, next.only) = (act, relation, by, false);
         next.source.clone_from(&words);
         next.chain.push(words);
         next
@@ -213,6 +215,7 @@ impl<'a> Judge<'a> {
             chain,
             certainty: Certainty::Proved,
             columns: None,
+            only: false,
             before: None,
             after: None,
             fix,

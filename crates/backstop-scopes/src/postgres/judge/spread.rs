@@ -12,12 +12,23 @@ const LONGEST: usize = 24;
 /// The first major version in which AFTER triggers run as the role that queued them.
 const AFTER_AS_QUEUED: u32 = 18;
 
+/// What has been followed already: from there nothing new follows.
+#[derive(PartialEq, Eq, Hash)]
+struct Visit {
+    relation: Oid,
+    act: Move,
+    all: bool,
+    only: bool,
+    before: Option<Oid>,
+    after: Option<Oid>,
+}
+
 impl Judge<'_> {
     /// All facts that follow from these, these included, each relation and act by each right once.
     pub(super) fn spread(&self, first: Vec<Fact>) -> (Vec<Fact>, Vec<Road>) {
         let mut unjudged = vec![];
         let mut kept: BTreeMap<(Oid, Move, By, String), Fact> = BTreeMap::new();
-        let mut expanded: HashSet<(Oid, Move, bool, Option<Oid>, Option<Oid>)> = HashSet::new();
+        let mut expanded: HashSet<Visit> = HashSet::new();
         let (mut strong, mut weak): (VecDeque<Fact>, VecDeque<Fact>) =
             first.into_iter().partition(Fact::is_strong);
         // The certain ones first, so that what follows from them is said with their certainty.
@@ -26,11 +37,16 @@ impl Judge<'_> {
             if kept.contains_key(&key) {
                 continue;
             }
-            let all_columns = fact.columns.is_none();
-            let (relation, act) = (fact.relation, fact.act);
-            let (before, after) = (fact.before, fact.after);
-            let known = expanded.contains(&(relation, act, true, before, after))
-                || !expanded.insert((relation, act, all_columns, before, after));
+            let visit = |all: bool, only: bool| Visit {
+                relation: fact.relation,
+                act: fact.act,
+                all,
+                only,
+                before: fact.before,
+                after: fact.after,
+            };
+            let known = expanded.contains(&visit(true, false))
+                || !expanded.insert(visit(fact.columns.is_none(), fact.only));
             if !known && fact.chain.len() < LONGEST {
                 for next in self.follow(&fact, &mut unjudged) {
                     if next.is_strong() {
@@ -68,7 +84,7 @@ impl Judge<'_> {
     fn children(&self, fact: &Fact, all: &mut Vec<Fact>) {
         // Only a partitioned table hands on what is put into it.
         let parent = self.catalogue.relations.get(&fact.relation);
-        if fact.act == Move::Insert && parent.is_none_or(|p| p.kind != 'p') {
+        if fact.only || fact.act == Move::Insert && parent.is_none_or(|p| p.kind != 'p') {
             return;
         }
         for child in self
@@ -128,6 +144,8 @@ impl Judge<'_> {
             );
             let mut next = fact.on(act, key.from, By::Cascade, words);
             next.columns = (act == Move::Update).then(|| key.from_columns.clone());
+            // It says ONLY, but of a partitioned table, whose rows lie elsewhere.
+            next.only = relation.kind != 'p';
             next.before = Some(relation.owner);
             // Until 18 these waited for the end of the statement, and ran as whoever gave it.
             if self.catalogue.major >= AFTER_AS_QUEUED {
