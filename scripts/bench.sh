@@ -17,7 +17,7 @@ has_bench() { [ -f "crates/$1/benches/$2.rs" ] || [ -f "crates/$1/benches/$2/mai
 [ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge 16384 ] || ulimit -n 16384 2>/dev/null ||
     say "at most $(ulimit -n) open files: the idle connections may not fit"
 
-for pair in backstop-wire:analysis backstop-gates:decision backstop-journal:journal backstop-scopes:find; do
+for pair in backstop-wire:analysis backstop-gates:decision backstop-journal:journal backstop-scopes:find backstop-scopes:roads; do
     if has_bench "${pair%%:*}" "${pair#*:}"; then
         say "${pair%%:*}: ${pair#*:}"
         cargo bench --locked --package "${pair%%:*}" --bench "${pair#*:}"

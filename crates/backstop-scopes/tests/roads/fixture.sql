@@ -78,6 +78,9 @@ create role full_truncater login; grant truncate on s.refusing, s.refuses to ful
 create role key_owner login; create table s.keyed (id int primary key); insert into s.keyed values (1); alter table s.keyed owner to key_owner;
 create table s.keys_it (id int references s.keyed); insert into s.keys_it values (1); alter table s.keys_it owner to keeper;
 
+-- A key leaves the rows of children alone.
+create table s.heir () inherits (s.child); insert into s.heir values (1); alter table s.heir owner to keeper;
+
 -- Partitions and children.
 create table s.whole (id int, n int) partition by list (id); create table s.part_1 partition of s.whole for values in (1, 7777);
 insert into s.whole values (1, 1); alter table s.whole owner to keeper; alter table s.part_1 owner to owner_a;
@@ -145,3 +148,20 @@ create role sieved_read login; grant delete on s.sieved to sieved_read; create p
 create role force_owner login; create table s.forced (id int); insert into s.forced values (1); alter table s.forced owner to force_owner;
 alter table s.forced enable row level security; alter table s.forced force row level security;
 create role write_walled login; grant pg_write_all_data to write_walled;
+
+-- What goes with code: generated columns and collations.
+create role code_owner login; create function s.twice(int) returns int language sql immutable as 'select $1 * 2'; alter function s.twice owner to code_owner;
+create collation s.plainly (locale = 'C'); alter collation s.plainly owner to code_owner;
+create table s.generated (id int, g int generated always as (s.twice(id)) stored, c text collate s.plainly); insert into s.generated values (1, default, 'x'); alter table s.generated owner to keeper;
+
+-- Code that asks for no rights of its own, and gets its owner's where a key acts.
+create table s.above (id int primary key); insert into s.above values (1); alter table s.above owner to keeper;
+create table s.below (id int references s.above on delete cascade); insert into s.below values (1); alter table s.below owner to keeper;
+create table s.game (id int); insert into s.game values (1); alter table s.game owner to keeper;
+create function s.hunts() returns trigger language plpgsql as 'begin delete from s.game; return old; end'; alter function s.hunts owner to reader;
+create trigger t before delete on s.below for each row execute function s.hunts();
+create table s.game_2 (id int); insert into s.game_2 values (1); alter table s.game_2 owner to keeper;
+create function s.tries() returns trigger language plpgsql as 'begin delete from s.game_2; return null; exception when insufficient_privilege then return null; end';
+alter function s.tries owner to reader; create trigger u after delete on s.below for each row execute function s.tries();
+create role by_key_trigger login; grant delete on s.above to by_key_trigger;
+create role by_column_insert login; grant insert (id) on s.bait to by_column_insert;

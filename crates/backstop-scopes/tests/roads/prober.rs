@@ -222,6 +222,15 @@ impl Prober {
                 Some(Act::Drop),
             ),
             (
+                "select format('drop function %s cascade', p.oid::regprocedure) from pg_proc p join pg_namespace n on n.oid = pronamespace where p.oid >= 16384 and n.nspname <> 'probe' and prokind = 'f' \
+              and not exists (select from pg_depend where objid = p.oid and deptype = 'e')",
+                Some(Act::Drop),
+            ),
+            (
+                "select format('drop collation %s cascade', oid::regcollation) from pg_collation where oid >= 16384",
+                Some(Act::Drop),
+            ),
+            (
                 "select format('drop domain %s cascade', t.oid::regtype) from pg_type t where t.oid >= 16384 and typtype = 'd'",
                 Some(Act::Drop),
             ),

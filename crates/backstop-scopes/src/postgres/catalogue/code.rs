@@ -4,7 +4,7 @@ use super::roles::acl;
 use super::{Catalogue, Function, Rule, Server, Trigger, privilege};
 use crate::postgres::ask::Asking;
 use crate::postgres::error::Error;
-use crate::postgres::libraries;
+use crate::postgres::libraries::{self, Library};
 
 /// What runs as its owner, what is not SQL, and the built-ins of files that somebody was granted.
 const FUNCTIONS: &str = "\
@@ -17,7 +17,8 @@ select p.oid, p.pronamespace, p.proname, pg_get_function_identity_arguments(p.oi
 from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang \
 left join pg_catalog.pg_proc h on h.oid = l.lanplcallfoid \
 where p.prokind in ('f', 'p', 'w') and (p.oid >= 16384 and (p.prosecdef or p.prolang = 13 \
-    or l.lanname not in ('sql', 'plpgsql', 'internal')) \
+    or l.lanname not in ('sql', 'plpgsql', 'internal') \
+    or p.prorettype = 'trigger'::regtype) \
   or p.oid < 16384 and p.proacl is not null and p.pronamespace = 'pg_catalog'::regnamespace \
     and (p.proname ~ '^pg_read_(binary_)?file$' or p.proname ~ '^lo_(import|export)$' or p.proname = 'pg_ls_dir'))";
 
@@ -25,10 +26,10 @@ const NAMES: &str = "\
 select distinct proname from pg_catalog.pg_proc where oid >= 16384 and not exists ( \
   select from pg_catalog.pg_depend e where e.classid = 'pg_catalog.pg_proc'::regclass and e.objid = pg_proc.oid and e.deptype = 'e')";
 
-/// Bits of `tgtype`: 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
+/// Bits of `tgtype`: 2 BEFORE, 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
 const TRIGGERS: &str = "\
 select t.tgrelid, t.tgname, t.tgfoid, t.tgtype from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
-where not t.tgisinternal and t.tgenabled in ('O', 'A') and p.prosecdef";
+where not t.tgisinternal and t.tgenabled in ('O', 'A')";
 
 const EVENT_TRIGGERS: &str = "\
 select t.evtname, t.evtfoid from pg_catalog.pg_event_trigger t join pg_catalog.pg_proc p on p.oid = t.evtfoid \
@@ -76,6 +77,12 @@ pub(super) async fn load(asking: &Asking<'_>, to: &mut Catalogue) -> Result<(), 
     for row in asking.rows("names of functions", NAMES).await? {
         to.function_names.insert(row.text(0)?);
     }
+    // Of extensions only those count that are not known to do nothing else than they seem.
+    let leads = to.functions.values().filter(|f| {
+        !f.trusted && (f.language != "c" || libraries::library(&f.library) != Library::Plain)
+    });
+    let leads: Vec<String> = leads.map(|f| f.name.clone()).collect();
+    to.function_names.extend(leads);
     for row in asking.rows("triggers", TRIGGERS).await? {
         let kinds: u16 = row.value(3)?;
         let events = [
@@ -88,6 +95,7 @@ pub(super) async fn load(asking: &Asking<'_>, to: &mut Catalogue) -> Result<(), 
             relation: row.value(0)?,
             name: row.text(1)?,
             function: row.value(2)?,
+            before: kinds & 2 != 0,
             events: events
                 .iter()
                 .filter(|(kind, _)| kinds & kind != 0)

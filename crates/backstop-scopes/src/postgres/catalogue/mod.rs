@@ -142,6 +142,8 @@ pub(crate) struct Relation {
     pub(crate) acl: Option<Acl>,
     /// Grants of UPDATE on single columns: grantee and column.
     pub(crate) columns: Vec<(Oid, i16)>,
+    /// Who may put values into single columns.
+    pub(crate) inserters: Vec<Oid>,
     pub(crate) rls: bool,
     pub(crate) rls_forced: bool,
     pub(crate) rows: Option<u64>,
@@ -182,12 +184,14 @@ pub(crate) struct Rule {
     pub(crate) action: String,
 }
 
-/// A trigger whose function runs with its owner's rights.
+/// A trigger of people's own.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trigger {
     pub(crate) relation: Oid,
     pub(crate) name: String,
     pub(crate) function: Oid,
+    /// It runs before the change, and not after it.
+    pub(crate) before: bool,
     /// The privileges whose use sets it off.
     pub(crate) events: u16,
 }
@@ -283,6 +287,8 @@ pub(crate) struct Catalogue {
     pub(crate) types: HashMap<Oid, Owned>,
     /// Columns whose type is one of these: table, column, type.
     pub(crate) typed_columns: Vec<(Oid, String, Oid)>,
+    /// Columns that something else takes along: table, column, what.
+    pub(crate) dependent_columns: Vec<(Oid, String, Owned)>,
     /// Tables of a type, by the type.
     pub(crate) typed_tables: Vec<(Oid, Oid)>,
     pub(crate) extensions: HashMap<Oid, Owned>,

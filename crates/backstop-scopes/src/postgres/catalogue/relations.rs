@@ -39,8 +39,8 @@ select x.oid, sum(x.pages) * current_setting('block_size')::bigint from ( \
   where c.relkind in ('r', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema') x group by 1";
 
 const COLUMNS: &str = "\
-select a.attrelid, x.grantee, a.attnum from pg_catalog.pg_attribute a, aclexplode(a.attacl) x \
-where a.attacl is not null and a.attrelid >= 16384 and x.privilege_type = 'UPDATE'";
+select a.attrelid, x.grantee, a.attnum, x.privilege_type = 'INSERT' from pg_catalog.pg_attribute a, aclexplode(a.attacl) x \
+where a.attacl is not null and a.attrelid >= 16384 and x.privilege_type in ('UPDATE', 'INSERT')";
 
 const INHERITS: &str = "select inhparent, inhrelid from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid \
 where c.relkind in ('r', 'p', 'f')";
@@ -80,6 +80,23 @@ with recursive made (column_of, name, type) as ( \
   where b.oid >= 16384) \
 select column_of, name, type from made";
 
+/// Generated columns go with the functions and operators that they call, and any column with its collation.
+const DEPENDENT_COLUMNS: &str = "\
+select distinct d.rel, a.attname, x.title, x.name, x.schema, x.owner, e.refobjid from ( \
+  select objid rel, objsubid col, refclassid, refobjid from pg_catalog.pg_depend \
+    where classid = 'pg_catalog.pg_class'::regclass and objsubid > 0 and deptype in ('n', 'a') and refobjid >= 16384 \
+  union all select f.adrelid, f.adnum, g.refclassid, g.refobjid from pg_catalog.pg_depend g \
+    join pg_catalog.pg_attrdef f on f.oid = g.objid join pg_catalog.pg_attribute b on b.attrelid = f.adrelid and b.attnum = f.adnum \
+    where g.classid = 'pg_catalog.pg_attrdef'::regclass and g.refobjid >= 16384 and b.attgenerated <> '') d \
+join pg_catalog.pg_attribute a on a.attrelid = d.rel and a.attnum = d.col and not a.attisdropped \
+join pg_catalog.pg_class c on c.oid = d.rel and c.relkind in ('r', 'p', 'f') \
+join (select 'pg_catalog.pg_proc'::regclass class, oid, 'function' title, proname name, pronamespace schema, proowner owner from pg_catalog.pg_proc \
+  union all select 'pg_catalog.pg_operator'::regclass, oid, 'operator', oprname, oprnamespace, oprowner from pg_catalog.pg_operator \
+  union all select 'pg_catalog.pg_collation'::regclass, oid, 'collation', collname, collnamespace, collowner from pg_catalog.pg_collation \
+  ) x on x.class = d.refclassid and x.oid = d.refobjid \
+left join pg_catalog.pg_depend e on e.classid = x.class and e.objid = x.oid \
+  and e.refclassid = 'pg_catalog.pg_extension'::regclass and e.deptype = 'e'";
+
 const TYPED_TABLES: &str = "select oid, reloftype from pg_catalog.pg_class where reloftype <> 0";
 
 const EXTENSIONS: &str = "select oid, extname, extowner, extnamespace from pg_catalog.pg_extension";
@@ -118,7 +135,11 @@ pub(super) async fn load(asking: &Asking<'_>, to: &mut Catalogue) -> Result<(), 
     }
     for row in asking.rows("column grants", COLUMNS).await? {
         if let Some(relation) = to.relations.get_mut(&row.value(0)?) {
-            relation.columns.push((row.value(1)?, row.value(2)?));
+            if row.flag(3) {
+                relation.inserters.push(row.value(1)?);
+            } else {
+                relation.columns.push((row.value(1)?, row.value(2)?));
+            }
         }
     }
     for row in asking.rows("inheritance", INHERITS).await? {
@@ -173,6 +194,17 @@ async fn owned(asking: &Asking<'_>, to: &mut Catalogue) -> Result<(), Error> {
     for row in asking.rows("columns", TYPED_COLUMNS).await? {
         to.typed_columns
             .push((row.value(0)?, row.text(1)?, row.value(2)?));
+    }
+    for row in asking.rows("columns of code", DEPENDENT_COLUMNS).await? {
+        let schema = row.value(4)?;
+        let owned = Owned {
+            schema: Some(schema),
+            title: format!("{} `{}`", row.text(2)?, to.qualified(schema, &row.text(3)?)),
+            owner: row.value(5)?,
+            extension: row.value(6).ok(),
+        };
+        to.dependent_columns
+            .push((row.value(0)?, row.text(1)?, owned));
     }
     for row in asking.rows("tables of types", TYPED_TABLES).await? {
         to.typed_tables.push((row.value(0)?, row.value(1)?));

@@ -108,6 +108,14 @@ impl Judge<'_> {
     }
 
     fn by_column(&self, oid: Oid, relation: &Relation, name: &str, all: &mut Vec<Fact>) {
+        for grantee in &relation.inserters {
+            let found = self.first(*grantee, oid, relation, Move::Insert, false);
+            let who = self.catalogue.role_name(*grantee);
+            all.extend(found.map(|f| {
+                f.by(By::Grant)
+                    .said(format!("`{who}` was granted INSERT on columns of `{name}`"))
+            }));
+        }
         let mut grantees: Vec<Oid> = relation.columns.iter().map(|(who, _)| *who).collect();
         grantees.sort_unstable();
         grantees.dedup();

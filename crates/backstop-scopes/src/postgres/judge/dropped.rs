@@ -61,7 +61,10 @@ impl Judge<'_> {
     /// Who may drop a type, by whose right, and what is dropped: the type, or the extension that it is part of. A
     /// schema takes all that is in it along, whoever owns it.
     fn type_dropper(&self, oid: Oid) -> Option<(usize, Oid, &Owned)> {
-        let owned = self.catalogue.types.get(&oid)?;
+        self.owned_dropper(self.catalogue.types.get(&oid)?)
+    }
+
+    fn owned_dropper<'o>(&'o self, owned: &'o Owned) -> Option<(usize, Oid, &'o Owned)> {
         let schema = self.owner_of(owned.schema);
         let Some(extension) = owned.extension else {
             let (at, role) = self.dropper([Some(owned.owner), schema])?;
@@ -77,13 +80,17 @@ impl Judge<'_> {
         Some((at, role, extension))
     }
 
-    /// Columns that go with their type.
+    /// Columns that go with their type, or with what they are made by.
     pub(super) fn with_types(&self) -> Vec<Road> {
         let mut all = vec![];
-        for (oid, column, of) in &self.catalogue.typed_columns {
-            let (Some((at, role, owned)), Some(relation)) =
-                (self.type_dropper(*of), self.catalogue.relations.get(oid))
-            else {
+        let typed = self.catalogue.typed_columns.iter();
+        let typed =
+            typed.filter_map(|(oid, column, of)| Some((oid, column, self.type_dropper(*of)?)));
+        let dependent = self.catalogue.dependent_columns.iter();
+        let dependent = dependent
+            .filter_map(|(oid, column, owned)| Some((oid, column, self.owned_dropper(owned)?)));
+        for (oid, column, (at, role, owned)) in typed.chain(dependent) {
+            let Some(relation) = self.catalogue.relations.get(oid) else {
                 continue;
             };
             let schema = self.catalogue.schemas.get(&relation.schema);

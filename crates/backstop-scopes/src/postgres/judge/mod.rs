@@ -8,11 +8,15 @@ use super::road::{Act, Audit, By, Certainty, Object, Road};
 mod direct;
 mod dropped;
 mod narrow;
+mod notes;
 mod outside;
+mod planting;
 mod rights;
 mod roles;
 mod server;
 mod spread;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use roles::{Actor, Graph};
@@ -83,6 +87,11 @@ struct Fact {
     chain: Vec<String>,
     certainty: Certainty,
     columns: Option<Vec<i16>>,
+    /// Rows of children are left alone.
+    only: bool,
+    /// As whom triggers run that have no rights of their own, before and after the change; none: as the actor.
+    before: Option<Oid>,
+    after: Option<Oid>,
     fix: Vec<String>,
 }
 
@@ -101,7 +110,7 @@ impl Fact {
     /// The same road, one step further.
     fn on(&self, act: Move, relation: Oid, by: By, words: String) -> Self {
         let mut next = self.clone();
-        (next.act, next.relation, next.by) = (act, relation, by);
+        (next.act, next.relation, next.by, next.only) = (act, relation, by, false);
         next.source.clone_from(&words);
         next.chain.push(words);
         next
@@ -206,6 +215,9 @@ impl<'a> Judge<'a> {
             chain,
             certainty: Certainty::Proved,
             columns: None,
+            only: false,
+            before: None,
+            after: None,
             fix,
         }
     }

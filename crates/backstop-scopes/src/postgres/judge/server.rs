@@ -1,8 +1,8 @@
-//! What is not a table: databases, schemas, the server's machine, sessions, slots, large objects, code to be planted.
+//! What is not a table: databases, schemas, the server's machine, sessions, slots, large objects.
 
 use super::Judge;
 use crate::postgres::catalogue::{Oid, PUBLIC, privilege};
-use crate::postgres::road::{Act, Backups, By, Certainty, Object, Road};
+use crate::postgres::road::{Act, By, Certainty, Object, Road};
 
 /// Predefined roles that reach beyond tables: the act, and in words.
 const PREDEFINED: &[(&str, Act, &str)] = &[
@@ -30,7 +30,7 @@ const PREDEFINED: &[(&str, Act, &str)] = &[
 ];
 
 impl Judge<'_> {
-    fn plain(&self, at: usize, role: Oid, act: Act, object: Object, by: By) -> Road {
+    pub(super) fn plain(&self, at: usize, role: Oid, act: Act, object: Object, by: By) -> Road {
         let (chain, fix) = self.start(at, role);
         Road {
             act,
@@ -330,123 +330,6 @@ impl Judge<'_> {
                 Object::Slot { name: slot.clone() },
                 "may drop any replication slot that is not in use",
             ));
-        }
-    }
-
-    /// Where code can be put that others run: it destroys nothing by itself.
-    fn planting(&self, all: &mut Vec<Road>) {
-        for schema in self.catalogue.schemas.values() {
-            if !self.catalogue.paths.contains(&schema.name)
-                || self.holders.contains_key(&schema.owner)
-            {
-                continue;
-            }
-            let grants = schema
-                .acl
-                .0
-                .iter()
-                .filter(|(_, bits)| bits & privilege::CREATE != 0);
-            for (who, _) in grants {
-                if let Some(at) = self.candidates(*who).first() {
-                    let object = Object::Schema {
-                        name: schema.name.clone(),
-                    };
-                    let mut road = self.plain(*at, *who, Act::Plant, object, By::Grant);
-                    road.certainty = Certainty::Depends;
-                    road.fix = vec![format!(
-                        "REVOKE CREATE ON SCHEMA {} FROM {}",
-                        backstop_wire::sql::ident(&schema.name),
-                        self.graph.ident(*who)
-                    )];
-                    road.chain.push(format!("`{}` may create in `{}`, where others look up names: what it makes there, they may call", self.catalogue.role_name(*who), schema.name));
-                    all.push(road);
-                }
-            }
-        }
-        for (oid, relation) in &self.catalogue.relations {
-            let Some(acl) = relation
-                .acl
-                .as_ref()
-                .filter(|_| !self.holders.contains_key(&relation.owner))
-            else {
-                continue;
-            };
-            let grants = acl
-                .0
-                .iter()
-                .filter(|(_, bits)| bits & privilege::TRIGGER != 0);
-            for (who, _) in grants {
-                let usable = |at: &&usize| {
-                    self.actors
-                        .get(**at)
-                        .is_some_and(|a| self.usable(&a.rights, relation.schema))
-                };
-                if let (Some(at), Some(object)) =
-                    (self.candidates(*who).iter().find(usable), self.object(*oid))
-                {
-                    let name = self.catalogue.relation_name(*oid);
-                    let mut road = self.plain(*at, *who, Act::Plant, object, By::Grant);
-                    road.certainty = Certainty::Depends;
-                    road.fix = vec![format!(
-                        "REVOKE TRIGGER ON {name} FROM {}",
-                        self.graph.ident(*who)
-                    )];
-                    road.chain.push(format!("`{}` may make triggers on `{name}`, which whoever writes there runs with rights of their own", self.catalogue.role_name(*who)));
-                    all.push(road);
-                }
-            }
-        }
-    }
-
-    pub(super) fn database_name(&self) -> String {
-        let here = self
-            .catalogue
-            .databases
-            .iter()
-            .find(|d| d.oid == self.catalogue.database);
-        here.map(|d| d.name.clone()).unwrap_or_default()
-    }
-
-    pub(super) fn notes(&self) -> Vec<String> {
-        let mut all = vec![];
-        let of_role = self
-            .actors
-            .first()
-            .and_then(|a| self.catalogue.roles.get(&a.role));
-        if self.catalogue.read_only || of_role.is_some_and(|r| r.read_only) {
-            all.push("`default_transaction_read_only` is on, which is no protection: whoever is connected turns it off with `SET default_transaction_read_only = off`".to_owned());
-        }
-        if self.catalogue.standby {
-            all.push("this server is a standby, on which nothing can be written; the same role can do all this at its primary".to_owned());
-        }
-        all
-    }
-
-    pub(super) fn backups(&self, roads: &[Road]) -> Backups {
-        let mut within_reach = vec![];
-        let has = |act: Act| {
-            roads
-                .iter()
-                .any(|r| r.act == act && r.object == Object::Server)
-        };
-        if has(Act::RunPrograms) || has(Act::WriteFiles) {
-            within_reach.push("it can destroy whatever lies on the server's machine or is mounted there: data directory, log archive and backups alike".to_owned());
-        }
-        if has(Act::RunPrograms) && self.catalogue.archives == Some(true) {
-            within_reach.push("it can run the server's archive command, and so use the credentials by which the archive is written".to_owned());
-        }
-        if roads.iter().any(|r| r.act == Act::DropSlot) {
-            within_reach.push(
-                "it can drop the replication slots that standbys and log archives depend on"
-                    .to_owned(),
-            );
-        }
-        if has(Act::Replicate) {
-            within_reach.push("it can copy the whole cluster (`pg_basebackup`)".to_owned());
-        }
-        Backups {
-            archives: self.catalogue.archives,
-            within_reach,
         }
     }
 }

@@ -9,12 +9,26 @@ use crate::postgres::road::{Act, By, Certainty, Object, Road};
 /// How many steps a road may go on for: beyond, it says nothing that the shorter ones do not.
 const LONGEST: usize = 24;
 
+/// The first major version in which AFTER triggers run as the role that queued them.
+const AFTER_AS_QUEUED: u32 = 18;
+
+/// What has been followed already: from there nothing new follows.
+#[derive(PartialEq, Eq, Hash)]
+struct Visit {
+    relation: Oid,
+    act: Move,
+    all: bool,
+    only: bool,
+    before: Option<Oid>,
+    after: Option<Oid>,
+}
+
 impl Judge<'_> {
     /// All facts that follow from these, these included, each relation and act by each right once.
     pub(super) fn spread(&self, first: Vec<Fact>) -> (Vec<Fact>, Vec<Road>) {
         let mut unjudged = vec![];
         let mut kept: BTreeMap<(Oid, Move, By, String), Fact> = BTreeMap::new();
-        let mut expanded: HashSet<(Oid, Move, bool)> = HashSet::new();
+        let mut expanded: HashSet<Visit> = HashSet::new();
         let (mut strong, mut weak): (VecDeque<Fact>, VecDeque<Fact>) =
             first.into_iter().partition(Fact::is_strong);
         // The certain ones first, so that what follows from them is said with their certainty.
@@ -23,9 +37,16 @@ impl Judge<'_> {
             if kept.contains_key(&key) {
                 continue;
             }
-            let all_columns = fact.columns.is_none();
-            let known = expanded.contains(&(fact.relation, fact.act, true))
-                || !expanded.insert((fact.relation, fact.act, all_columns));
+            let visit = |all: bool, only: bool| Visit {
+                relation: fact.relation,
+                act: fact.act,
+                all,
+                only,
+                before: fact.before,
+                after: fact.after,
+            };
+            let known = expanded.contains(&visit(true, false))
+                || !expanded.insert(visit(fact.columns.is_none(), fact.only));
             if !known && fact.chain.len() < LONGEST {
                 for next in self.follow(&fact, &mut unjudged) {
                     if next.is_strong() {
@@ -63,7 +84,7 @@ impl Judge<'_> {
     fn children(&self, fact: &Fact, all: &mut Vec<Fact>) {
         // Only a partitioned table hands on what is put into it.
         let parent = self.catalogue.relations.get(&fact.relation);
-        if fact.act == Move::Insert && parent.is_none_or(|p| p.kind != 'p') {
+        if fact.only || fact.act == Move::Insert && parent.is_none_or(|p| p.kind != 'p') {
             return;
         }
         for child in self
@@ -123,6 +144,13 @@ impl Judge<'_> {
             );
             let mut next = fact.on(act, key.from, By::Cascade, words);
             next.columns = (act == Move::Update).then(|| key.from_columns.clone());
+            // It says ONLY, but of a partitioned table, whose rows lie elsewhere.
+            next.only = relation.kind != 'p';
+            next.before = Some(relation.owner);
+            // Until 18 these waited for the end of the statement, and ran as whoever gave it.
+            if self.catalogue.major >= AFTER_AS_QUEUED {
+                next.after = Some(relation.owner);
+            }
             all.push(next);
         }
     }
@@ -188,15 +216,28 @@ impl Judge<'_> {
             let Some(function) = self.catalogue.functions.get(&trigger.function) else {
                 continue;
             };
+            // Other code runs as whoever acts, but where a key or other code acts, that is its owner.
+            let context = if trigger.before {
+                fact.before
+            } else {
+                fact.after
+            };
+            let Some(owner) = (if function.definer {
+                Some(function.owner)
+            } else {
+                context
+            }) else {
+                continue;
+            };
             let words = format!(
                 "its trigger `{}` runs as {}",
                 trigger.name,
-                self.graph.name(function.owner)
+                self.graph.name(owner)
             );
             let mut code = fact.clone();
             code.chain.push(words);
             let body = function.readable().then_some(function.body.as_str());
-            self.run(&code, function.owner, body, By::Trigger, all, unjudged);
+            self.run(&code, owner, body, By::Trigger, all, unjudged);
         }
     }
 
@@ -261,6 +302,10 @@ impl Judge<'_> {
                 );
                 let mut next = from.on(act, *oid, by, words);
                 next.columns = None;
+                // A rule's action is let in by its owner's rights, and runs as whoever sets it off.
+                if by != By::Rule {
+                    (next.before, next.after) = (Some(owner), Some(owner));
+                }
                 next.certainty = Certainty::Depends;
                 next.narrow(Certainty::Depends, reach.step);
                 all.push(next);

@@ -24,6 +24,27 @@ enum Word {
     Mark(char),
 }
 
+/// Built-ins that run a text, or destroy what is no table.
+const RUNS_MORE: &[&str] = &[
+    "cursor_to_xml",
+    "cursor_to_xmlschema",
+    "lo_export",
+    "lo_from_bytea",
+    "lo_import",
+    "lo_put",
+    "lo_truncate",
+    "lo_truncate64",
+    "lo_unlink",
+    "lowrite",
+    "pg_drop_replication_slot",
+    "pg_terminate_backend",
+    "query_to_xml",
+    "query_to_xml_and_xmlschema",
+    "query_to_xmlschema",
+    "ts_rewrite",
+    "ts_stat",
+];
+
 /// Reads a text; `is_function` says whether a name is one of a function that people made.
 pub(crate) fn read(text: &str, is_function: impl Fn(&str) -> bool) -> Found {
     let words = words(text);
@@ -32,6 +53,10 @@ pub(crate) fn read(text: &str, is_function: impl Fn(&str) -> bool) -> Found {
         Some(Word::Plain(word)) => word.as_str(),
         _ => "",
     };
+    // A name in another spelling, which is not read here.
+    if text.contains("U&\"") || text.contains("u&\"") {
+        found.stop("holds names in another spelling");
+    }
     let mut inserted: Option<(Option<String>, String)> = None;
     for at in 0..words.len() {
         let before = at.checked_sub(1).map_or("", plain);
@@ -65,6 +90,9 @@ pub(crate) fn read(text: &str, is_function: impl Fn(&str) -> bool) -> Found {
             "execute" if !matches!(plain(at + 1), "function" | "procedure") => {
                 found.stop("runs texts that are put together at run time");
             }
+            "create" | "grant" | "revoke" | "reassign" | "import" | "refresh" => {
+                found.stop(&format!("uses {}", plain(at).to_uppercase()));
+            }
             "alter" | "call" | "copy" | "do"
                 if plain(at) != "do" || words.get(at + 1) == Some(&Word::Text) =>
             {
@@ -74,7 +102,7 @@ pub(crate) fn read(text: &str, is_function: impl Fn(&str) -> bool) -> Found {
         }
         if let Some(Word::Plain(name) | Word::Quoted(name)) = words.get(at)
             && words.get(at + 1) == Some(&Word::Mark('('))
-            && is_function(name)
+            && (is_function(name) || RUNS_MORE.contains(&name.as_str()))
         {
             found.stop(&format!("calls `{name}`"));
         }
@@ -138,6 +166,8 @@ fn relation(words: &[Word], mut at: usize) -> Option<(Option<String>, String, us
 fn words(text: &str) -> Vec<Word> {
     let mut all = vec![];
     let mut rest = text;
+    // Whether the word before ends right here, as in E'…'.
+    let mut escaped = false;
     while let Some(c) = rest.chars().next() {
         let after = rest.get(c.len_utf8()..).unwrap_or_default();
         rest = if let Some(comment) = rest.strip_prefix("--") {
@@ -145,8 +175,13 @@ fn words(text: &str) -> Vec<Word> {
         } else if let Some(comment) = rest.strip_prefix("/*") {
             past_comment(comment)
         } else if c == '\'' {
+            let escapes = all.last() == Some(&Word::Plain("e".to_owned())) && escaped;
             all.push(Word::Text);
-            past(after, '\'')
+            if escapes {
+                past_escapes(after)
+            } else {
+                past(after, '\'')
+            }
         } else if c == '"' {
             let end = past(after, '"');
             let length = after.len().saturating_sub(end.len() + 1);
@@ -169,8 +204,23 @@ fn words(text: &str) -> Vec<Word> {
             }
             after
         };
+        escaped = matches!(c, 'e' | 'E');
     }
     all
+}
+
+/// What follows a constant in which a backslash takes the next letter along.
+fn past_escapes(text: &str) -> &str {
+    let mut letters = text.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        let doubled = letter == '\'' && letters.peek().is_some_and(|(_, next)| *next == '\'');
+        if letter == '\\' || doubled {
+            letters.next();
+        } else if letter == '\'' {
+            return text.get(at + 1..).unwrap_or_default();
+        }
+    }
+    ""
 }
 
 /// What follows a quoted piece; doubled quotes are part of it.
@@ -268,6 +318,20 @@ mod tests {
                 vec!["Delete t"],
             ),
             ("drop schema x", vec!["uses DROP SCHEMA"]),
+            (
+                "select E'\\'', 'delete from a'; delete from b --'",
+                vec!["Delete b"],
+            ),
+            ("select e'x''\\\\'; delete from b", vec!["Delete b"]),
+            (
+                "perform query_to_xml(x, true, true, '')",
+                vec!["calls `query_to_xml`"],
+            ),
+            (
+                "delete from u&\"\\0061\"",
+                vec!["Delete u", "holds names in another spelling"],
+            ),
+            ("grant a to b", vec!["uses GRANT"]),
             ("do $$ begin end $$", vec!["uses DO"]),
         ] {
             assert_eq!(acts(text), expected, "{text}");
