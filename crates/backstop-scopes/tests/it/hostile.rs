@@ -445,6 +445,7 @@ fn text_in_utf_16_is_text_and_other_binaries_are_counted() {
 fn many(files: usize) {
     let (folder, mut random) = (tempfile::tempdir().unwrap(), Random::new());
     let secret = token(&mut random);
+    let mut first = folder.path().to_owned();
     for number in 0..files {
         let at = folder
             .path()
@@ -452,15 +453,16 @@ fn many(files: usize) {
         if number % 1000 < 7 {
             fs::create_dir_all(&at).unwrap();
         }
-        fs::write(
-            at.join(number.to_string()),
-            if number == files / 2 {
-                secret.as_str()
-            } else {
-                "x"
-            },
-        )
-        .unwrap();
+        let path = at.join(number.to_string());
+        // Many names of few files: a million blocks are four gigabytes of disk.
+        if number % 1000 == 0 {
+            first = path.clone();
+            fs::write(&path, "x").unwrap();
+        } else if number == files / 2 + 1 {
+            fs::write(&path, &secret).unwrap();
+        } else {
+            fs::hard_link(&first, &path).unwrap();
+        }
     }
     // One directory with everything, and one chain as deep as a path may be.
     let mut deep = folder.path().join("deep");
