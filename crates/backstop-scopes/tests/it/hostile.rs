@@ -67,6 +67,7 @@ fn links_are_followed_out_and_never_round() {
     symlink(&outside, root.join("out1")).unwrap();
     symlink(&outside, root.join("a/out2")).unwrap();
     symlink(&root, outside.join("back")).unwrap();
+    symlink(&outside, outside.join("again")).unwrap();
     symlink("/proc", root.join("proc")).unwrap();
     symlink("/dev/zero", root.join("zero")).unwrap();
 
@@ -260,9 +261,9 @@ fn a_secret_is_found_wherever_a_large_file_is_cut() {
         (8 << 20) - (80 << 10) + (40 << 10),
         12 << 20,
     ] {
-        for shift in [-60_i64, -20, -1, 0, 30] {
+        for shift in [-3_000_i64, -1_000, -20, 1_500] {
             let secret = token(&mut random);
-            let at = usize::try_from(cut + shift * 50).unwrap();
+            let at = usize::try_from(cut + shift).unwrap();
             text[at..at + 42].copy_from_slice(format!(" {secret} ").as_bytes());
             planted.push((at + 1, secret));
         }
