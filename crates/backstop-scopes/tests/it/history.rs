@@ -182,6 +182,18 @@ fn nothing_of_a_hostile_repository_runs() {
         "* filter=evil diff=evil textconv=evil\n",
     )
     .unwrap();
+    // A commit that says it is signed: whoever shows it with this configuration has its signature looked at.
+    let (tree, head) = (
+        git(&at, &["rev-parse", "HEAD^{tree}"]),
+        git(&at, &["rev-parse", "HEAD"]),
+    );
+    let signed = format!(
+        "tree {tree}\nparent {head}\nauthor t <t@t> 1700000000 +0000\ncommitter t <t@t> 1700000000 +0000\n\
+         gpgsig -----BEGIN PGP SIGNATURE-----\n \n iQ==\n -----END PGP SIGNATURE-----\n\nsigned\n"
+    );
+    fs::write(folder.path().join("signed"), signed).unwrap();
+    let signed = git(&at, &["hash-object", "-t", "commit", "-w", "../signed"]);
+    git(&at, &["update-ref", "refs/heads/signed", &signed]);
     let config = format!(
         "[core]\n repositoryformatversion = 1\n bare = false\n fsmonitor = {evil}\n hooksPath = {0}\n pager = {evil}\n sshCommand = {evil}\n gitProxy = {evil}\n alternateRefsCommand = {evil}\n askPass = {evil}\n editor = {evil}\n\
          [extensions]\n partialClone = origin\n\
@@ -204,22 +216,23 @@ fn nothing_of_a_hostile_repository_runs() {
         fs::copy(&script, at.join(".git/hooks").join(hook)).unwrap();
     }
     // What git itself would do here, so that the trap is seen to be one.
-    let trapped = Command::new("/usr/bin/git")
-        .arg("status")
-        .current_dir(&at)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
-    println!("{}", String::from_utf8_lossy(&trapped.stderr));
-    let was_a_trap = proof.exists();
-    let _ = fs::remove_file(&proof);
+    for arguments in [&["status"][..], &["log", "-1", "signed"]] {
+        let _ = fs::remove_file(&proof);
+        let output = Command::new("/usr/bin/git")
+            .args(arguments)
+            .current_dir(&at)
+            .output()
+            .unwrap();
+        assert!(
+            proof.exists(),
+            "no trap: git {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    fs::remove_file(&proof).unwrap();
 
     let report = look(&at);
     assert!(!proof.exists(), "the repository's own program ran");
-    assert!(
-        was_a_trap || cfg!(not(target_os = "linux")),
-        "the trap does not work"
-    );
     assert_eq!(with(&report, &token).len(), 1, "{:?}", report.looked);
 }
 

@@ -180,6 +180,8 @@ fn fingerprints_can_be_kept_and_otherwise_never_repeat() {
         format!("X=1\nGITHUB_TOKEN={secret}\n"),
     )
     .unwrap();
+    let other = format!("ghp_{}\n", random.of(ALNUM, 36));
+    fs::write(folder.path().join("c"), other).unwrap();
     let run = |salt: Option<&[u8]>| {
         let mut look = Look::new().unwrap();
         look.paths.push(folder.path().to_owned());
@@ -192,8 +194,9 @@ fn fingerprints_can_be_kept_and_otherwise_never_repeat() {
             .iter()
             .map(|finding| finding.fingerprint.clone().unwrap())
             .collect();
-        assert_eq!(prints.len(), 2);
+        assert_eq!(prints.len(), 3);
         assert_eq!(prints[0], prints[1], "one secret, two places");
+        assert_ne!(prints[0], prints[2], "another secret");
         prints[0].clone()
     };
     assert_ne!(run(None), run(None));

@@ -470,7 +470,8 @@ fn formats(tree: &mut Tree, r: &mut Random) {
     );
     let s = r.uuid();
     tree.plant("work/scripts/deploy.sh", format!("#!/bin/sh\ncurl -s https://api.heroku.com/apps \\\n  -H \"Authorization: Bearer {s}\"\n"), &[("heroku.token", &s)]);
-    let s = r.of(ALNUM, 14);
+    // The published rule takes what begins with an x for a stand-in.
+    let s = format!("k{}", r.of(ALNUM, 13));
     tree.plant(
         "work/scripts/call.sh",
         format!("curl -u admin:{s} https://api.corp.io/x\n"),
