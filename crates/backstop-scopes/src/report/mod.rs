@@ -92,6 +92,10 @@ pub struct Ranked {
     pub narrow: Narrow,
     /// What to look at by hand.
     pub tell: String,
+    /// The pages that say what such a credential can do.
+    pub sources: Vec<String>,
+    /// The day when those were looked up, `YYYY-MM-DD`, if they were for this table.
+    pub looked_up: Option<String>,
     /// What came of asking.
     pub probed: Probed,
     /// What to do about it.

@@ -122,6 +122,8 @@ pub(super) fn rank(group: Group, audit: Option<Result<Audit, String>>) -> Ranked
         evidence: vec![],
         narrow: known.map_or(Narrow::Unknown, |k| k.narrow),
         tell: text(|k| &k.tell),
+        sources: known.map(|k| k.sources.clone()).unwrap_or_default(),
+        looked_up: known.and_then(|k| k.looked_up.clone()),
         probed: Probed::Not,
         fix: fix::of(known),
         accepted: None,

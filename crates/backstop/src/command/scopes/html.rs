@@ -101,6 +101,12 @@ fn article(out: &mut String, finding: &Ranked) {
     if let Some(lease) = &finding.fix.lease {
         term("instead", lease);
     }
+    for source in &finding.sources {
+        match &finding.looked_up {
+            Some(day) => term("source", &format!("{source} (looked up {day})")),
+            None => term("see", source),
+        }
+    }
     out.push_str("</dl>");
     if !finding.fix.role.is_empty() {
         let _ = write!(

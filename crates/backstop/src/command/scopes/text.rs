@@ -137,7 +137,10 @@ pub(super) fn place(place: &Place) -> String {
             path, line, column, ..
         } => {
             let shown = path.to_string();
-            format!("{}:{line}:{column}", shown.strip_prefix("./").unwrap_or(&shown))
+            format!(
+                "{}:{line}:{column}",
+                shown.strip_prefix("./").unwrap_or(&shown)
+            )
         }
         Place::History {
             repository,
