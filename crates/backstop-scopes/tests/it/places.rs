@@ -49,9 +49,11 @@ fn environments_and_arguments_of_processes_are_read() {
         Command::new("/bin/sh")
             .args([
                 "-c",
-                "sleep 60; :",
+                // Waits without a child of its own.
+                "read line",
                 &format!("postgres://app:{argument}@db.corp.io/shop"),
             ])
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .unwrap(),
