@@ -395,7 +395,9 @@ async fn send(
             let result = async {
                 let mut sink = pin!(client.copy_in::<_, Bytes>(sql.as_str()).await?);
                 sink.send(Bytes::from(data.clone())).await?;
-                sink.finish().await.map(drop)
+                sink.finish().await?;
+                // The server says "COPY" before the Sync that commits it, and this client does not wait for its end.
+                client.simple_query("").await.map(drop)
             };
             (format!("{sql}: {data:?}"), result.await)
         }

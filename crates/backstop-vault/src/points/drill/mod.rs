@@ -72,7 +72,7 @@ impl Drilled {
 /// Restores a point into a throwaway server and compares it with its manifest.
 ///
 /// `roles` and `archive` are read as they come. Server, files and processes are gone when this returns, and
-/// when it is dropped; but if the server is to stay and all came back, it is given back as a [`Copy`], and they are gone
+/// when it is dropped; but if the server is to stay and all came back, it is given back as a [`struct@Copy`], and they are gone
 /// with that.
 ///
 /// # Errors
