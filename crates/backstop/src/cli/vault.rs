@@ -189,7 +189,7 @@ pub struct VaultDrill {
     /// A further folder that what is restored must not see
     #[arg(long, value_name = "DIR")]
     pub hide: Vec<PathBuf>,
-    /// Let the throwaway server stay up, until the next drill's takes its place or it is told to stop, as the copy on which the gate has held actions run at this socket: `rehearsals` of the gate's [vault]
+    /// Let the throwaway server stay up, until the next drill's takes its place or it is told to stop, as the copy on which the gate has held actions run at this socket: `rehearsals` in the gate's configuration
     #[arg(long, value_name = "SOCKET")]
     pub stay: Option<PathBuf>,
     /// The operating-system user that the gate runs as; nobody else is let in there
