@@ -36,6 +36,8 @@ pub struct Tally {
     pub committed: usize,
     pub refused: u32,
     pub undone: u32,
+    /// Those of them that only went past triggers.
+    pub past_triggers: u32,
     pub others: u64,
 }
 
@@ -298,6 +300,24 @@ async fn undo_since(world: &World, from: u64, tally: &mut Tally) -> Result<()> {
         Ok(_) => tally.undone += 1,
         // Images of a COMMIT that failed; that its rows are as before is looked at.
         Err(error) if error.to_string().contains("never committed") => {}
+        // Triggers that never let a row come back: then past them, which a person must allow.
+        Err(NotUndone::Refused(why)) if why.contains("keep changing rows") => {
+            let past = || -> Result<UndoAsk> {
+                Ok(UndoAsk {
+                    images: files(images_since(world, from)?)?,
+                    apply: true,
+                    leave_conflicts: false,
+                    without_triggers: true,
+                })
+            };
+            let held = world.gate.undo(past()?).await;
+            ensure!(matches!(held, Err(NotUndone::Held { .. })), "{held:?}");
+            world.decide_next(Answer::Approve, "").await?;
+            let done = world.gate.undo(past()?).await;
+            done.map_err(|e| anyhow::anyhow!("past triggers: {e:?}"))?;
+            tally.undone += 1;
+            tally.past_triggers += 1;
+        }
         Err(error) => return Err(anyhow::anyhow!("{error:?}")),
     }
     Ok(())
