@@ -142,7 +142,7 @@ fn home(tree: &mut Tree, r: &mut Random) {
     tree.plant(
         "home/.docker/config.json",
         format!(
-            r#"{{"auths":{{"https://index.docker.io/v1/":{{"auth":"{auth}"}}}},"credsStore":""}}"#
+            r#"{{"auths":{{"https://images.corp.io/v1/":{{"auth":"{auth}"}}}},"credsStore":""}}"#
         ),
         &[("docker.registry", &s)],
     );
@@ -155,7 +155,7 @@ fn home(tree: &mut Tree, r: &mut Random) {
     let s = format!("npm_{}", r.of(ALNUM, 36));
     tree.plant(
         "home/.npmrc",
-        format!("registry=https://registry.npmjs.org/\n//registry.npmjs.org/:_authToken={s}\n"),
+        format!("registry=https://packages.corp.io/\n//packages.corp.io/:_authToken={s}\n"),
         &[("npm.token", &s)],
     );
     let (a, b) = (r.password(), r.password());
@@ -591,7 +591,7 @@ fn lookalikes(tree: &mut Tree, r: &mut Random) {
     }
     for number in 0..6 {
         let integrity = STANDARD.encode(r.bytes(64));
-        tree.none(&format!("none/lock/{number}/package-lock.json"), format!("{{\"packages\":{{\"node_modules/token-x\":{{\"resolved\":\"https://registry.npmjs.org/a/-/a-1.tgz\",\"integrity\":\"sha512-{integrity}\"}}}}}}\n"));
+        tree.none(&format!("none/lock/{number}/package-lock.json"), format!("{{\"packages\":{{\"node_modules/token-x\":{{\"resolved\":\"https://packages.corp.io/a/-/a-1.tgz\",\"integrity\":\"sha512-{integrity}\"}}}}}}\n"));
     }
     let sum = STANDARD.encode(r.bytes(32));
     tree.none(

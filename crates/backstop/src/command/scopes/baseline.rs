@@ -179,9 +179,9 @@ mod tests {
             offset: 0,
             length: 1,
         };
-        let root = Path::new("/work");
+        let root = Path::new("/srv");
         assert!(same(&file("./a/.env"), "a/.env", root));
-        assert!(same(&file("/work/a/.env"), "a/.env", root));
+        assert!(same(&file("/srv/a/.env"), "a/.env", root));
         assert!(!same(&file("b/.env"), "a/.env", root));
         let variable = Place::Environment {
             process: 7,
