@@ -147,6 +147,7 @@ fn replay(store: &Store, key: &SigningKey, signed: Checkpoint, bases: &[u64]) ->
         written: Written::default(),
     };
     replay.run(&segments)?;
+    nothing_beyond(store, replay.view.edge.size())?;
     let Replay {
         view,
         written,
@@ -263,6 +264,23 @@ impl Replay<'_> {
         );
         Err(JournalError::integrity(layout::CHECKPOINT, None, what))
     }
+}
+
+/// Refuses a journal that has published full bundles or tiles beyond the entries that its segments hold: these are
+/// published only once their entries are durable, so that no crash leaves them alone.
+fn nothing_beyond(store: &Store, size: u64) -> Result<()> {
+    let next = size / WIDTH;
+    for kind in [layout::Kind::Entries, layout::Kind::Hashes(0)] {
+        let path = layout::Resource::full(kind, next).path();
+        if store.path(&path).exists() {
+            let what = format!(
+                "{} entries were published, the segments hold {size}",
+                (next + 1) * WIDTH
+            );
+            return Err(JournalError::integrity(path, Some(size), what));
+        }
+    }
+    Ok(())
 }
 
 /// Makes bundles, texts and a fresh segment with the newest entries durable; then the old segments go.

@@ -17,5 +17,5 @@ pub mod tls;
 
 mod account;
 mod cache;
-mod port;
+pub mod port;
 mod supervised;

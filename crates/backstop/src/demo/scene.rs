@@ -1,9 +1,9 @@
 //! The stage of act two: a real installation in a temporary directory, serving in this process.
 
 use std::cell::{Ref, RefCell, RefMut};
-use std::net::TcpListener;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backstop_core::target::Environment;
 use backstop_testing::postgres::Server;
@@ -53,33 +53,46 @@ impl Scene {
             .prefix("backstop-demo-")
             .tempdir()
             .doing("cannot make a temporary directory")?;
-        let path = folder.path().join("backstop.toml");
-        let has_dblink = server.psql("CREATE EXTENSION dblink").is_ok();
-        init(&path, &server)?;
-        let text = std::fs::read_to_string(&path).doing("cannot read the demo's configuration")?;
-        let text = text.replace("pause = \"45s\"", &format!("pause = \"{PAUSE}\""));
-        let vault = runtime.block_on(DemoVault::open(folder.path()))?;
-        // Before the target, which must stand last.
-        let text = match text.find("[[target]]") {
-            Some(at) => {
-                let (head, tail) = text.split_at(at);
-                format!("{head}{}\n{tail}", vault.snippet)
+        match Self::build(folder.path(), &server, runtime) {
+            Ok(built) => Ok(Self {
+                server: RefCell::new(server),
+                before,
+                run: built.run,
+                has_dblink: built.has_dblink,
+                vault: built.vault,
+                config: built.config,
+                folder,
+                runtime: runtime.handle().clone(),
+            }),
+            Err(failure) => {
+                // The failure is what counts; a second one would only hide it.
+                let _ = put_away(folder);
+                Err(failure)
             }
-            None => text,
-        };
-        std::fs::write(&path, text).doing("cannot write the demo's configuration")?;
-        let config = Config::load(&path)?;
-        let run = runtime.block_on(serve::run(config.clone()))?;
-        Ok(Self {
-            server: RefCell::new(server),
-            before,
-            run,
-            has_dblink,
-            vault,
-            config,
-            folder,
-            runtime: runtime.handle().clone(),
-        })
+        }
+    }
+
+    fn build(folder: &Path, server: &Server, runtime: &tokio::runtime::Runtime) -> Outcome<Built> {
+        let path = folder.join("backstop.toml");
+        let has_dblink = server.psql("CREATE EXTENSION dblink").is_ok();
+        init(&path, server)?;
+        let vault = runtime.block_on(DemoVault::open(folder))?;
+        let served = configure(&path, &vault.snippet).and_then(|config| {
+            let run = runtime.block_on(serve::run(config.clone()))?;
+            Ok((config, run))
+        });
+        match served {
+            Ok((config, run)) => Ok(Built {
+                config,
+                run,
+                has_dblink,
+                vault,
+            }),
+            Err(failure) => {
+                runtime.block_on(vault.close());
+                Err(failure)
+            }
+        }
     }
 
     /// The server that is the target.
@@ -103,7 +116,7 @@ impl Scene {
     }
 
     /// The configuration's file.
-    pub(super) fn config_path(&self) -> &std::path::Path {
+    pub(super) fn config_path(&self) -> &Path {
         &self.config.path
     }
 
@@ -156,15 +169,35 @@ impl Scene {
         let stopped = runtime.block_on(self.run.stop(Duration::from_secs(2)));
         runtime.block_on(self.vault.close());
         drop(self.server);
-        let removed = self
-            .folder
-            .close()
-            .doing("cannot remove the temporary directory");
-        stopped.and(removed)
+        stopped.and(put_away(self.folder))
     }
 }
 
-fn init(path: &std::path::Path, server: &Server) -> Outcome {
+/// What stands before anybody plays.
+struct Built {
+    config: Config,
+    run: Run,
+    has_dblink: bool,
+    vault: DemoVault,
+}
+
+/// Makes what `init` wrote fit for watching, and adds the vault.
+fn configure(path: &Path, vault: &str) -> Outcome<Config> {
+    let text = std::fs::read_to_string(path).doing("cannot read the demo's configuration")?;
+    let text = text.replace("pause = \"45s\"", &format!("pause = \"{PAUSE}\""));
+    // Before the target, which must stand last.
+    let text = match text.find("[[target]]") {
+        Some(at) => {
+            let (head, tail) = text.split_at(at);
+            format!("{head}{vault}\n{tail}")
+        }
+        None => text,
+    };
+    std::fs::write(path, text).doing("cannot write the demo's configuration")?;
+    Config::load(path)
+}
+
+fn init(path: &Path, server: &Server) -> Outcome {
     let owner = server.owner();
     let arguments: Vec<String> = [
         "backstop",
@@ -197,9 +230,23 @@ fn init(path: &std::path::Path, server: &Server) -> Outcome {
 }
 
 fn free_address() -> Outcome<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").doing("cannot find a free port")?;
-    listener
-        .local_addr()
-        .map(|a| a.to_string())
-        .doing("cannot find a free port")
+    let port = backstop_testing::port::free().map_err(broken("cannot find a free port"))?;
+    Ok(format!("127.0.0.1:{port}"))
+}
+
+/// Removes what is on stage. What has just been told to stop may still write a last file, so this is tried for a while.
+fn put_away(folder: TempDir) -> Outcome {
+    let path = folder.keep();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match std::fs::remove_dir_all(&path) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if Instant::now() > deadline => {
+                let what = format!("cannot remove {}", path.display());
+                return Err(Failure::new(what).because(error.to_string()));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
 }

@@ -27,11 +27,12 @@ fn every_beat_of_the_demo_holds() {
 #[test]
 fn an_interrupted_demo_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
+    let said = folder.path().join("said");
     let mut child = backstop()
         .args(["--json", "demo", "--stay"])
         .env("TMPDIR", folder.path())
         .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
+        .stderr(std::fs::File::create(&said).unwrap())
         .spawn()
         .unwrap();
     let there = || {
@@ -51,6 +52,11 @@ fn an_interrupted_demo_leaves_nothing_behind() {
         .unwrap();
     assert!(sent.success());
     let status = child.wait().unwrap();
-    assert_eq!(status.code(), Some(1));
+    let said = std::fs::read_to_string(said).unwrap();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("interrupted; everything was put away"),
+        "{said}"
+    );
     crate::support::eventually("everything to be put away", || (!there()).then_some(()));
 }

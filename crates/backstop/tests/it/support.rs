@@ -1,7 +1,6 @@
 //! An installation of its own for a test: a server, a data directory, a running `serve`; all gone with it.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -60,11 +59,7 @@ pub fn run(arguments: &[&str]) -> Ran {
 
 /// A free port on this machine.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    backstop_testing::port::free().unwrap()
 }
 
 /// The owner's way to a server as it comes.
