@@ -167,10 +167,7 @@ impl Relay<'_> {
             }
             Peek::Whole(message) => {
                 let total = message.total();
-                let asked = matches!(
-                    self.session.current(),
-                    Some(Note::State | Note::Ask | Note::Places)
-                );
+                let asked = matches!(self.session.current(), Some(Note::State | Note::Ask));
                 if message.tag == tag::DATA_ROW && !asked {
                     let action = self
                         .session
@@ -191,13 +188,6 @@ impl Relay<'_> {
                         if self.session.current() == Some(&Note::Ask) {
                             self.asked.failed = Some(bytes::Bytes::copy_from_slice(body));
                         }
-                        if self.session.current() == Some(&Note::Places) {
-                            self.ledger.places.failed(body);
-                        }
-                        true
-                    }
-                    tag::DATA_ROW if self.session.current() == Some(&Note::Places) => {
-                        self.ledger.places.take(body)?;
                         true
                     }
                     tag::DATA_ROW if self.session.current() == Some(&Note::Ask) => {
@@ -249,7 +239,7 @@ impl Relay<'_> {
                 Note::Writable if !matches!(event.outcome, Outcome::Succeeded) => {
                     self.segment_writes = false
                 }
-                Note::Writable | Note::End(_) | Note::Ask | Note::Places | Note::Other => {}
+                Note::Writable | Note::End(_) | Note::Ask | Note::Other => {}
             }
         }
         let ours = self.wrapped.is_some() || self.begun;

@@ -15,6 +15,7 @@ use bytes::BytesMut;
 
 use super::client::{Turn, write_backend, wrong};
 use super::error::report;
+use super::hints;
 use super::hold::Decided;
 use super::portal::fetches;
 use super::refusal;
@@ -61,6 +62,7 @@ impl Relay<'_> {
             parameters: None,
             hold: None,
             streamed: false,
+            hinted: [].into(),
             judged: Arc::clone(&judged),
         };
         let sent = Sent::Parse {
@@ -97,6 +99,10 @@ impl Relay<'_> {
         };
         let mut meaning = self.rejudged(meaning).await?;
         meaning.parameters = self.parameters_digest(&bind, &meaning.types);
+        if meaning.judged.writes && self.counts() {
+            let conditions = meaning.judged.conditions(&self.context.catalog);
+            meaning.hinted = hints::bound(conditions, &meaning.types, &bind);
+        }
         if meaning.judged.is_allowed() {
             if meaning.judged.writes && !self.make_writable().await? {
                 return Ok(Turn::Again);

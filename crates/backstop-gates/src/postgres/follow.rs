@@ -109,6 +109,7 @@ impl Relay<'_> {
                 parameters: None,
                 hold: None,
                 streamed: false,
+                hinted: [].into(),
             };
             let change = match &statement.kind {
                 StatementKind::Prepare { name, types, .. } => judged

@@ -9,7 +9,8 @@ use backstop_core::policy::{Asker, Policy};
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_journal::SealedText;
 use backstop_wire::sql::{
-    self, Catalog, Copy, CopyEnd, Created, Script, Session, Setting, SqlError, StatementKind,
+    self, Catalog, Condition, Copy, CopyEnd, Created, Script, Session, Setting, SqlError,
+    StatementKind,
 };
 
 use super::error::GateError;
@@ -55,7 +56,7 @@ pub(crate) struct Judged {
     /// What it prepares: the place of each PREPARE in it, and the inner statement, judged by its own text.
     pub(crate) prepares: Vec<(usize, Arc<Judged>)>,
     sealed: OnceLock<SealedText>,
-    places: OnceLock<Option<String>>,
+    conditions: OnceLock<Vec<Condition>>,
 }
 
 /// What a text means for the session that sends it.
@@ -238,7 +239,7 @@ pub(crate) fn judge(
         writes,
         prepares,
         sealed: OnceLock::new(),
-        places: OnceLock::new(),
+        conditions: OnceLock::new(),
     })
 }
 
@@ -360,7 +361,7 @@ impl Judged {
             traits: Traits::default(),
             prepares: vec![],
             sealed: OnceLock::new(),
-            places: OnceLock::new(),
+            conditions: OnceLock::new(),
         }
     }
 
@@ -373,10 +374,15 @@ impl Judged {
         Ok(self.sealed.get_or_init(|| sealed))
     }
 
-    /// The question for the places of the rows that it would change, at most `most`, where its text makes one.
-    pub(crate) fn places(&self, catalog: &Catalog, most: u64) -> Option<&str> {
-        let ask = || sql::places(&self.text, &self.script, catalog, most);
-        self.places.get_or_init(ask).as_deref()
+    /// The conditions of the rows that it changes, as far as its text says them.
+    pub(crate) fn conditions(&self, catalog: &Catalog) -> &[Condition] {
+        self.conditions.get_or_init(|| {
+            if self.writes {
+                sql::conditions(&self.text, &self.script, catalog)
+            } else {
+                vec![]
+            }
+        })
     }
 
     /// Whether it is allowed to act at once.

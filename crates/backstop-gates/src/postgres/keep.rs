@@ -1,5 +1,8 @@
 //! Copying what a transaction changed to the vault, before it is committed (invariant 3).
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use backstop_core::digest::Digest;
 use backstop_core::entry::{Images, RowsOf};
 use backstop_vault::client::{Client, Upload};
@@ -8,10 +11,9 @@ use backstop_wire::sql;
 use bytes::Bytes;
 
 use super::error::GateError;
-use super::images::{self, About, Budget, CaptureError, Captured, Writer, Wrote};
+use super::images::{self, About, Budget, CaptureError, Captured, Hint, Writer, Wrote};
 use super::ledger::Ledger;
 use super::measure::{Measurement, Touched};
-use super::places::Places;
 use super::pour::Sink;
 use super::question::Row;
 use super::relay::{End, Relay};
@@ -75,7 +77,7 @@ pub(crate) struct Kept {
 }
 
 /// Which relations' rows must be kept, and where they may have lain.
-pub(crate) fn wrote(touched: &[Touched], places: &Places) -> Vec<Wrote> {
+pub(crate) fn wrote(touched: &[Touched], hints: &HashMap<u32, Vec<Arc<Hint>>>) -> Vec<Wrote> {
     touched
         .iter()
         .filter(|t| t.kind == 'r' && t.persistence != 't')
@@ -85,7 +87,7 @@ pub(crate) fn wrote(touched: &[Touched], places: &Places) -> Vec<Wrote> {
             inserted: t.inserted,
             updated: t.updated,
             deleted: t.deleted,
-            old: places.of(t.oid).map(<[String]>::to_vec),
+            hints: hints.get(&t.oid).cloned().unwrap_or_default(),
         })
         .collect()
 }
@@ -184,7 +186,9 @@ impl Relay<'_> {
         budget: Budget,
         counts: Counts,
     ) -> Result<Keep, End> {
-        let wrote = wrote(&measurement.touched, &ledger.places);
+        let touched: Vec<u32> = measurement.touched.iter().map(|t| t.oid).collect();
+        let hints = ledger.hints.of(&touched, &self.context.catalog);
+        let wrote = wrote(&measurement.touched, &hints);
         if wrote.is_empty() {
             return Ok(Keep::Done(None));
         }

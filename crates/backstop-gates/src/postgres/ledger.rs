@@ -5,8 +5,8 @@ use std::sync::Arc;
 use backstop_core::digest::Digest;
 use backstop_wire::sql::StatementKind;
 
+use super::hints::Hints;
 use super::judge::Judged;
-use super::places::Places;
 
 /// How many statements of one transaction are told apart for a person; more are still bound by the digest.
 const SHOWN: usize = 200;
@@ -31,8 +31,8 @@ pub(crate) struct Ledger {
     pub(crate) streamed: bool,
     /// Cursors that will be filled at COMMIT, and are proved to look only.
     pub(crate) cursors: Vec<String>,
-    /// Where rows lay that it was about to change.
-    pub(crate) places: Places,
+    /// Where the rows lie that it changes.
+    pub(crate) hints: Hints,
 }
 
 impl Ledger {

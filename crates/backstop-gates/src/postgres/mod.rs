@@ -30,6 +30,7 @@ mod follow;
 mod function_call;
 mod gate;
 mod greet;
+mod hints;
 mod hold;
 #[allow(dead_code, unused_imports)]
 mod images;
@@ -43,7 +44,6 @@ mod meaning;
 mod measure;
 mod own_role;
 mod past;
-mod places;
 mod planted;
 mod portal;
 #[allow(dead_code)]

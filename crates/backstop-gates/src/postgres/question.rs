@@ -40,14 +40,21 @@ impl ServerConnection {
     /// The same, but what goes beyond `most` bytes is read and dropped, and then it is an error; what `sql` did stays.
     pub(crate) async fn ask_within(&mut self, sql: &str, most: u64) -> Result<Vec<Row>, GateError> {
         let mut out = BytesMut::new();
-        FrontendMessage::Query(sql)
-            .write(&mut out)
-            .map_err(|_| GateError::Config("a question of the gate's has a NUL in it".into()))?;
+        write_query(sql, &mut out)?;
         self.send(&out).await?;
+        self.answers(1, most).await
+    }
+
+    /// What comes until the server was ready so many times: all rows, or the first error.
+    pub(crate) async fn answers(
+        &mut self,
+        mut times: usize,
+        most: u64,
+    ) -> Result<Vec<Row>, GateError> {
         let mut rows = vec![];
         let mut failed = None;
         let mut bytes = 0_u64;
-        loop {
+        while times > 0 {
             let (message, body) = self.message().await?;
             match message {
                 tag::DATA_ROW => {
@@ -58,8 +65,8 @@ impl ServerConnection {
                         rows.push(row(&body)?);
                     }
                 }
-                tag::ERROR_RESPONSE => failed = Some(ServerError::of(&body)),
-                tag::READY_FOR_QUERY => break,
+                tag::ERROR_RESPONSE if failed.is_none() => failed = Some(ServerError::of(&body)),
+                tag::READY_FOR_QUERY => times -= 1,
                 _ => {}
             }
         }
@@ -74,6 +81,13 @@ impl ServerConnection {
     pub(crate) async fn tell(&mut self, sql: &str) -> Result<(), GateError> {
         self.ask(sql).await.map(drop)
     }
+}
+
+/// Writes a simple query of the gate's.
+pub(crate) fn write_query(sql: &str, out: &mut BytesMut) -> Result<(), GateError> {
+    FrontendMessage::Query(sql)
+        .write(out)
+        .map_err(|_| GateError::Config("a question of the gate's has a NUL in it".into()))
 }
 
 /// A row's values as text.

@@ -4,6 +4,7 @@
 //! every reader out is copied before: its tables are held still, copied with all that belongs to them, and only then
 //! does it run, in the same transaction.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use backstop_core::digest::Digest;
@@ -25,7 +26,6 @@ use super::images::{About, Budget};
 use super::judge::Judged;
 use super::keep::{self, Counts, Kept, Say, ToVault};
 use super::measure::{IMMEDIATE, MEASURE, Measurement};
-use super::places::Places;
 use super::pour::Sink as _;
 use super::question::{Row, ident, literal};
 use super::refusal;
@@ -301,7 +301,7 @@ impl Keeping {
             // The person was told so.
             return Ok(());
         }
-        let mut wrote = keep::wrote(&measured.touched, &Places::default());
+        let mut wrote = keep::wrote(&measured.touched, &HashMap::new());
         if matches!(self.plan, Plan::Objects(..)) {
             // What is locked against readers was copied before.
             wrote.retain(|w| {

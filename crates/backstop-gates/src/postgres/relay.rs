@@ -27,6 +27,7 @@ use super::copy::CopyCounter;
 use super::error::GateError;
 use super::gate::Shared;
 use super::greet::{self, Guest};
+use super::hints::Hinted;
 use super::hold::Approved;
 use super::judge::{Context, Judged, Memory};
 use super::ledger::Ledger;
@@ -77,6 +78,8 @@ pub(crate) struct Meaning {
     pub(crate) hold: Option<Arc<str>>,
     /// Its parameters were too long to be looked at.
     pub(crate) streamed: bool,
+    /// Where the rows lie that it changes, for a portal.
+    pub(crate) hinted: Hinted,
 }
 
 /// What is noted with a message sent to the server.
@@ -92,8 +95,6 @@ pub(crate) enum Note {
     State,
     /// A question of the gate's own.
     Ask,
-    /// The gate asked where rows lie.
-    Places,
     /// Nothing hangs on it.
     Other,
 }

@@ -56,9 +56,6 @@ impl Relay<'_> {
         let Some(limits) = self.measures() else {
             return Ok(Settled::Commit);
         };
-        if let Some(error) = &ledger.places.cancelled {
-            return Ok(Settled::Failed(error.clone()));
-        }
         let asked = self
             .ask_here(&[
                 ("backstop_immediate", IMMEDIATE),

@@ -79,7 +79,7 @@ impl Relay<'_> {
             Shape::Alone => self.send_unended(judged, frame).map(|()| true),
             Shape::Parts(start) => self.send_head(judged, frame, start).map(|()| true),
             Shape::Inside => {
-                self.ledger.note(judged, None, self.actions);
+                self.note_simple(judged, self.actions);
                 Ok(false)
             }
             Shape::Commit | Shape::Mixed | Shape::Other => Ok(false),
@@ -239,7 +239,13 @@ impl Relay<'_> {
         }
         self.note_approved(meaning.hold.as_deref());
         self.ledger.note(judged, meaning.parameters, action);
+        self.ledger.hints.note_bound(&meaning.hinted);
         self.ledger.streamed |= meaning.streamed && judged.writes;
+    }
+
+    fn note_simple(&mut self, judged: &Arc<Judged>, action: u64) {
+        self.ledger.note(judged, None, action);
+        self.ledger.hints.note(judged, &self.context.catalog);
     }
 
     /// People have approved a statement of the open transaction.
@@ -254,7 +260,10 @@ impl Relay<'_> {
 
     fn send_unended(&mut self, judged: &Arc<Judged>, frame: &Frame) -> Result<(), End> {
         let (action, changes) = (self.actions, self.changes(judged));
-        self.begin_at_places(judged)?;
+        let begin = Sent::Query { copy_in: false };
+        let begin = self.session.send(begin, Show::NOTHING, Some(Note::Other));
+        self.sent(begin)?;
+        self.write(&FrontendMessage::Query("begin read write"))?;
         let copy_in = judged.copies_in();
         if copy_in {
             self.copy = Some(self.counter(judged));
@@ -270,7 +279,7 @@ impl Relay<'_> {
             Some(text) => self.write(&FrontendMessage::Query(&text))?,
         }
         self.ledger = Ledger::default();
-        self.ledger.note(judged, None, action);
+        self.note_simple(judged, action);
         self.wrapped = Some(Wrapped {
             action,
             frame: frame.clone(),
@@ -304,7 +313,7 @@ impl Relay<'_> {
         if !self.in_block {
             self.ledger = Ledger::default();
         }
-        self.ledger.note(judged, None, action);
+        self.note_simple(judged, action);
         self.wrapped = Some(Wrapped {
             action,
             frame: frame.clone(),

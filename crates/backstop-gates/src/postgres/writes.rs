@@ -124,6 +124,7 @@ impl Relay<'_> {
             parameters: None,
             hold: None,
             streamed: false,
+            hinted: [].into(),
         }
     }
 

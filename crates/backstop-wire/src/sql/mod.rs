@@ -6,11 +6,11 @@
 
 mod builtins;
 pub mod catalog;
+mod condition;
 mod error;
 mod limits;
 mod names;
 mod parse;
-mod places;
 mod quote;
 mod reach;
 pub mod redact;
@@ -21,9 +21,9 @@ mod statement;
 mod walk;
 
 pub use catalog::Catalog;
+pub use condition::{Condition, conditions};
 pub use error::SqlError;
 pub use limits::MAX_TEXT;
-pub use places::places;
 pub use quote::{ident, qualified};
 pub use script::{
     Copy, CopyEnd, Discard, Isolation, ResolvedRelation, Script, Setting, Statement, StatementKind,

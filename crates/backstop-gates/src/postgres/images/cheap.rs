@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::error::CaptureError;
 use super::facts::{self, Facts, tag};
-use super::first::{Table, first_looks};
+use super::first::{Table, first_looks, looked};
 use super::fresh::{self, Makers};
 use super::old;
 use super::sight::{Observer, Own};
@@ -41,17 +41,17 @@ impl Work {
         observer: &mut Observer<'_>,
         own: &mut Own<'_, W>,
         tables: &[Table<'_>],
-        looked: Option<Vec<Row>>,
+        known: Option<Vec<Row>>,
     ) -> Result<Facts, CaptureError> {
         let cheap: Vec<&Table<'_>> = tables.iter().filter(|t| t.cheap()).collect();
-        let looked = match looked {
+        let looked = match known {
             Some(rows) => rows,
             None => {
                 let looks = first_looks(tables);
                 if looks.is_empty() {
                     vec![]
                 } else {
-                    observer.look(&looks.join(";")).await?
+                    looked(observer, None, &looks).await?
                 }
             }
         };

@@ -3,10 +3,10 @@
 use super::about::{About, Header, VERSION};
 use super::error::CaptureError;
 use super::facts::tag;
+use super::hint::{Hint, Look};
 use super::old;
 use super::shape::{self, Shape, WriterSees};
 use super::sight::Observer;
-use super::tid::Tid;
 use super::wrote::Wrote;
 use crate::postgres::error::GateError;
 use crate::postgres::question::Row;
@@ -48,22 +48,21 @@ pub(super) async fn first<'a>(
             Some(Table { wrote, shape })
         })
         .collect();
-    let mut question = format!(
+    let question = format!(
         "select 's', pg_catalog.current_setting('server_version_num'), \
          pg_catalog.current_setting('lc_monetary');{}",
         shape::question(&oids, &about.role)
     );
-    if known.len() == changed.len() {
-        for look in first_looks(&known) {
-            question.push(';');
-            question.push_str(&look);
-        }
-    }
-    let rows = match observer.look(&question).await {
+    let looks = if known.len() == changed.len() {
+        first_looks(&known)
+    } else {
+        vec![]
+    };
+    let rows = match looked(observer, Some(&question), &looks).await {
         // invalid_sql_statement_name: this connection has not been asked before.
         Err(CaptureError::Failed(GateError::Server(told))) if told.code == "26000" => {
             observer.server.tell(&shape::prepare()).await?;
-            observer.look(&question).await?
+            looked(observer, Some(&question), &looks).await?
         }
         // A name or a column that is not there any more.
         Err(CaptureError::Failed(GateError::Server(told)))
@@ -109,15 +108,43 @@ pub(super) async fn first<'a>(
     })
 }
 
-pub(super) fn first_looks(tables: &[Table<'_>]) -> Vec<String> {
+/// The first looks at tables that may be had cheaply.
+pub(super) fn first_looks<'a>(tables: &[Table<'a>]) -> Vec<Look<'a>> {
     tables
         .iter()
         .filter(|t| t.cheap() && t.most_old() > 0)
-        .map(|t| old::first_look(&t.shape, t.places().as_deref()))
+        .flat_map(Table::first_looks)
         .collect()
 }
 
-impl Table<'_> {
+/// Looks; where the agent's own conditions cannot be asked from outside, without them: then whole tables are looked
+/// through.
+pub(super) async fn looked(
+    observer: &mut Observer<'_>,
+    sql: Option<&str>,
+    looks: &[Look<'_>],
+) -> Result<Vec<Row>, CaptureError> {
+    let answer = observer.look_at(sql, looks).await;
+    let (hinted, rest): (Vec<_>, Vec<_>) = looks.iter().partition(|look| look.by.is_some());
+    match answer {
+        Err(CaptureError::Failed(GateError::Server(_))) if !hinted.is_empty() => {
+            let rest: Vec<Look<'_>> = rest
+                .into_iter()
+                .map(|look| Look {
+                    sql: look.sql.clone(),
+                    by: None,
+                })
+                .collect();
+            match (sql, rest.is_empty()) {
+                (None, true) => Ok(vec![]),
+                _ => observer.look_at(sql, &rest).await,
+            }
+        }
+        other => other,
+    }
+}
+
+impl<'a> Table<'a> {
     pub(super) fn small(&self) -> bool {
         self.shape.blocks <= SMALL
     }
@@ -137,22 +164,25 @@ impl Table<'_> {
         }
     }
 
-    /// Which places to look at first; none means everywhere.
-    fn places(&self) -> Option<Vec<Tid>> {
+    /// The first looks at it: everywhere in a small one, and by the conditions of what was done in another.
+    fn first_looks(&self) -> Vec<Look<'a>> {
         if self.small() {
-            return None;
+            let sql = old::first_look(&self.shape, None, FEW);
+            return vec![Look { sql, by: None }];
         }
-        let given = self.wrote.old.as_deref().unwrap_or_default();
-        Some(given.iter().filter_map(|t| Tid::parse(t)).collect())
+        let wrote: &'a Wrote = self.wrote;
+        let look = |hint: &'a std::sync::Arc<Hint>| Look {
+            sql: old::first_look(&self.shape, Some(hint.condition()), FEW),
+            by: Some(&**hint),
+        };
+        wrote.hints.iter().map(look).collect()
     }
 
-    /// Whether the cheap road may lead to its old rows.
+    /// Whether the cheap road may lead to its rows.
     pub(super) fn cheap(&self) -> bool {
-        let given = self.wrote.old.as_ref().map_or(0, Vec::len) as u64;
-        let known = self.small() || given >= self.most_old();
+        let known = self.small() || self.most_old() == 0 || !self.wrote.hints.is_empty();
         self.shape.writer != WriterSees::Nothing
             && known
-            && given <= FEW
             && self.most_old().saturating_add(self.most_new()) <= FEW
     }
 }

@@ -22,18 +22,15 @@ const PLACES: usize = 5_000;
 /// How many candidates are kept; each takes 12 bytes.
 const CANDIDATES: usize = 4_000_000;
 
-/// The first look at given places: what is there, with the key's columns.
-pub(super) fn first_look(shape: &Shape, places: Option<&[Tid]>) -> String {
+/// The first look: rows that meet a condition, or that somebody has touched, with the key's columns.
+pub(super) fn first_look(shape: &Shape, condition: Option<&str>, most: u64) -> String {
     let key: String = shape
         .key
         .iter()
         .map(|k| format!(", t.{}", crate::postgres::question::ident(&k.name)))
         .collect();
-    let which = match places {
-        Some(places) => format!(
-            "t.ctid operator(pg_catalog.=) any ({})",
-            list(places.iter().copied())
-        ),
+    let which = match condition {
+        Some(condition) => format!("({condition}) limit {most}"),
         None => "t.xmax operator(pg_catalog.<>) '0'::pg_catalog.xid".to_owned(),
     };
     format!(

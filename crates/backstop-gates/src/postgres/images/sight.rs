@@ -3,11 +3,15 @@
 
 use std::time::{Duration, Instant};
 
+use backstop_wire::postgres::frontend::FrontendMessage;
+use bytes::BytesMut;
+
 use super::error::CaptureError;
 use super::facts::pin;
+use super::hint::Look;
 use super::wrote::{Budget, Writer};
 use crate::postgres::error::GateError;
-use crate::postgres::question::Row;
+use crate::postgres::question::{Row, write_query};
 use crate::postgres::upstream::ServerConnection;
 
 /// How long the gate waits for a lock, ms. Only the transaction itself, or a change of structure, keeps a reader out.
@@ -51,6 +55,34 @@ impl Observer<'_> {
     pub(super) async fn look(&mut self, sql: &str) -> Result<Vec<Row>, CaptureError> {
         let begun = self.begin()?;
         self.ask(&format!("{begun};{sql};commit")).await
+    }
+
+    /// Asks and looks, in one such transaction and one round trip.
+    pub(super) async fn look_at(
+        &mut self,
+        sql: Option<&str>,
+        looks: &[Look<'_>],
+    ) -> Result<Vec<Row>, CaptureError> {
+        let looks_sql = looks.iter().map(|look| look.sql.as_str());
+        if looks.iter().all(Look::is_simple) {
+            let all: Vec<&str> = sql.into_iter().chain(looks_sql).collect();
+            return self.look(&all.join(";")).await;
+        }
+        let begun = self.begin()?;
+        let first: Vec<&str> = [begun.as_str()].into_iter().chain(sql).collect();
+        let mut out = BytesMut::new();
+        write_query(&first.join(";"), &mut out)?;
+        for look in looks {
+            look.write(&mut out)?;
+        }
+        FrontendMessage::Sync
+            .write(&mut out)
+            .map_err(|e| GateError::Protocol(e.to_string()))?;
+        // Ends a transaction that has failed as well.
+        write_query("commit", &mut out)?;
+        self.server.send(&out).await?;
+        let asked = self.server.answers(3, AT_ONCE).await;
+        asked.map_err(|error| CaptureError::looking(error, self.clock.millis))
     }
 
     /// What begins a transaction in which every statement sees what is committed by then. Plans are made once, and

@@ -1,8 +1,11 @@
 //! What goes into capturing, and what comes out.
 
+use std::sync::Arc;
+
 use backstop_core::digest::Digest;
 
 use super::about::Sight;
+use super::hint::Hint;
 use super::sight;
 use super::touched::Touched;
 use crate::postgres::error::GateError;
@@ -20,8 +23,8 @@ pub(crate) struct Wrote {
     pub(crate) updated: u64,
     /// Rows deleted, likewise.
     pub(crate) deleted: u64,
-    /// Places (`ctid`) of rows that it may have changed, as the gate collected them; maybe too few, maybe too many.
-    pub(crate) old: Option<Vec<String>>,
+    /// Conditions of rows that it may have changed; maybe of too few, maybe of too many.
+    pub(crate) hints: Vec<Arc<Hint>>,
 }
 
 impl From<&Touched> for Wrote {
@@ -31,7 +34,7 @@ impl From<&Touched> for Wrote {
             inserted: touched.inserted,
             updated: touched.updated,
             deleted: touched.deleted,
-            old: None,
+            hints: vec![],
         }
     }
 }

@@ -87,6 +87,12 @@ impl<'a> Formats<'a> {
         Ok(Self { codes })
     }
 
+    /// Codes as they stand in a message: each as two bytes in network order.
+    #[must_use]
+    pub fn of_bytes(codes: &'a [u8]) -> Self {
+        Self { codes }
+    }
+
     /// The codes as they were sent: 0 is text, 1 is binary.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = i16> + 'a {
         self.codes
@@ -134,6 +140,19 @@ impl<'a> Values<'a> {
         }
         let used = before.len().saturating_sub(reader.rest().len());
         let bytes = before.get(..used).unwrap_or_default();
+        Ok(Self { count, bytes })
+    }
+
+    /// Values as they stand in a message, behind their count.
+    ///
+    /// # Errors
+    /// When these bytes are not so many values.
+    pub fn of_bytes(count: u16, bytes: &'a [u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Reader::new(tag::BIND, bytes);
+        for _ in 0..count {
+            reader.value("value")?;
+        }
+        reader.end()?;
         Ok(Self { count, bytes })
     }
 

@@ -101,6 +101,12 @@ impl<'a> Parse<'a> {
         }
     }
 
+    /// The same, naming types: their OIDs, each as four bytes in network order.
+    #[must_use]
+    pub fn typed(self, types: &'a [u8]) -> Self {
+        Self { types, ..self }
+    }
+
     /// The OIDs of parameter types that the client names; zero leaves one to the server.
     pub fn types(&self) -> impl ExactSizeIterator<Item = u32> + 'a {
         self.types

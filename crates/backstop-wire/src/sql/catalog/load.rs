@@ -226,6 +226,7 @@ impl Catalog {
             on_delete: referential_action(row)?,
             on_update: referential_action(row)?,
             columns: row.maybe_list()?,
+            from_columns: row.maybe_list()?,
         };
         if let Some(relation) = self.relations.get_mut(&to) {
             relation.referenced_by.push(key);

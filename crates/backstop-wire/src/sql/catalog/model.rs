@@ -81,6 +81,8 @@ pub struct ForeignKey {
     pub on_update: ReferentialAction,
     /// The referred columns.
     pub columns: Vec<String>,
+    /// The columns that refer to them, in the same order.
+    pub from_columns: Vec<String>,
 }
 
 /// What a foreign key does to the referring rows.

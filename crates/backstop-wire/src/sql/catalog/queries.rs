@@ -28,7 +28,7 @@ pub(super) const ALL: &[CatalogQuery] = &[
     query!("relations", 8),
     query!("views", 2),
     query!("keys", 2),
-    query!("foreign_keys", 6),
+    query!("foreign_keys", 7),
     query!("inheritance", 2),
     query!("triggers", 6),
     query!("rules", 5),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::stage::{AMPLE, Stage};
-use crate::postgres::images::{Budget, CaptureError, Reader, Sight};
+use crate::postgres::images::{Budget, CaptureError, Hint, Reader, Sight};
 
 const TABLE: &str = "create table t(id int primary key, v text); \
     insert into t select g, 'v' || g || repeat('.', 200) from generate_series(1, 4000) g; \
@@ -91,9 +91,9 @@ async fn what_others_commit_meanwhile_is_theirs() {
     }
 }
 
-/// A place that the gate knows may be somebody else's by the time that it looks.
+/// A condition may be of others' rows, of none, or cannot be asked at all.
 #[tokio::test]
-async fn places_that_are_not_the_agents_prove_nothing() {
+async fn conditions_that_are_not_of_the_agents_rows_prove_nothing() {
     let mut stage = Stage::new(TABLE).await;
     stage
         .say("begin; update t set v = 'x' where id = 100")
@@ -101,11 +101,15 @@ async fn places_that_are_not_the_agents_prove_nothing() {
     let mut wrote = stage.wrote().await;
     for given in [
         vec![],
-        vec!["(0,1)"],
-        vec!["(0,3)", "(4294967294,1)"],
-        vec!["nonsense"],
+        vec!["id = 1"],
+        vec!["id = 3", "false"],
+        vec!["t.ctid = '(4294967294,1)'"],
+        vec!["id = 100", "nonsense"],
+        vec!["id / 0 = 1"],
+        vec!["true"],
     ] {
-        wrote[0].old = Some(given.into_iter().map(str::to_owned).collect());
+        let hint = |condition: &str| Hint::plain(condition).into();
+        wrote[0].hints = given.into_iter().map(hint).collect();
         let taken = stage.capture_of(&wrote, &AMPLE).await.unwrap();
         let (old, new) = taken.of_table("t");
         assert_eq!((old.len(), new), (1, vec!["100\tx"]));

@@ -8,8 +8,8 @@ use backstop_testing::postgres::Major;
 
 use super::scene::Scene;
 use super::schema::{FILLING, OTHERS, Random, SCHEMA, others_statement, rows, statement};
-use crate::postgres::images::CaptureError;
 use crate::postgres::images::tests::stage::{AMPLE, Stage, Taken};
+use crate::postgres::images::{CaptureError, Hint};
 use crate::postgres::upstream::ServerConnection;
 
 /// How it went.
@@ -165,17 +165,20 @@ async fn transaction(scene: &mut Scene, r: &mut Random, tally: &mut Tally) -> Op
     }
     let mut wrote = scene.stage.wrote().await;
     for one in &mut wrote {
-        one.old = match r.below(3) {
-            0 => None,
+        let places = match r.below(3) {
+            0 => continue,
             // Too many, as a predicate gives them that was true of more rows.
-            1 => places.get(&one.relation).cloned(),
+            1 => places.get(&one.relation).cloned().unwrap_or_default(),
             // Too few, or another row's by now.
-            _ => Some(vec![
-                "(0,1)".into(),
-                "(1,7)".into(),
-                "(4294967294,9)".into(),
-            ]),
+            _ => ["(0,1)", "(1,7)", "(4294967294,9)"]
+                .map(str::to_owned)
+                .to_vec(),
         };
+        let condition = format!(
+            "t.ctid operator(pg_catalog.=) any ('{{\"{}\"}}'::pg_catalog.tid[])",
+            places.join("\",\"")
+        );
+        one.hints = vec![Hint::plain(condition).into()];
     }
     let taken = match scene.stage.capture_of(&wrote, &AMPLE).await {
         Ok(taken) => taken,
