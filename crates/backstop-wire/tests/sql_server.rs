@@ -46,6 +46,9 @@ create domain checked as int check (secret_work(value) > 0);
 create domain positive as int check (value > 0);
 create type mood as enum ('good', 'bad');
 create table moody (m mood, p positive, c checked);
+create table many (id int primary key, p positive, ps positive[], m mood);
+create table pairs (a int, b int, unique (a, b));
+create table of_pairs (y int, x int, foreign key (x, y) references pairs (a, b) on delete set null);
 create table guarded (id int, tenant text); alter table guarded enable row level security;
 create policy p on guarded using (tenant = current_setting('app.tenant'));
 create table watched (id int); alter table watched enable row level security;
@@ -186,6 +189,7 @@ fn a_live_catalogue_decides() {
         let at = At::new(&catalog);
         keys_bound_writes(&at);
         cascades_are_followed(&at);
+        conditions_look_only(&at);
         reached_code_is_found(&at);
         names_that_shadow_are_found(&catalog);
         everyday_reads_pass(&at);
@@ -394,6 +398,98 @@ fn reached_code_is_found(at: &At<'_>) {
     at.says("explain select norm('x')", "calls public.norm");
     let set = at.analysis("set app.tenant = 'other'");
     assert_eq!(set.worst(), EffectKind::Admin, "a policy reads it");
+}
+
+/// Conditions that can be asked with more rights than the agent's.
+fn conditions_look_only(at: &At<'_>) {
+    let of = |sql: &str| {
+        let all = sql::conditions(sql, &at.script(sql), at.catalog);
+        let all: Vec<_> = all
+            .into_iter()
+            .map(|c| {
+                let table = at.catalog.relation_by_oid(c.relation).expect("a table");
+                (table.name.clone(), c.sql.to_lowercase(), c.parameters)
+            })
+            .collect();
+        all
+    };
+    let one = |table: &str, sql: &str, parameters: &[usize]| {
+        (table.to_owned(), sql.to_owned(), parameters.to_vec())
+    };
+    assert_eq!(
+        of("update public.quiet q set id = $3 where q.id = $2 or id = any ($1) or $2 < id"),
+        [one("quiet", "id = $1 or id = any($2) or $1 < id", &[1, 0])]
+    );
+    assert_eq!(
+        of("delete from customers where id = 5; update notes set body = '' where body like 'a%'"),
+        [
+            one("customers", "id = 5", &[]),
+            one(
+                "orders",
+                "(customer_id) in (select id from public.customers where id = 5)",
+                &[]
+            ),
+            one(
+                "payments",
+                "(order_id) in (select id from public.orders where (customer_id) in \
+                 (select id from public.customers where id = 5))",
+                &[]
+            ),
+            one("notes", "body like 'a%'", &[]),
+        ]
+    );
+    // Columns are paired as the key pairs them.
+    assert_eq!(
+        of("delete from pairs where a = $1")[1],
+        one(
+            "of_pairs",
+            "(x, y) in (select a, b from public.pairs where a = $1)",
+            &[0]
+        )
+    );
+    assert_eq!(
+        of(
+            "insert into plain (b, a) values ($1, $2), (3, 4) on conflict (a, b) do update set a = 1"
+        ),
+        [one(
+            "plain",
+            "a = $1 and b = $2 or a = 4 and b = 3",
+            &[1, 0]
+        )]
+    );
+    for sql in [
+        // A literal or a parameter of another type runs the checks and the code of that type.
+        "update many set m = 'bad' where ps = '{1}'",
+        "update many set m = 'bad' where p = 1",
+        "update many set m = 'bad' where m = 'good'",
+        "update many set m = 'bad' where id = 1::public.positive",
+        "update many set m = 'bad' where ctid = '(0,1)'",
+        "update many set m = 'bad' where many = null",
+        "insert into many values (1, 1) on conflict (p) do update set m = 'bad'",
+        // Code, and other tables.
+        "update quiet set id = 2 where id = abs(1)",
+        "update quiet set id = 2 where id = (select 1)",
+        "update quiet set id = 2 where id in (select id from base)",
+        "update quiet set id = 2 where id operator(evil.=) 1::bigint",
+        "update quiet set id = 2 where case when id = 1 then true end",
+        "update quiet set id = 2 where current_user = 'x'",
+        "update quiet q set id = 2 from base b where b.id = q.id",
+        "with w as (select 1) delete from quiet where id = 1",
+        "delete from quiet using base where quiet.id = 1",
+        "delete from quiet",
+        // What the text does not show.
+        "update ruled set id = 1 where id = 2",
+        "delete from v_plain where id = 1",
+        "insert into plain values (1, 2) on conflict do nothing",
+        "insert into plain select 1, 2 on conflict (a, b) do update set a = 1",
+        "insert into plain values (default, 2) on conflict (a, b) do update set a = 1",
+        "insert into plain values (1, abs(2)) on conflict (a, b) do update set a = 1",
+        "insert into indexed values ('x') on conflict (norm(t)) do update set t = 'y'",
+        "truncate quiet",
+        "select 1",
+    ] {
+        assert_eq!(of(sql), [], "{sql}");
+    }
 }
 
 fn names_that_shadow_are_found(catalog: &Catalog) {

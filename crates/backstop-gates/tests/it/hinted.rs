@@ -145,7 +145,7 @@ async fn a_plain_write_by_key_needs_no_look_through_the_table() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_places_do_not_account_for_is_looked_for() -> Result<()> {
+async fn what_the_conditions_do_not_account_for_is_looked_for() -> Result<()> {
     let (world, agent) = world().await?;
     for sql in [
         // One row that was written twice counts as two.

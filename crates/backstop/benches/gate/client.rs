@@ -12,7 +12,7 @@ use backstop_testing::postgres::Connection;
 use backstop_wire::postgres::backend::{Authentication, BackendMessage, Mechanisms};
 use backstop_wire::postgres::frame::{self, Limits};
 use backstop_wire::postgres::frontend::{
-    FrontendMessage, SaslInitialResponse, write_sasl_response,
+    Bind, Execute, FrontendMessage, Parse, SaslInitialResponse, Values, write_sasl_response,
 };
 use backstop_wire::postgres::scram::{self, Binding};
 use backstop_wire::postgres::startup::{Minor, Startup, write_ssl_request};
@@ -71,6 +71,28 @@ impl Client {
         // What was read at the start need not stay in memory.
         client.inbox = BytesMut::new();
         Ok(client)
+    }
+
+    /// Executes a statement with one parameter, given as text, and waits for the whole answer.
+    pub fn execute(&mut self, sql: &str, value: &str) -> Result<()> {
+        let mut values = u32::try_from(value.len())?.to_be_bytes().to_vec();
+        values.extend_from_slice(value.as_bytes());
+        let mut bind = Bind::new("", "");
+        bind.parameters = Values::of_bytes(1, &values)?;
+        let mut out = BytesMut::new();
+        for message in [
+            FrontendMessage::Parse(Parse::new("", sql)),
+            FrontendMessage::Bind(bind),
+            FrontendMessage::Execute(Execute {
+                portal: "",
+                max_rows: 0,
+            }),
+            FrontendMessage::Sync,
+        ] {
+            message.write(&mut out).map_err(|e| anyhow!("{e:?}"))?;
+        }
+        self.stream.write_all(&out)?;
+        self.until_ready()
     }
 
     /// Asks, and waits for the whole answer.

@@ -54,12 +54,35 @@ fn ten(table: &str, first: u32) -> String {
     )
 }
 
-fn latencies(client: &mut Client, table: &str) -> Result<Vec<f64>> {
+/// How a client sends a write.
+#[derive(Clone, Copy)]
+enum Sends {
+    /// One simple query.
+    Text,
+    /// Three: BEGIN, it, and COMMIT.
+    Block,
+    /// Parse, Bind, Execute and Sync.
+    Parameters,
+}
+
+fn latencies(client: &mut Client, table: &str, sends: Sends) -> Result<Vec<f64>> {
     let mut all = vec![];
+    let by_keys = format!("update {table} set n = n + 1 where id = any ($1)");
     for n in 0..WRITES {
-        let sql = ten(table, 1 + (n * 10) % 900);
+        let first = 1 + (n * 10) % 900;
+        let sql = ten(table, first);
+        let keys: Vec<String> = (first..first + 10).map(|n| n.to_string()).collect();
+        let keys = format!("{{{}}}", keys.join(","));
         let begun = Instant::now();
-        client.query(&sql)?;
+        match sends {
+            Sends::Text => client.query(&sql)?,
+            Sends::Block => {
+                client.query("begin")?;
+                client.query(&sql)?;
+                client.query("commit")?;
+            }
+            Sends::Parameters => client.execute(&by_keys, &keys)?,
+        }
         all.push(begun.elapsed().as_secs_f64() * 1000.0);
     }
     Ok(all)
@@ -86,15 +109,24 @@ pub fn small_writes(ways: &Ways) -> Result<()> {
         "| table | direct ms | gate without vault ms | gate with vault ms | added ms | goal < {GOAL_ADDED_MS} | times direct | least–most | goal < {GOAL_TIMES} |"
     );
     println!("| --- | ---: | ---: | ---: | ---: | --- | ---: | --- | --- |");
-    for (table, rows) in [("few_rows", "1,000 rows"), ("many_rows", "1,000,000 rows")] {
+    for (table, rows, sends) in [
+        ("few_rows", "1,000 rows", Sends::Text),
+        ("many_rows", "1,000,000 rows", Sends::Text),
+        (
+            "many_rows",
+            "the same, BEGIN and COMMIT apart",
+            Sends::Block,
+        ),
+        ("many_rows", "the same, by parameters", Sends::Parameters),
+    ] {
         let mut medians = [vec![], vec![], vec![]];
         for client in &mut clients {
             // Plans, catalogues and the like are made once.
-            latencies(client, table)?;
+            latencies(client, table, sends)?;
         }
         for _ in 0..ROUNDS {
             for (client, all) in clients.iter_mut().zip(&mut medians) {
-                all.push(median(&latencies(client, table)?));
+                all.push(median(&latencies(client, table, sends)?));
             }
         }
         let [direct, without, with] = &medians;

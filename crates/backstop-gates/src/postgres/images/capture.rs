@@ -12,7 +12,7 @@ use super::facts::{self, Facts, tag};
 use super::first::{First, Table, first};
 use super::format;
 use super::fresh::{Makers, Pass};
-use super::old;
+use super::old::{self, Scan};
 use super::read::Side;
 use super::sight::{Clock, Observer, Own, Pace};
 use super::tid::{Version, full};
@@ -86,8 +86,6 @@ async fn all(
     facts.counted()?;
     header.xid = facts.xid;
     if facts.xid.is_some() {
-        work.thoroughly(&mut observer, &mut own, &tables, &facts)
-            .await?;
         header.relations = tables.iter().map(|t| t.shape.relation(t.wrote)).collect();
     }
     let mut out = Out::new(sink, budget);
@@ -109,31 +107,6 @@ fn encoding(observer: &ServerConnection) -> Result<(), CaptureError> {
 }
 
 impl Work {
-    /// Looks through whole tables where the cheap road did not lead to all rows.
-    async fn thoroughly<W: Writer>(
-        &mut self,
-        observer: &mut Observer<'_>,
-        own: &mut Own<'_, W>,
-        tables: &[Table<'_>],
-        facts: &Facts,
-    ) -> Result<(), CaptureError> {
-        for table in tables {
-            let found = self.found.entry(table.shape.oid).or_default();
-            if table.most_new() == 0 {
-                found.new = Some(vec![]);
-                found.new_rows = 0;
-            }
-            if table.most_old() == 0 {
-                found.old = Some(vec![]);
-                found.old_rows = 0;
-            }
-            if found.old.is_none() {
-                found.candidates = old::scan(observer, own, &table.shape, facts).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn write<W: Writer, S: Sink>(
         &mut self,
         observer: &mut Observer<'_>,
@@ -149,13 +122,18 @@ impl Work {
         let tables = if facts.xid.is_some() { tables } else { &[] };
         for ((number, table), relation) in tables.iter().enumerate().zip(&header.relations) {
             let mut found = self.found.remove(&table.shape.oid).unwrap_or_default();
+            if table.most_old() == 0 {
+                found.old = Some(vec![]);
+            }
+            if table.most_new() == 0 {
+                found.new = Some(vec![]);
+            }
             out.write(format::section(number, relation, Side::Old).as_bytes())
                 .await?;
             match &found.old {
                 Some(lines) => out.write(lines).await?,
                 None => {
-                    let some = std::mem::take(&mut found.candidates);
-                    found.old_rows = old_rows(observer, table, &some, facts, out).await?;
+                    found.old_rows = old_rows(observer, own, table, facts, out).await?;
                 }
             }
             out.write(format::END_OF_ROWS.as_bytes()).await?;
@@ -200,20 +178,52 @@ impl Work {
     }
 }
 
-/// Writes old rows as the second look shows them; how many.
-async fn old_rows<S: Sink>(
+/// Writes old rows as a pass through the whole table finds them; how many. Nothing but a few rows is kept in memory.
+async fn old_rows<W: Writer, S: Sink>(
     observer: &mut Observer<'_>,
+    own: &mut Own<'_, W>,
     table: &Table<'_>,
-    candidates: &[Version],
     facts: &Facts,
     out: &mut Out<'_, S>,
 ) -> Result<u64, CaptureError> {
+    let scan = Scan::open(observer, &table.shape, facts).await?;
+    let passed = pass(observer, own, &scan, table, facts, out).await;
+    if passed.is_err() {
+        // What failed counts, whether this does or not.
+        let _ = observer.server.tell("rollback").await;
+    }
+    passed
+}
+
+async fn pass<W: Writer, S: Sink>(
+    observer: &mut Observer<'_>,
+    own: &mut Own<'_, W>,
+    scan: &Scan<'_>,
+    table: &Table<'_>,
+    facts: &Facts,
+    out: &mut Out<'_, S>,
+) -> Result<u64, CaptureError> {
+    let (mut count, mut pace) = (0, Pace::default());
+    while let Some(some) = scan.next(observer, own).await? {
+        count += second_looks(observer, table, &some, facts, &mut pace, out).await?;
+    }
+    Ok(count)
+}
+
+/// Writes those rows of a pass that a second look still shows; how many.
+async fn second_looks<S: Sink>(
+    observer: &mut Observer<'_>,
+    table: &Table<'_>,
+    mut rest: &[Version],
+    facts: &Facts,
+    pace: &mut Pace,
+    out: &mut Out<'_, S>,
+) -> Result<u64, CaptureError> {
     let mut count = 0;
-    let (mut rest, mut pace) = (candidates, Pace::default());
     while !rest.is_empty() {
         let (some, later) = rest.split_at(rest.len().min(pace.rows()));
         let look = old::second_look(&table.shape, some.iter().map(|v| v.tid));
-        let rows = match observer.look(&look).await {
+        let rows = match observer.ask_further(&look).await {
             Err(CaptureError::Failed(GateError::Oversized(_))) if pace.slower() => continue,
             other => other?,
         };

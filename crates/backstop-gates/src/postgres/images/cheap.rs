@@ -22,8 +22,6 @@ pub(super) struct Found {
     /// Lines of old rows.
     pub(super) old: Option<Vec<u8>>,
     pub(super) old_rows: u64,
-    /// Versions to be read while writing.
-    pub(super) candidates: Vec<Version>,
     /// Lines of new rows.
     pub(super) new: Option<Vec<u8>>,
     pub(super) new_rows: u64,
@@ -108,7 +106,6 @@ impl Work {
         Ok(Found {
             old: all_old.then(|| lines(&old)),
             old_rows,
-            candidates: vec![],
             new: all_new.then(|| lines(&new)),
             new_rows,
         })

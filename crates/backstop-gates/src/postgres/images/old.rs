@@ -19,8 +19,6 @@ use crate::postgres::question::{Row, literal};
 
 /// How many places are asked for at once.
 const PLACES: usize = 5_000;
-/// How many candidates are kept; each takes 12 bytes.
-const CANDIDATES: usize = 4_000_000;
 
 /// The first look: rows that meet a condition, or that somebody has touched, with the key's columns.
 pub(super) fn first_look(shape: &Shape, condition: Option<&str>, most: u64) -> String {
@@ -90,81 +88,94 @@ pub(super) fn changed<'a>(
     Ok(out)
 }
 
-/// Looks through the whole table for what the transaction may have changed, and leaves what it does not see.
-pub(super) async fn scan<W: Writer>(
-    observer: &mut Observer<'_>,
-    own: &mut Own<'_, W>,
-    shape: &Shape,
-    facts: &Facts,
-) -> Result<Vec<Version>, CaptureError> {
-    let candidates = candidates(observer, shape, facts).await?;
-    if shape.writer == WriterSees::Nothing {
-        return Ok(candidates);
+/// A pass through the whole table for what the transaction may have changed. While it is open, so is a transaction of
+/// the observer's in which each statement sees what is committed by then.
+pub(super) struct Scan<'s> {
+    shape: &'s Shape,
+    /// The transaction's id.
+    own: u64,
+    /// The ids that other open transactions are known to have, where the writer's own view does not help.
+    others: HashSet<String>,
+}
+
+impl<'s> Scan<'s> {
+    /// Opens it.
+    pub(super) async fn open(
+        observer: &mut Observer<'_>,
+        shape: &'s Shape,
+        facts: &Facts,
+    ) -> Result<Self, CaptureError> {
+        let own = facts.xid.unwrap_or_default();
+        let begun = observer.begin()?;
+        observer
+            .ask(&format!(
+                "{begun};declare \"backstop images\" no scroll cursor for {}",
+                candidate_query(shape, own)
+            ))
+            .await?;
+        let others = if shape.writer == WriterSees::Nothing {
+            others(observer, &facts.pid).await?
+        } else {
+            HashSet::new()
+        };
+        Ok(Self { shape, own, others })
     }
-    let mut out = vec![];
-    for some in candidates.chunks(PLACES) {
+
+    /// The next versions that others see and the transaction does not; none at the end, where nothing is open any more.
+    pub(super) async fn next<W: Writer>(
+        &self,
+        observer: &mut Observer<'_>,
+        own: &mut Own<'_, W>,
+    ) -> Result<Option<Vec<Version>>, CaptureError> {
+        let rows = observer
+            .ask(&format!("fetch {PLACES} from \"backstop images\""))
+            .await?;
+        if rows.is_empty() {
+            observer.ask("commit").await?;
+            return Ok(None);
+        }
+        let some = self.candidates(observer, &rows).await?;
+        if self.shape.writer == WriterSees::Nothing || some.is_empty() {
+            return Ok(Some(some));
+        }
         let rows = own
-            .look(&own_look(shape, some.iter().map(|v| v.tid)))
+            .look(&own_look(self.shape, some.iter().map(|v| v.tid)))
             .await?;
         let seen: HashSet<Tid> = rows
             .iter()
             .filter(|r| tag(r) == "v")
             .filter_map(|r| Tid::parse(r.get(2)?.as_deref()?))
             .collect();
-        out.extend(some.iter().filter(|v| !seen.contains(&v.tid)));
+        let unseen = some.into_iter().filter(|v| !seen.contains(&v.tid));
+        Ok(Some(unseen.collect()))
     }
-    Ok(out)
-}
 
-async fn candidates(
-    observer: &mut Observer<'_>,
-    shape: &Shape,
-    facts: &Facts,
-) -> Result<Vec<Version>, CaptureError> {
-    let own = facts.xid.unwrap_or_default();
-    let begun = observer.begin()?;
-    observer
-        .ask(&format!(
-            "{begun};declare \"backstop images\" no scroll cursor for {}",
-            candidate_query(shape, own)
-        ))
-        .await?;
-    let others = if shape.writer == WriterSees::Nothing {
-        others(observer, &facts.pid).await?
-    } else {
-        HashSet::new()
-    };
-    let mut out = vec![];
-    loop {
-        let rows = observer
-            .ask(&format!("fetch {PLACES} from \"backstop images\""))
-            .await?;
-        if rows.is_empty() {
-            break;
-        }
-        let unseen = shape.writer == WriterSees::Nothing;
+    /// Those that the transaction may have changed as far as their ids tell.
+    async fn candidates(
+        &self,
+        observer: &mut Observer<'_>,
+        rows: &[Row],
+    ) -> Result<Vec<Version>, CaptureError> {
+        let unseen = self.shape.writer == WriterSees::Nothing;
         let open = if unseen {
-            open(observer, &rows, own).await?
+            open(observer, rows, self.own).await?
         } else {
             HashSet::new()
         };
-        for row in &rows {
+        let mut out = vec![];
+        for row in rows {
             let version = version(row)
                 .ok_or_else(|| CaptureError::inexact("a row's place cannot be read"))?;
             let by = |n: usize| row.get(n).and_then(Option::as_deref);
-            let may =
-                |xid: Option<&str>| xid.is_some_and(|x| open.contains(x) && !others.contains(x));
+            let may = |xid: Option<&str>| {
+                xid.is_some_and(|x| open.contains(x) && !self.others.contains(x))
+            };
             if !unseen || may(by(4)) || may(by(5)) {
                 out.push(version);
             }
         }
-        if out.len() > CANDIDATES {
-            observer.ask("rollback").await?;
-            return Err(CaptureError::OverBudget(format!("{CANDIDATES} rows")));
-        }
+        Ok(out)
     }
-    observer.ask("commit").await?;
-    Ok(out)
 }
 
 /// Rows whose `xmax` is an id not older than the transaction, or any multixact: at least all that it changed.

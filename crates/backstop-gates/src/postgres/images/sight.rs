@@ -98,6 +98,18 @@ impl Observer<'_> {
         ))
     }
 
+    /// Asks in a transaction that is open and stays so even where the answer is too long; after any other error none is.
+    pub(super) async fn ask_further(&mut self, sql: &str) -> Result<Vec<Row>, CaptureError> {
+        match self.server.ask_within(sql, AT_ONCE).await {
+            Err(GateError::Oversized(most)) => Err(GateError::Oversized(most).into()),
+            Ok(rows) => Ok(rows),
+            Err(error) => {
+                let _ = self.server.tell("rollback").await;
+                Err(CaptureError::looking(error, self.clock.millis))
+            }
+        }
+    }
+
     /// Asks; after an error no transaction is open.
     pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, CaptureError> {
         match self.server.ask_within(sql, AT_ONCE).await {
