@@ -166,14 +166,15 @@ pub(super) fn github(group: &Group, secret: &str) -> Result<(), String> {
     for (_, path) in files(group) {
         let text = short(&path).unwrap_or_default();
         if path.ends_with("gh/hosts.yml") {
-            let hosts = yaml::read(&text)
+            let host = yaml::read(&text)
                 .into_iter()
                 .filter(|entry| entry.value == secret)
-                .filter_map(|entry| entry.path.first().cloned());
-            for host in hosts.filter(|host| !public(host)) {
-                return other(&host);
+                .filter_map(|entry| entry.path.first().cloned())
+                .find(|host| !public(host));
+            match host {
+                Some(host) => return other(&host),
+                None => continue,
             }
-            continue;
         }
         for value in values(&text, &["GITHUB_API_URL", "GITHUB_SERVER_URL", "GH_HOST"]) {
             let host = value.split("://").last().unwrap_or_default();

@@ -413,8 +413,7 @@ impl Call {
                 get(service("s3"), region, format!("/{}", escape(bucket)), query)
             }
             Self::BackupVaults { region, token } => {
-                let mut query = vec![("maxResults".to_owned(), PAGE.to_owned())];
-                query.extend(named("nextToken", token));
+                let query = named("nextToken", token).into_iter().collect();
                 get(service("backup"), region, "/backup-vaults/".into(), query)
             }
             Self::BackupPoints {
@@ -422,8 +421,7 @@ impl Call {
                 vault,
                 token,
             } => {
-                let mut query = vec![("maxResults".to_owned(), PAGE.to_owned())];
-                query.extend(named("nextToken", token));
+                let query = named("nextToken", token).into_iter().collect();
                 let path = format!("/backup-vaults/{}/recovery-points/", escape(vault));
                 get(service("backup"), region, path, query)
             }

@@ -221,7 +221,7 @@ fn way(n: usize, group: &Group, groups: &[Group]) -> Option<Result<Way, String>>
                 let told = format!(
                     "{name} of `{}`, at {}",
                     cluster.user,
-                    word(&cluster.server.to_string())
+                    word(cluster.server.as_ref())
                 );
                 one(told, "kubernetes", Target::Kubernetes(Box::new(cluster)))
             }),

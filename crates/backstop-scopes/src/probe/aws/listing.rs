@@ -601,7 +601,7 @@ async fn bucket_of(
         Some((true, time)) => (
             Deletion::Locked,
             Some(format!(
-                "each version is out of its reach for {time} after it was written: Object Lock in compliance mode"
+                "out of its reach for {time} after each was written: Object Lock in compliance mode"
             )),
         ),
         Some((false, time)) => (

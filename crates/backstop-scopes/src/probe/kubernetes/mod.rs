@@ -122,16 +122,21 @@ pub(super) async fn ask(
                 Some(rules) => {
                     seen.rules.insert(namespace, rules);
                 }
-                None => seen.unknown.push(format!(
-                    "namespace `{}`: the answer cannot be read",
-                    word(&namespace)
-                )),
+                None => {
+                    seen.whole = false;
+                    seen.unknown.push(format!(
+                        "namespace `{}`: the answer cannot be read",
+                        word(&namespace)
+                    ));
+                }
             },
             Err(why @ Failed::Refused(_)) => return Err(why),
             Err(why) if seen.rules.is_empty() => return Err(why),
-            Err(why) => seen
-                .unknown
-                .push(format!("namespace `{}`: {why}", word(&namespace))),
+            Err(why) => {
+                seen.whole = false;
+                seen.unknown
+                    .push(format!("namespace `{}`: {why}", word(&namespace)));
+            }
         }
     }
     if seen.rules.values().any(|rules| rules.incomplete) {
