@@ -204,3 +204,57 @@ impl Endpoint {
         Ok(Box::new(tls.connector().connect(name, tcp).await?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        patience: Duration::from_secs(5),
+        stalled: Duration::from_secs(5),
+        answer: 64,
+    };
+
+    fn to(url: &str) -> Result<Endpoint, HttpsError> {
+        Endpoint::new(&url.parse().unwrap(), LIMITS, || {
+            Err(crate::TrustError::NoAuthorities)
+        })
+    }
+
+    #[test]
+    fn plain_text_goes_to_this_machine_only() {
+        assert_eq!(to("http://127.0.0.1:80/").unwrap().authority(), "127.0.0.1");
+        assert!(to("http://[::1]:8080/x").is_ok());
+        for (url, why) in [
+            ("http://example.org", "not protected"),
+            ("http://127.0.0.1.example.org", "not protected"),
+            ("ftp://127.0.0.1", "neither"),
+            ("https://example.org", "certificate authorities"),
+        ] {
+            assert!(to(url).unwrap_err().to_string().contains(why), "{url}");
+        }
+    }
+
+    /// An answer of exactly the limit is read, one byte more is not.
+    #[tokio::test]
+    async fn an_answer_has_an_end() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for length in [64, 65] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 1024]).await;
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}",
+                    "x".repeat(length)
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let endpoint = to(&url).unwrap();
+        let ask = || endpoint.send("GET", "/", &[], Body::empty());
+        assert_eq!(ask().await.unwrap().body.len(), 64);
+        assert!(ask().await.unwrap_err().to_string().contains("too long"));
+    }
+}
