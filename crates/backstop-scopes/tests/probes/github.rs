@@ -16,7 +16,7 @@ fn double(scopes: Option<&'static str>) -> AnsweringDouble {
         let mut headers = vec![("content-type", "application/json; charset=utf-8"), ("x-github-media-type", "github.v3")];
         headers.extend(scopes.map(|scopes| ("x-oauth-scopes", scopes)));
         let repository = |n: usize| {
-            format!(r#"{{"id":{n},"name":"r{n}","full_name":"ann/r{n}","private":true,"permissions":{{"admin":{},"maintain":true,"push":true,"triage":true,"pull":true}}}}"#, n % 2 == 0)
+            format!(r#"{{"id":{n},"name":"r{n}","full_name":"ann/r{n}","private":true,"permissions":{{"admin":{},"maintain":true,"push":true,"triage":true,"pull":true}}}}"#, n.is_multiple_of(2))
         };
         let page = |from: usize, to: usize| format!("[{}]", (from..to).map(repository).collect::<Vec<_>>().join(","));
         let body = match request.path.as_str() {

@@ -1,6 +1,6 @@
 //! Kubernetes: a cluster over TLS with its own authority, reached by what a kubeconfig says and nothing else.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
