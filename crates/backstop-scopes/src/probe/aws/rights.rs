@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn single_resources_count_more_than_the_whole() {
         let rights = answer(
-            "<member><EvalActionName>rds:DeleteDBInstance</EvalActionName><EvalResourceName>a</EvalResourceName><EvalDecision>explicitDeny</EvalDecision><ResourceSpecificResults><member><EvalResourceName>a</EvalResourceName><EvalResourceDecision>explicitDeny</EvalResourceDecision></member><member><EvalResourceName>b</EvalResourceName><EvalResourceDecision>allowed</EvalResourceDecision></member></ResourceSpecificResults></member>",
+            "<member><EvalActionName>rds:DeleteDBInstance</EvalActionName><EvalResourceName>b</EvalResourceName><EvalDecision>explicitDeny</EvalDecision><ResourceSpecificResults><member><EvalResourceName>a</EvalResourceName><EvalResourceDecision>explicitDeny</EvalResourceDecision></member><member><EvalResourceName>b</EvalResourceName><EvalResourceDecision>allowed</EvalResourceDecision></member></ResourceSpecificResults></member>",
         );
         assert_eq!(rights.can("rds:DeleteDBInstance", "a"), Can::No);
         assert_eq!(rights.can("rds:DeleteDBInstance", "b"), Can::Yes);
