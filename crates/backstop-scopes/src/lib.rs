@@ -1,10 +1,11 @@
 //! The credential-scope audit: which credentials a process can reach, and what each of them could destroy.
 //!
 //! `find` looks for credentials and reports place, kind and a salted fingerprint, never the secret. `postgres` asks a
-//! server's catalogue which roads to destruction a role has. `report` ranks what was found
+//! server's catalogue which roads to destruction a role has. `probe` asks other providers, by calls that only read. `report` ranks what was found
 //! and says it in sentences. Nothing here writes anywhere.
 
 pub mod find;
 pub mod kinds;
 pub mod postgres;
+pub mod probe;
 pub mod report;

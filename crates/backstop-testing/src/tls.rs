@@ -54,6 +54,18 @@ impl Authority {
         self.server(&LOOPBACK_NAMES)
     }
 
+    /// A client certificate whose common name is that.
+    pub fn client(&self, name: &str) -> Result<Identity> {
+        let key = new_key()?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .context("signing a client certificate")?;
+        Ok(identity(&certificate, &key))
+    }
+
     /// A server certificate for names and addresses.
     pub fn server(&self, names: &[&str]) -> Result<Identity> {
         let key = new_key()?;

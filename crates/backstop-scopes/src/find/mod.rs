@@ -14,7 +14,7 @@ mod history;
 mod hit;
 mod identity;
 mod keywords;
-mod known;
+pub(crate) mod known;
 mod look;
 mod lookalike;
 mod name;

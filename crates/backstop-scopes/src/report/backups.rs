@@ -3,7 +3,7 @@
 use crate::kinds::Backups;
 
 /// The words that everybody understands.
-pub(super) const DIE: &str = "Your backups die with your data.";
+pub(crate) const DIE: &str = "Your backups die with your data.";
 
 pub(super) fn say(reach: Backups, why: &str) -> String {
     match reach {

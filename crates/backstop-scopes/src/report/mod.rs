@@ -5,6 +5,7 @@
 mod backups;
 mod fix;
 mod postgres;
+mod provider;
 mod rank;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,9 @@ use serde::Serialize;
 use crate::find::{Confidence, Fingerprint, Looked, Place};
 use crate::kinds::{Backups, Narrow};
 use crate::postgres::Audit;
+use crate::probe::Learnt;
 
+pub(crate) use backups::DIE;
 pub use fix::Fix;
 pub use rank::{Group, groups};
 
@@ -63,6 +66,18 @@ pub enum Probed {
     },
 }
 
+/// What a system answered.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A PostgreSQL server's catalogue.
+    Postgres(Box<Audit>),
+    /// A provider.
+    Provider(Box<Learnt>),
+}
+
+/// Answers by the number of the group that they are about, or why there is none.
+pub type Answers = BTreeMap<usize, Result<Answer, String>>;
+
 /// One credential, wherever it lies.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ranked {
@@ -106,6 +121,9 @@ pub struct Ranked {
     /// The whole of a PostgreSQL server's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<Box<Audit>>,
+    /// What a provider answered: the stores of data, their backups, what stayed unknown, and every call that was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Box<Learnt>>,
 }
 
 /// The answer.
@@ -126,20 +144,19 @@ pub struct Report {
     pub looked: Looked,
 }
 
-/// Ranks credentials and says what they come to. `audits` has an answer, or why there is none, for the group of the same
-/// number.
+/// Ranks credentials and says what they come to.
 #[must_use]
 pub fn report(
     user: Option<String>,
     groups: Vec<Group>,
-    mut audits: BTreeMap<usize, Result<Audit, String>>,
+    mut answers: Answers,
     looked: Looked,
     accepted: impl Fn(&Ranked) -> Option<String>,
 ) -> Report {
     let mut findings: Vec<Ranked> = groups
         .into_iter()
         .enumerate()
-        .map(|(n, group)| rank::rank(group, audits.remove(&n)))
+        .map(|(n, group)| rank::rank(group, answers.remove(&n)))
         .collect();
     for finding in &mut findings {
         finding.accepted = accepted(finding);

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Probed, Ranked, Severity, backups, fix, postgres};
+use super::{Answer, Probed, Ranked, Severity, backups, fix, postgres, provider};
 use crate::find::{Confidence, Finding, Fingerprint, Place};
 use crate::kinds::{self, Backups, Narrow};
-use crate::postgres::Audit;
 
 /// What is known to be of no power, or of little, though its provider's other credentials have some.
 const SMALL: &[&str] = &[
@@ -87,7 +86,7 @@ fn place_text(finding: &Finding) -> String {
 }
 
 /// Says how bad it is.
-pub(super) fn rank(group: Group, audit: Option<Result<Audit, String>>) -> Ranked {
+pub(super) fn rank(group: Group, answer: Option<Result<Answer, String>>) -> Ranked {
     let facts = group.facts();
     let (kind, confidence, fingerprint) = match group.by_confidence().first() {
         Some(first) => (
@@ -128,12 +127,14 @@ pub(super) fn rank(group: Group, audit: Option<Result<Audit, String>>) -> Ranked
         fix: fix::of(known),
         accepted: None,
         audit: None,
+        provider: None,
         facts,
         kind,
     };
-    match audit {
+    match answer {
         None => {}
-        Some(Ok(audit)) => postgres::apply(&mut ranked, audit),
+        Some(Ok(Answer::Postgres(audit))) => postgres::apply(&mut ranked, *audit),
+        Some(Ok(Answer::Provider(learnt))) => provider::apply(&mut ranked, *learnt),
         Some(Err(why)) => ranked.probed = Probed::Failed { why },
     }
     ranked

@@ -55,7 +55,7 @@ fn audit(roads: Vec<Road>, within_reach: Vec<String>) -> Audit {
     }
 }
 
-fn of(findings: Vec<Finding>, audits: BTreeMap<usize, Result<Audit, String>>) -> Report {
+fn of(findings: Vec<Finding>, audits: Answers) -> Report {
     report(None, groups(findings), audits, Looked::default(), |_| None)
 }
 
@@ -101,7 +101,7 @@ fn what_a_server_answers_counts_more_than_what_is_true_of_its_kind() {
     let salt = Salt::random().unwrap();
     let one = |roads, reach| {
         let found = vec![finding("postgres.password", b"p", ".env", &salt)];
-        let audits = BTreeMap::from([(0, Ok(audit(roads, reach)))]);
+        let audits = BTreeMap::from([(0, Ok(Answer::Postgres(Box::new(audit(roads, reach)))))]);
         of(found, audits).findings.remove(0)
     };
     let nothing = one(vec![], vec![]);

@@ -76,6 +76,15 @@ impl S3Double {
         })
     }
 
+    /// Sends a request on to it, for a front that records; gives the whole answer.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn passing(&self) -> impl Fn(&RecordedRequest) -> std::io::Result<Vec<u8>> + use<> {
+        let port = self.port;
+        move |request| pass_on(port, request)
+    }
+
     /// Its address.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

@@ -10,11 +10,17 @@ use serde_json::Value;
 const FLOORS: &[(&str, &[&str])] = &[
     ("backstop-core", &[]),
     ("backstop-wire", &["backstop-core"]),
+    ("backstop-https", &[]),
     ("backstop-journal", &["backstop-core", "backstop-wire"]),
     ("backstop-store", &["backstop-core", "backstop-wire"]),
     (
         "backstop-vault",
-        &["backstop-core", "backstop-wire", "backstop-journal"],
+        &[
+            "backstop-core",
+            "backstop-https",
+            "backstop-wire",
+            "backstop-journal",
+        ],
     ),
     ("backstop-sandbox", &["backstop-core"]),
     (
@@ -27,11 +33,15 @@ const FLOORS: &[(&str, &[&str])] = &[
             "backstop-vault",
         ],
     ),
-    ("backstop-scopes", &["backstop-core", "backstop-wire"]),
+    (
+        "backstop-scopes",
+        &["backstop-core", "backstop-https", "backstop-wire"],
+    ),
     (
         "backstop-console",
         &[
             "backstop-core",
+            "backstop-https",
             "backstop-wire",
             "backstop-journal",
             "backstop-store",

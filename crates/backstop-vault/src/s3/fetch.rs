@@ -1,6 +1,6 @@
 //! Getting objects back as a stream, one version at a time. A download that breaks off goes on where it was.
 
-use super::{Ask, Bucket, HEAD, http::Response};
+use super::{Ask, Bucket, HEAD, http::Response, http::target};
 use crate::error::Result;
 use rusty_s3::Method;
 
@@ -77,7 +77,7 @@ impl Bucket {
         let range = (from > 0).then(|| ("range", format!("bytes={from}-")));
         let range: Vec<_> = range.into_iter().collect();
         self.endpoint
-            .download(&self.sign(&ask), &range, sink)
+            .download(&target(&self.sign(&ask)), &range, sink)
             .await
             .map_err(|why| self.lost(why))
     }

@@ -14,7 +14,7 @@ use rusty_s3::Method;
 
 use super::{
     Ask, Bucket, Kept, checksum,
-    http::{Body, Response},
+    http::{Body, Response, Said as _},
     versions::between,
 };
 use crate::{

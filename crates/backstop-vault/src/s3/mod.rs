@@ -24,8 +24,9 @@ mod versions;
 use std::{collections::BTreeMap, time::Duration};
 
 use backstop_core::digest::Digest;
+use backstop_https::Endpoint;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{Body, Endpoint, Response};
+use http::{Body, Response, Said as _, target};
 use jiff::Timestamp;
 use rusty_s3::{Bucket as Name, Credentials, Method, UrlStyle, signing::sign};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -121,7 +122,7 @@ impl Bucket {
             .endpoint
             .parse()
             .map_err(|e: url::ParseError| bad(e.to_string()))?;
-        let endpoint = Endpoint::new(&url).map_err(bad)?;
+        let endpoint = http::endpoint(&url).map_err(bad)?;
         let name = Name::new(
             url,
             UrlStyle::Path,
@@ -240,7 +241,12 @@ impl Bucket {
 
     async fn send(&self, ask: Ask<'_>, body: Body) -> Result<Response> {
         self.endpoint
-            .send(ask.method.to_str(), &self.sign(&ask), &ask.headers, body)
+            .send(
+                ask.method.to_str(),
+                &target(&self.sign(&ask)),
+                &ask.headers,
+                body,
+            )
             .await
             .map_err(|why| self.lost(why))
     }

@@ -5,7 +5,10 @@
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::{Bucket, Kept, http::Body};
+use super::{
+    Bucket, Kept,
+    http::{Body, Said as _},
+};
 use crate::{
     error::{Result, VaultError},
     seal::sha256,

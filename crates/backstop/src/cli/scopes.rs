@@ -21,10 +21,14 @@ pub struct Scopes {
     /// With the eyes of this user: what it could read; what you cannot read yourself stays unseen
     #[arg(long = "as", value_name = "USER")]
     pub user: Option<String>,
-    /// Ask the PostgreSQL servers behind credentials what these may do there: the catalogue only, in READ ONLY
-    /// transactions, each named before it is asked
+    /// Ask what credentials may do: PostgreSQL servers (the catalogue, in READ ONLY transactions), AWS, GitHub,
+    /// Kubernetes, Railway (calls that only read). Each is named before it is made
     #[arg(long)]
     pub probe: bool,
+    /// Ask a double at http://127.0.0.1:PORT in the place of a provider's own host: `aws=URL`, `github=URL`, `railway=URL`.
+    /// For tests. It takes the credential, so be sure whose port that is
+    #[arg(long, value_name = "KIND=URL", requires = "probe")]
+    pub probe_at: Vec<String>,
     /// Look at files only: no environments, processes or sockets
     #[arg(long)]
     pub files_only: bool,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::support::run;
 
 /// Every verb that is there, with its sub-verbs.
-const VERBS: [&[&str]; 38] = [
+const VERBS: [&[&str]; 39] = [
     &[],
     &["init"],
     &["serve"],
@@ -39,6 +39,7 @@ const VERBS: [&[&str]; 38] = [
     &["vault", "cancel"],
     &["vault", "lift"],
     &["vault", "people"],
+    &["scopes"],
     &["undo"],
     &["status"],
     &["doctor"],

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 
+use backstop_testing::doubles::{AnsweringDouble, reply};
 use backstop_testing::postgres::{Major, PostgresServer, Server};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -301,4 +302,275 @@ fn a_name_drives_neither_terminal_nor_page() {
         );
     }
     assert!(!page.contains("<script>"));
+}
+
+/// GitHub and Railway, as much of them as a token sees.
+fn providers() -> AnsweringDouble {
+    AnsweringDouble::start(|request| {
+        let json = [("content-type", "application/json"), ("x-oauth-scopes", "repo")];
+        let text = request.text();
+        let body = match (request.path.split('?').next().unwrap(), text.as_str()) {
+            ("/user", _) => r#"{"login":"ann"}"#,
+            ("/user/repos", _) => r#"[{"full_name":"ann/shop","permissions":{"admin":true}}]"#,
+            (_, text) if text.contains("query projectToken") => r#"{"data":{"projectToken":{"name":"ci","projectId":"p","environmentId":"e"}}}"#,
+            (_, text) if text.contains("query project(") => r#"{"data":{"project":{"id":"p","name":"shop","environments":{"edges":[],"pageInfo":{"hasNextPage":false}}}}}"#,
+            (_, text) if text.contains("query environment") => r#"{"data":{"environment":{"id":"e","name":"production","volumeInstances":{"edges":[{"node":{"id":"v","mountPath":"/d","currentSizeMB":1,"state":"READY","volume":{"name":"data"}}}],"pageInfo":{"hasNextPage":false}}}}}"#,
+            (_, text) if text.contains("volumeInstanceBackupList") => r#"{"data":{"volumeInstanceBackupList":[{"id":"b","createdAt":"2026-02-02T03:04:05Z","expiresAt":null}]}}"#,
+            _ => "{}",
+        };
+        Ok(reply(200, &json, body))
+    })
+    .unwrap()
+}
+
+fn github_token() -> String {
+    ["ghp_", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"].concat()
+}
+
+/// Everything that a report can hold: probed and not, accepted, doubtful, in a file and in git's memory.
+fn full(more: &[&str]) -> (TempDir, AnsweringDouble, Ran) {
+    let double = providers();
+    let folder = planted();
+    let put = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    put("deploy.env", format!("GITHUB_TOKEN={}\n", github_token()));
+    put(
+        "tests/a.env",
+        format!(
+            "NPM_TOKEN={}\n",
+            ["npm_", "8sKq2Lx0pVb7Rt4Yw1Zc9Nd3Mf6Gh5Jk2Sa7"].concat()
+        ),
+    );
+    put(
+        "old.env",
+        format!(
+            "DATABASE_URL=postgresql://app:{}@127.0.0.1:1/shop\n",
+            ["sea", "shell-22-harbour"].concat()
+        ),
+    );
+    let git = |args: &[&str]| {
+        let ran = std::process::Command::new("git")
+            .current_dir(folder.path())
+            .args(["-c", "user.name=a", "-c", "user.email=a@example.com"])
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+    };
+    git(&["init", "-q"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "x"]);
+    put("scopes.toml", "[[accept]]\nkind = \"npm.token\"\nplace = \"tests/a.env\"\nreason = \"a test's\"\nuntil = \"2999-01-01\"\n".to_owned());
+    let (github, railway) = (
+        format!("github={}", double.url()),
+        format!("railway={}", double.url()),
+    );
+    let mut args = vec![
+        "--files-only",
+        "--probe",
+        "--probe-at",
+        &github,
+        "--probe-at",
+        &railway,
+        "--baseline",
+        "scopes.toml",
+    ];
+    args.extend(more);
+    let ran = scopes(folder.path(), &args);
+    assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+    (folder, double, ran)
+}
+
+#[test]
+fn providers_are_asked_after_the_list_was_shown_and_the_report_says_what_came_of_it() {
+    let (_folder, double, ran) = full(&["--html", "report.html"]);
+    let at = |text: &str| {
+        ran.err
+            .find(text)
+            .unwrap_or_else(|| panic!("{text}: {}", ran.err))
+    };
+    // The list comes before the first call, and every call is said.
+    assert!(
+        at("by these calls and no others: user (GET /user)") < at("asking, read only: user: GET")
+    );
+    assert!(at("will ask, read only: Railway project token") < at("asking, read only: user: GET"));
+    let said = ran.err.matches("\nasking, read only: ").count();
+    // One more is the PostgreSQL server that does not answer.
+    assert_eq!(said, double.requests().len() + 1, "{}", ran.err);
+    assert!(
+        ran.out.contains("Your backups die with your data."),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.contains("project `shop`: 1 volume"), "{}", ran.out);
+    assert!(
+        ran.out.contains("calls, all of which only read"),
+        "{}",
+        ran.out
+    );
+    let page = std::fs::read_to_string(_folder.path().join("report.html")).unwrap();
+    assert!(page.contains("volumeInstanceBackupList") && page.contains("production"));
+    for text in [&ran.out, &ran.err, &page] {
+        assert!(!text.contains(&github_token()) && !text.contains(&uuid()));
+    }
+}
+
+/// No file and no variable moves a credential's way: only the command line, and only to this machine.
+#[test]
+fn only_the_command_line_names_another_host_and_only_this_machine() {
+    let folder = planted();
+    for (given, why) in [
+        ("railway=https://evil.example", "127.0.0.1"),
+        ("railway=http://localhost:1", "127.0.0.1"),
+        ("kubernetes=http://127.0.0.1:1", "no provider"),
+        ("railway", "no `=`"),
+    ] {
+        let ran = scopes(
+            folder.path(),
+            &["--files-only", "--probe", "--probe-at", given],
+        );
+        assert_eq!(ran.code, 2, "{given} {}", ran.err);
+        assert!(ran.err.contains(why), "{given} {}", ran.err);
+    }
+    assert_eq!(
+        scopes(folder.path(), &["--probe-at", "railway=http://127.0.0.1:1"]).code,
+        2
+    );
+    let help = scopes(folder.path(), &["--help"]);
+    let line = help.out.split("--probe-at").nth(1).unwrap();
+    assert!(
+        !line.split("--files-only").next().unwrap().contains("[env:"),
+        "{line}"
+    );
+}
+
+fn paths(value: &Value, at: &str, out: &mut std::collections::BTreeSet<(String, &'static str)>) {
+    match value {
+        Value::Object(_) if at.ends_with(".audit") => {
+            out.insert((at.to_owned(), "object"));
+        }
+        Value::Object(object) => {
+            for (name, value) in object {
+                let name = if at.ends_with(".facts") || at == "looked" {
+                    "{}"
+                } else {
+                    name
+                };
+                let to = if at.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{at}.{name}")
+                };
+                paths(value, &to, out);
+            }
+        }
+        Value::Array(all) => all
+            .iter()
+            .for_each(|value| paths(value, &format!("{at}[]"), out)),
+        Value::String(_) => {
+            out.insert((at.to_owned(), "text"));
+        }
+        Value::Number(_) => {
+            out.insert((at.to_owned(), "number"));
+        }
+        Value::Bool(_) => {
+            out.insert((at.to_owned(), "truth"));
+        }
+        Value::Null => {
+            out.insert((at.to_owned(), "null"));
+        }
+    }
+}
+
+#[test]
+fn the_json_is_as_its_page_promises() {
+    let (_folder, _double, ran) = full(&["--json"]);
+    let report = ran.json();
+    assert_eq!(report["version"], 1);
+    let mut found = std::collections::BTreeSet::new();
+    paths(&report, "", &mut found);
+    let page = include_str!("../../../../docs/scopes-json.md");
+    let promised: Vec<(&str, bool, &str)> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| {
+            let (path, rest) = line.split_once("` | ")?;
+            let kind = rest.split(" | ").next()?;
+            Some((path.trim_end_matches('?'), path.ends_with('?'), kind))
+        })
+        .collect();
+    assert!(promised.len() > 50);
+    for (path, kind) in &found {
+        let promise = promised.iter().find(|(promised, _, _)| promised == path);
+        let (_, _, kinds) = promise.unwrap_or_else(|| panic!("`{path}` is not on the page"));
+        assert!(
+            kinds.split(" or ").any(|one| one == *kind),
+            "`{path}` is {kind}"
+        );
+    }
+    for (path, optional, _) in &promised {
+        assert!(
+            *optional || found.iter().any(|(found, _)| found == path),
+            "`{path}` is promised and not there"
+        );
+    }
+    // What only a provider's answer has was there to be looked at.
+    for path in [
+        "findings[].provider.asked[]",
+        "findings[].provider.stores[].backups[].newest",
+        "findings[].accepted",
+    ] {
+        assert!(found.iter().any(|(found, _)| found == path), "{path}");
+    }
+}
+
+/// SARIF held against its published schema, by a validator that is not ours.
+#[test]
+fn sarif_is_what_its_published_schema_says() {
+    let (folder, _double, ran) = full(&["--sarif"]);
+    let log = folder.path().join("log.sarif");
+    let check = |text: &str| {
+        std::fs::write(&log, text).unwrap();
+        let python = std::path::Path::new(env!("BACKSTOP_TEST_CACHE")).join("python/bin/python");
+        assert!(python.exists(), "hint: scripts/setup.sh clients");
+        let schema = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/it/sarif/sarif-schema-2.1.0.json"
+        );
+        let program = "import json, sys, jsonschema\nschema = json.load(open(sys.argv[1]))\nkind = jsonschema.validators.validator_for(schema)\nkind.check_schema(schema)\nerrors = [e.json_path + ': ' + e.message for e in kind(schema, format_checker=kind.FORMAT_CHECKER).iter_errors(json.load(open(sys.argv[2])))]\nprint('\\n'.join(errors) or 'valid')";
+        let ran = std::process::Command::new(python)
+            .args(["-I", "-c", program, schema])
+            .arg(&log)
+            .output()
+            .unwrap();
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    assert_eq!(check(&ran.out).trim(), "valid");
+    let value = ran.json();
+    let results = value["runs"][0]["results"].as_array().unwrap();
+    assert!(
+        results
+            .iter()
+            .any(|r| r["suppressions"][0]["kind"] == "external")
+    );
+    assert!(
+        results
+            .iter()
+            .any(|r| r["properties"]["stores"][0]["name"] == "data"),
+        "{value}"
+    );
+    // And what is not valid is found.
+    assert!(check(&ran.out.replace("\"error\"", "\"awful\"")).contains("awful"));
 }

@@ -1,9 +1,9 @@
 //! Files whose structure is known: the settings of command lines and tools, read as what they are and not as text.
 
-mod lines;
+pub(crate) mod lines;
 mod table;
 mod tree;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::sync::OnceLock;
 

@@ -95,6 +95,14 @@ fn article(out: &mut String, finding: &Ranked) {
             term("to tell", &finding.tell);
         }
     }
+    if let Some(provider) = &finding.provider {
+        for one in &provider.unknown {
+            term("unknown", one);
+        }
+        for one in &provider.asked {
+            term("asked", one);
+        }
+    }
     term("narrow", &finding.fix.narrow);
     term("rotate", &finding.fix.rotate);
     term("revoke", &finding.fix.revoke);

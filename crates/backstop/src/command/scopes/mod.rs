@@ -7,6 +7,7 @@ mod fixes;
 mod html;
 mod picture;
 mod probe;
+mod providers;
 mod sarif;
 mod text;
 
@@ -83,7 +84,7 @@ fn made(args: &Scopes, baseline: Option<&Baseline>, output: Output) -> Outcome<R
     })?;
     let groups = groups(found.findings);
     let audits = if args.probe {
-        probe::ask(&groups, output)?
+        probe::ask(&groups, &args.probe_at, output)?
     } else {
         std::collections::BTreeMap::new()
     };

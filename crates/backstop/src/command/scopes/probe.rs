@@ -1,21 +1,21 @@
 //! Asking the systems behind credentials what these may do: reading only, and each named before it is asked.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use backstop_core::secret::Secret;
 use backstop_scopes::find::Place as Lies;
 use backstop_scopes::postgres::{self, Audit, Place, Trust, Way};
-use backstop_scopes::report::Group;
+use backstop_scopes::report::{Answer, Answers, Group};
 
 use crate::failure::{Context, Outcome};
 use crate::output::{Output, safe};
 
-type Answers = BTreeMap<usize, Result<Audit, String>>;
+use super::providers;
 
-/// Asks every PostgreSQL server behind a credential for that role's roads.
-pub(super) fn ask(groups: &[Group], output: Output) -> Outcome<Answers> {
+/// Asks every PostgreSQL server behind a credential for that role's roads, and providers what credentials may do there.
+pub(super) fn ask(groups: &[Group], at: &[String], output: Output) -> Outcome<Answers> {
+    let hosts = providers::hosts(at)?;
     let mut ways: Vec<(usize, Result<Way, String>)> = vec![];
     for (n, group) in groups.iter().enumerate() {
         if let Some(way) = way(group) {
@@ -31,6 +31,8 @@ pub(super) fn ask(groups: &[Group], output: Output) -> Outcome<Answers> {
     for one in &listed {
         output.say(&format!("asking, read only: {}", safe(one)));
     }
+    let (others, not) = backstop_scopes::probe::plan(groups);
+    providers::say(&others, output);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -39,10 +41,16 @@ pub(super) fn ask(groups: &[Group], output: Output) -> Outcome<Answers> {
         let mut answers = Answers::new();
         for (n, way) in ways {
             let answer = match way {
-                Ok(way) => one(&way).await,
+                Ok(way) => one(&way)
+                    .await
+                    .map(|audit| Answer::Postgres(Box::new(audit))),
                 Err(why) => Err(why),
             };
             answers.insert(n, answer);
+        }
+        let provided = providers::ask(others, &hosts, output).await;
+        for (n, answer) in not.into_iter().chain(provided) {
+            answers.insert(n, answer.map(|learnt| Answer::Provider(Box::new(learnt))));
         }
         answers
     }))

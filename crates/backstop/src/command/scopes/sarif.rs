@@ -58,8 +58,16 @@ fn result(finding: &Ranked, rules: &[&Ranked]) -> Value {
             "severity": finding.severity,
             "confidence": finding.confidence,
             "backups": finding.backups,
+            "probed": finding.probed,
         },
     });
+    if let Some(provider) = &finding.provider
+        && let Some(properties) = out.get_mut("properties").and_then(Value::as_object_mut)
+    {
+        properties.insert("stores".into(), json!(provider.stores));
+        properties.insert("unknown".into(), json!(provider.unknown));
+        properties.insert("evidence".into(), json!(finding.evidence));
+    }
     if let Some(why) = &finding.accepted
         && let Some(object) = out.as_object_mut()
     {

@@ -117,6 +117,15 @@ fn in_full(finding: &Ranked, paint: Paint) -> String {
             out.push(format!("  to tell  {}", safe(&finding.tell)));
         }
     }
+    if let Some(provider) = &finding.provider {
+        for one in &provider.unknown {
+            out.push(format!("  unknown  {}", safe(one)));
+        }
+        let asked = provider.asked.len();
+        out.push(format!(
+            "  asked    {asked} calls, all of which only read; --json lists them"
+        ));
+    }
     out.push(format!("  narrow   {}", safe(&finding.fix.narrow)));
     out.push(format!("  rotate   {}", safe(&finding.fix.rotate)));
     out.push(format!("  revoke   {}", safe(&finding.fix.revoke)));
