@@ -5,10 +5,11 @@ use std::fmt::Write;
 use crate::support::run;
 
 /// Every verb that is there, with its sub-verbs.
-const VERBS: [&[&str]; 38] = [
+const VERBS: [&[&str]; 39] = [
     &[],
     &["init"],
     &["serve"],
+    &["adopt"],
     &["lease"],
     &["lease", "create"],
     &["lease", "list"],
