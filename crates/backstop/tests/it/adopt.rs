@@ -81,6 +81,8 @@ fn a_program_works_through_the_gate_once_a_person_has_said_yes_and_everything_co
     let (_folder, path, original) = folder(&installation);
     let config = read(&installation.config());
 
+    let owner = std::fs::metadata(&path).unwrap().uid();
+
     // A dry run changes nothing.
     let before = files(&installation.data()).len();
     let dry = run(
@@ -124,7 +126,7 @@ fn a_program_works_through_the_gate_once_a_person_has_said_yes_and_everything_co
     assert_eq!(read(&path), expected);
     let meta = std::fs::metadata(&path).unwrap();
     assert_eq!(meta.permissions().mode() & 0o777, 0o640);
-    assert_eq!(meta.uid(), 0);
+    assert_eq!(meta.uid(), owner);
     // The target was there already: the configuration is as it was.
     assert_eq!(read(&installation.config()), config);
 
