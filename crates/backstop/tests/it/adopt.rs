@@ -84,7 +84,6 @@ fn a_program_works_through_the_gate_once_a_person_has_said_yes_and_everything_co
     let owner = std::fs::metadata(&path).unwrap().uid();
 
     // A dry run changes nothing.
-    let before = files(&installation.data()).len();
     let dry = run(
         &installation,
         &["adopt", "--dry-run", "--seal-others"],
@@ -97,7 +96,12 @@ fn a_program_works_through_the_gate_once_a_person_has_said_yes_and_everything_co
         dry.out
     );
     assert_eq!(std::fs::read(&path).unwrap(), original);
-    assert!(files(&installation.data()).len() <= before + 1);
+    let kept = files(&installation.data().join("adopted"));
+    assert!(kept.iter().all(|p| p.ends_with("lock")), "{kept:?}");
+    assert_eq!(
+        installation.run(&["--json", "holds", "--all"]).fine().out,
+        ""
+    );
 
     // Until a person has said yes, the file is as it was.
     let child = start(&installation, &["adopt", "--seal-others"], &path);
@@ -326,6 +330,95 @@ fn what_cannot_be_adopted_changes_nothing() {
     let link = path.with_file_name("again");
     std::fs::hard_link(&path, &link).unwrap();
     unchanged(&run(&installation, &["adopt"], &path), "has 2 names");
+}
+
+/// A program's own role can make no roles: its lease is made by the target of the same database, and may do what the
+/// program could, though the target could do more.
+#[test]
+fn a_lease_in_place_of_a_small_role_is_as_small() {
+    let installation = Installation::new();
+    let (_serving, mut person) = installation.serve_with_person();
+    let config = read(&installation.config());
+    let owner = installation.server.owner();
+    let sql = "create role shop login password 'shop-pass-7xk'; grant select on items to shop";
+    installation.server.psql_as(&owner, sql).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    let shop = owner.as_role("shop", "shop-pass-7xk").url() + "?sslmode=disable";
+    let original = format!("# DATABASE_URL={shop}\nDATABASE_URL=\"{shop}\"\n");
+    std::fs::write(&path, &original).unwrap();
+    let done = adopt(&installation, &mut person, &[], &path);
+    assert!(!read(&path).contains("shop-pass-7xk"), "in a comment, too");
+    assert!(done.err.contains("may read:public.*"), "{}", done.err);
+    assert_eq!(read(&installation.config()), config);
+    let text = read(&path);
+    let line = text
+        .lines()
+        .find(|l| l.starts_with("DATABASE_URL"))
+        .unwrap();
+    let new = line.split('"').nth(1).unwrap();
+    installation.psql(new, "select 1 from items").fine();
+    let insert = "insert into items values (500, 'x')";
+    assert_ne!(installation.psql(new, insert).code, 0);
+    let doctor = installation.run(&["doctor", "--as", "root"]);
+    assert!(
+        doctor.out.contains("still opens the database"),
+        "{}",
+        doctor.out
+    );
+    let sql = "alter role shop password 'another-one-9'";
+    installation.server.psql_as(&owner, sql).unwrap();
+    let doctor = installation.run(&["doctor", "--as", "root"]);
+    assert!(
+        doctor.out.contains("is refused by the server"),
+        "{}",
+        doctor.out
+    );
+    run(&installation, &["adopt", "--undo"], &path).fine();
+    assert_eq!(read(&path), original);
+}
+
+#[test]
+fn a_new_database_becomes_a_target_of_its_servers_environment() {
+    let installation = Installation::new();
+    let (_serving, mut person) = installation.serve_with_person();
+    let config = read(&installation.config());
+    let owner = installation.server.owner();
+    installation
+        .server
+        .psql_as(&owner, "create database shop")
+        .unwrap();
+    let shop = owner.in_database("shop");
+    let sql = "create table orders (id int primary key); insert into orders values (1)";
+    installation.server.psql_as(&shop, sql).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    let original = format!("DATABASE_URL=\"{}?sslmode=disable\"\n", shop.url());
+    std::fs::write(&path, &original).unwrap();
+    let other = run(&installation, &["adopt", "--environment", "staging"], &path);
+    assert!(
+        other.code == 2 && other.err.contains("the same server"),
+        "{}",
+        other.err
+    );
+    assert_eq!(read(&installation.config()), config);
+    // Denied: what was added goes again.
+    let child = start(&installation, &["adopt"], &path);
+    person.deny(&installation.wait_for_hold(), "no").unwrap();
+    assert_eq!(Ran::of(&child.wait_with_output().unwrap()).code, 1);
+    assert_eq!(read(&installation.config()), config);
+    assert!(!installation.data().join("credentials/shop").exists());
+    adopt(&installation, &mut person, &[], &path);
+    let after = read(&installation.config());
+    assert!(
+        after.starts_with(&config) && after.contains("name = \"shop\""),
+        "{after}"
+    );
+    assert!(after.ends_with("tls = \"disable\"\n") && after.matches("\"production\"").count() == 2);
+    installation
+        .psql(&dsn(&path), "select * from orders")
+        .fine();
+    nowhere(&installation, &owner.password);
 }
 
 /// Killed at the moments that can be seen from outside; each time the original is in the file or sealed.
