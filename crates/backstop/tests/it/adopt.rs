@@ -4,6 +4,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
+use backstop_testing::postgres::PostgresServer;
+
 use crate::person::Person;
 use crate::support::{Installation, Ran, eventually, files};
 
@@ -376,6 +378,46 @@ fn a_lease_in_place_of_a_small_role_is_as_small() {
     );
     run(&installation, &["adopt", "--undo"], &path).fine();
     assert_eq!(read(&path), original);
+}
+
+/// Another server, which shows the target's system identifier, as a copy of it does or one that lies.
+#[test]
+fn a_server_that_says_it_is_a_targets_changes_nothing_there() {
+    let installation = Installation::new();
+    let (_serving, _person) = installation.serve_with_person();
+    let other = PostgresServer::new(installation.server.major())
+        .run()
+        .unwrap();
+    let identifier = "select system_identifier from pg_control_system()";
+    let same = other.psql(identifier).unwrap() == installation.server.psql(identifier).unwrap();
+    assert!(same, "servers of one template have one identifier");
+    other
+        .psql("alter role owner password 'planted-pass-5z'")
+        .unwrap();
+    let sealed = installation.data().join("credentials/prod");
+    let before = std::fs::read(&sealed).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    let planted = other.owner().as_role("owner", "planted-pass-5z").url();
+    let original = format!("DATABASE_URL=\"{planted}?sslmode=disable\"\n");
+    std::fs::write(&path, &original).unwrap();
+    let ran = run(&installation, &["adopt"], &path);
+    assert!(
+        ran.code != 0
+            && ran
+                .err
+                .contains("says that it is the database of the target `prod`"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(
+        (std::fs::read(&sealed).unwrap(), read(&path)),
+        (before, original)
+    );
+    assert_eq!(
+        installation.run(&["--json", "holds", "--all"]).fine().out,
+        ""
+    );
 }
 
 #[test]
