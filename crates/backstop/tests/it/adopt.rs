@@ -385,7 +385,7 @@ fn a_lease_in_place_of_a_small_role_is_as_small() {
 fn a_server_that_says_it_is_a_targets_changes_nothing_there() {
     let installation = Installation::new();
     let (_serving, _person) = installation.serve_with_person();
-    let other = PostgresServer::new(installation.server.major())
+    let other = PostgresServer::of(installation.server.major())
         .run()
         .unwrap();
     let identifier = "select system_identifier from pg_control_system()";
