@@ -236,6 +236,30 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<String>,
     },
+    /// Credentials in a file are about to be replaced; the original is sealed before this is written.
+    Adopted {
+        /// The file, as a person may safely see its name.
+        file: String,
+        /// Salted digest of the file until now.
+        original: Digest,
+        /// Salted digest of the file from now on.
+        written: Digest,
+        /// What is replaced.
+        credentials: Vec<AdoptedCredential>,
+    },
+    /// What adopting a file replaced was put back.
+    AdoptionUndone {
+        /// The file, as a person may safely see its name.
+        file: String,
+        /// Whether it is byte for byte what it was.
+        whole: bool,
+        /// What was not put back, since it is no longer what was written.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<String>,
+        /// The leases that end with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        leases: Vec<String>,
+    },
     /// A point was drilled, whatever came of it.
     Drilled {
         /// What the report says.
@@ -245,6 +269,21 @@ pub enum Event {
         /// The key that it was checked with.
         key: String,
     },
+}
+
+/// A credential that was replaced in a file; its name and kind, and never its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdoptedCredential {
+    /// The variable, or the line.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// The target whose lease stands in its place; none where a placeholder does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// That lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
 }
 
 /// What became of a target in the configuration; names of keys, and no values.
@@ -304,6 +343,8 @@ impl Event {
             Self::PointAlarm { .. } => "point-alarm",
             Self::PointKept { .. } => "point-kept",
             Self::DrillKey { .. } => "drill-key",
+            Self::Adopted { .. } => "adopted",
+            Self::AdoptionUndone { .. } => "adoption-undone",
             Self::Drilled { .. } => "drilled",
         }
     }

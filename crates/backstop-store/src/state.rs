@@ -69,7 +69,11 @@ impl State {
                 self.policy = Some(*policy);
                 vec![]
             }
-            Event::Stopped | Event::Pruned { .. } | Event::Mismatch { .. } => vec![],
+            Event::Stopped
+            | Event::Pruned { .. }
+            | Event::Mismatch { .. }
+            | Event::Adopted { .. }
+            | Event::AdoptionUndone { .. } => vec![],
             Event::Enrolled { person, .. } => {
                 self.people.insert(person.id.clone(), person.clone());
                 vec![Change::People]

@@ -2,9 +2,11 @@
 //!
 //! Must not do anything: it is data. What each verb does stands in `command/<verb>.rs`.
 
+mod adopt;
 mod scopes;
 mod vault;
 
+pub use adopt::Adopt;
 pub use scopes::{Scopes, Worst};
 pub use vault::{
     Vault, VaultCancel, VaultDelete, VaultDeletions, VaultDrill, VaultInit, VaultLift, VaultList,
@@ -87,6 +89,7 @@ pub enum Color {
 pub enum Verb {
     Init(Init),
     Serve(Serve),
+    Adopt(Adopt),
     Lease(Lease),
     Holds(Holds),
     /// Open the page on which a person approves a hold
@@ -495,6 +498,13 @@ pub struct Doctor {
     /// Only check what is on this machine, and connect nowhere
     #[arg(long)]
     pub offline: bool,
+    /// The user that agents run as: what was adopted is looked for with its eyes, and, for root, old credentials are
+    /// tried as that user
+    #[arg(long = "as", value_name = "USER")]
+    pub user: Option<String>,
+    /// Try one login, which comes as JSON on standard input
+    #[arg(long, hide = true)]
+    pub try_login: bool,
 }
 
 /// Show Backstop at work on a throwaway database

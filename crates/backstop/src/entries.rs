@@ -4,7 +4,7 @@
 
 use backstop_core::action::Ask;
 use backstop_core::digest::Digest;
-use backstop_core::entry::{Changed, Control, Event, TargetChange};
+use backstop_core::entry::{AdoptedCredential, Changed, Control, Event, TargetChange};
 use backstop_core::point::Drill;
 use backstop_store::State;
 use serde::{Deserialize, Serialize};
@@ -225,7 +225,31 @@ fn sentence(event: &Event) -> String {
             }
         },
         Event::Drilled { drill, .. } => drilled(drill),
+        Event::Adopted {
+            file, credentials, ..
+        } => adopted(file, credentials),
+        Event::AdoptionUndone {
+            file, whole, left, ..
+        } => match (whole, left.as_slice()) {
+            (true, _) => format!("{file} was put back as it was before it was adopted"),
+            (false, []) => format!("what adopting {file} had replaced was put back"),
+            (false, left) => format!(
+                "what adopting {file} had replaced was put back, but for {}",
+                left.join(", ")
+            ),
+        },
     }
+}
+
+fn adopted(file: &str, credentials: &[AdoptedCredential]) -> String {
+    let parts: Vec<String> = credentials
+        .iter()
+        .map(|c| match &c.lease {
+            Some(lease) => format!("{} by {lease}", c.name),
+            None => format!("{} by a placeholder", c.name),
+        })
+        .collect();
+    format!("credentials in {file} are replaced: {}", parts.join(", "))
 }
 
 fn drilled(drill: &Drill) -> String {

@@ -10,8 +10,11 @@ use crate::config::Config;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Paint, safe};
 
+mod adopted;
 mod machine;
 mod targets;
+
+pub(in crate::command) use targets::way;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -86,11 +89,15 @@ impl Finding {
 /// # Errors
 /// When something is bad.
 pub fn run(path: &Path, args: &Doctor, output: Output) -> Outcome {
+    if args.try_login {
+        return adopted::try_login(output);
+    }
     let config = Config::load(path)?;
     let mut findings = machine::look(&config);
     if !args.offline {
         findings.extend(crate::command::runtime(1)?.block_on(targets::look(&config)));
     }
+    findings.extend(adopted::look(&config, args));
     for finding in &findings {
         if output.json {
             output.value(finding)?;

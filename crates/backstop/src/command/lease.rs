@@ -54,6 +54,7 @@ fn create(path: &Path, args: LeaseCreate, output: Output) -> Outcome {
                 ttl_seconds: args.ttl.seconds(),
                 scopes: args.scopes,
                 wait,
+                standing: false,
             })
         }
         (None, None) => {

@@ -1,5 +1,6 @@
 //! One file a verb; this one only finds the right one.
 
+mod adopt;
 mod completions;
 mod decide;
 mod demo;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli, output: Output) -> Outcome {
     match cli.verb {
         Verb::Init(args) => init::run(&path, args, output),
         Verb::Serve(args) => serve::run(&path, &args, output),
+        Verb::Adopt(args) => adopt::run(&path, &args, output),
         Verb::Lease(args) => lease::run(&path, args.verb, output),
         Verb::Holds(args) => holds::run(&path, &args, output),
         Verb::Approve(args) => decide::run(&path, &args, "approve", output),

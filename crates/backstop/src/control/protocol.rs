@@ -1,5 +1,7 @@
 //! What goes over the control socket: one JSON request on a line, one or more JSON replies, each on a line.
 
+use backstop_core::digest::Digest;
+use backstop_core::entry::{AdoptedCredential, Event};
 use backstop_core::scope::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +32,10 @@ pub enum Request {
         /// What it may do.
         scopes: Vec<Scope>,
     },
+    /// Reads the configuration again, at once.
+    Reload,
+    /// Writes down that credentials in a file are about to be replaced, or were put back.
+    Note(Box<AdoptNote>),
     /// Ends a lease.
     LeaseRevoke {
         /// The lease.
@@ -124,6 +130,63 @@ pub struct UndoImage {
     pub file: std::path::PathBuf,
 }
 
+/// What is written down of a file that is adopted. Names and digests only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AdoptNote {
+    /// Credentials are about to be replaced.
+    Adopted {
+        /// The file.
+        file: String,
+        /// Salted digest of the file until now.
+        original: Digest,
+        /// Salted digest of the file from now on.
+        written: Digest,
+        /// What is replaced.
+        credentials: Vec<AdoptedCredential>,
+    },
+    /// They are about to be put back.
+    Undone {
+        /// The file.
+        file: String,
+        /// Whether it will be byte for byte what it was.
+        whole: bool,
+        /// What is not put back.
+        left: Vec<String>,
+        /// The leases that end with it.
+        leases: Vec<String>,
+    },
+}
+
+impl From<AdoptNote> for Event {
+    fn from(note: AdoptNote) -> Self {
+        match note {
+            AdoptNote::Adopted {
+                file,
+                original,
+                written,
+                credentials,
+            } => Self::Adopted {
+                file,
+                original,
+                written,
+                credentials,
+            },
+            AdoptNote::Undone {
+                file,
+                whole,
+                left,
+                leases,
+            } => Self::AdoptionUndone {
+                file,
+                whole,
+                left,
+                leases,
+            },
+        }
+    }
+}
+
 /// The lease that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseAsk {
@@ -137,6 +200,9 @@ pub struct LeaseAsk {
     pub scopes: Vec<Scope>,
     /// Whether to wait for a person.
     pub wait: bool,
+    /// Whether it stands in for a credential that a program has for good, and may live longer than an agent's task.
+    #[serde(default)]
+    pub standing: bool,
 }
 
 /// What is answered.

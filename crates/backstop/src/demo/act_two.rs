@@ -87,6 +87,7 @@ impl Play<'_> {
                 .collect::<Result<_, _>>()
                 .map_err(Failure::new)?,
             wait: true,
+            standing: false,
         });
         self.story.scene(&format!(
             "a lease is asked for: {}, ten minutes",

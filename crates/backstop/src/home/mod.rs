@@ -59,6 +59,11 @@ impl Home {
         self.root.join("store.sqlite")
     }
 
+    /// The sealed originals of files whose credentials were replaced.
+    pub fn adopted(&self) -> PathBuf {
+        self.root.join("adopted")
+    }
+
     /// What is kept to compare recovery points with.
     pub fn points(&self) -> PathBuf {
         self.root.join("points")
@@ -89,7 +94,15 @@ impl Home {
     /// # Errors
     /// When a directory cannot be made, or is not this user's alone.
     pub fn make(&self) -> Outcome {
-        for dir in ["", "keys", "journal", "credentials", "targets", "points"] {
+        for dir in [
+            "",
+            "keys",
+            "journal",
+            "credentials",
+            "targets",
+            "points",
+            "adopted",
+        ] {
             let path = self.root.join(dir);
             DirBuilder::new()
                 .recursive(true)
@@ -129,6 +142,32 @@ impl Home {
             );
         }
         Ok(())
+    }
+
+    /// As [`Self::check`], but root may work in another user's: for what has to reach that directory and files of
+    /// other users alike. What is written there is to be given back with [`Self::give`].
+    ///
+    /// # Errors
+    /// When it is not there, or not one user's alone.
+    pub fn check_or_root(&self) -> Outcome {
+        let own = rustix::process::geteuid();
+        match std::fs::metadata(&self.root) {
+            Ok(meta) if own.is_root() && meta.permissions().mode() & 0o077 == 0 => Ok(()),
+            _ => self.check(),
+        }
+    }
+
+    /// Gives a file that root wrote in the directory to the user whose directory it is.
+    ///
+    /// # Errors
+    /// When it cannot be given.
+    pub fn give(&self, path: &Path) -> Outcome {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let doing = || format!("cannot give `{}` to Backstop's own user", path.display());
+        let meta = std::fs::metadata(&self.root).doing(doing())?;
+        std::os::unix::fs::lchown(path, Some(meta.uid()), Some(meta.gid())).doing(doing())
     }
 
     /// Takes the directory for serving.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use backstop_console::particulars_line;
 use backstop_core::action::Ask;
+use backstop_core::entry::Event;
 use backstop_core::hold::{HoldRecord, HoldState};
 use backstop_core::lease::{LeaseRecord, LeaseState};
 use backstop_core::person::Person;
@@ -48,6 +49,25 @@ impl Service {
                     service
                         .child_lease(&parent, task, ttl_seconds, scopes)
                         .await
+                })
+                .await
+            }
+            Request::Reload => {
+                let service = Arc::clone(self);
+                finish(async move {
+                    service.reload().await?;
+                    done(&Value::Null)
+                })
+                .await
+            }
+            Request::Note(note) => {
+                let store = self.store.clone();
+                finish(async move {
+                    store
+                        .note(Event::from(*note))
+                        .await
+                        .doing("what is adopted cannot be written down")?;
+                    done(&Value::Null)
                 })
                 .await
             }

@@ -17,6 +17,8 @@ use crate::failure::{Context, Failure, Outcome};
 
 /// The shortest and the longest life of a lease, in seconds.
 const TTL: std::ops::RangeInclusive<u64> = 10..=7 * 86_400;
+/// The longest life of one that stands in for a credential that a program has for good.
+const STANDING: u64 = 366 * 86_400;
 /// More scopes than a person can read are not understood by who approves them.
 const MOST_SCOPES: usize = 64;
 /// The longest task, in characters.
@@ -61,7 +63,7 @@ impl Service {
         ttl_seconds: u64,
         scopes: Vec<Scope>,
     ) -> Outcome<Reply> {
-        check(&task, ttl_seconds, &scopes)?;
+        check(&task, ttl_seconds, &scopes, *TTL.end())?;
         self.require_lease(parent)?;
         let granted = self
             .store
@@ -143,7 +145,8 @@ impl Service {
     fn spec(&self, ask: &LeaseAsk) -> Outcome<LeaseSpec> {
         let config = self.config();
         let target = config.target(&ask.target)?;
-        check(&ask.task, ask.ttl_seconds, &ask.scopes)?;
+        let longest = if ask.standing { STANDING } else { *TTL.end() };
+        check(&ask.task, ask.ttl_seconds, &ask.scopes, longest)?;
         Ok(LeaseSpec {
             target: target.name.clone(),
             environment: target.environment,
@@ -155,18 +158,18 @@ impl Service {
     }
 }
 
-fn check(task: &str, ttl_seconds: u64, scopes: &[Scope]) -> Outcome {
+fn check(task: &str, ttl_seconds: u64, scopes: &[Scope], longest: u64) -> Outcome {
     if task.trim().is_empty() || task.chars().count() > LONGEST_TASK {
         return Err(
             Failure::usage(format!("a task needs 1 to {LONGEST_TASK} characters"))
                 .hint("say in a sentence why the agent gets access"),
         );
     }
-    if !TTL.contains(&ttl_seconds) {
+    if ttl_seconds < *TTL.start() || ttl_seconds > longest {
         let show = |s: &u64| Span(std::time::Duration::from_secs(*s)).to_string();
         return Err(
             Failure::usage(format!("a lease cannot live for {}", show(&ttl_seconds)))
-                .hint(format!("from {} to {}", show(TTL.start()), show(TTL.end()))),
+                .hint(format!("from {} to {}", show(TTL.start()), show(&longest))),
         );
     }
     if scopes.is_empty() || scopes.len() > MOST_SCOPES {

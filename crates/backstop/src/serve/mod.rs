@@ -38,7 +38,7 @@ pub(crate) use points::DRILL_REPORT;
 pub use points::PointsStanding;
 pub(crate) use ready::notify as notify_systemd;
 pub use retention::pruned_before;
-pub use run::{Run, console, console_listener, open, run};
+pub use run::{Opened, Run, console, console_listener, open, run};
 pub use standing::{RECOVERABLE, Standing};
 
 /// Everything that serves. The control socket answers from it.
@@ -55,6 +55,8 @@ pub struct Service {
     addresses: Vec<SocketAddr>,
     key: backstop_store::SealKey,
     since_ms: i64,
+    /// Held while a changed configuration is taken up.
+    reloading: tokio::sync::Mutex<()>,
     /// Held while the report of a drill is judged and written down.
     drilling: tokio::sync::Mutex<()>,
     /// The vault, where there is one.

@@ -17,6 +17,7 @@ impl Service {
     /// # Errors
     /// When it is not usable; nothing has changed then.
     pub(super) async fn reload(&self) -> Outcome {
+        let _one = self.reloading.lock().await;
         let old = self.config();
         let new = Config::load(&old.path)?;
         let policy = Arc::new(Policy::with(&new.policy).doing("the policies cannot be used")?);

@@ -210,6 +210,7 @@ pub async fn run(config: Config) -> Outcome<Run> {
         gate: tokio::sync::RwLock::new(Some(gate)),
         key: opened.key,
         since_ms: when::now_ms(),
+        reloading: tokio::sync::Mutex::new(()),
         drilling: tokio::sync::Mutex::new(()),
         vault: assemble::vault(&config)?,
         cosigned: cosign::Cosigning::default(),

@@ -9,6 +9,7 @@ const VERBS: [&[&str]; 39] = [
     &[],
     &["init"],
     &["serve"],
+    &["adopt"],
     &["lease"],
     &["lease", "create"],
     &["lease", "list"],

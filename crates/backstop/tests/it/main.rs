@@ -8,6 +8,7 @@
     clippy::indexing_slicing
 )]
 
+mod adopt;
 mod commands;
 mod config;
 mod cosigned;

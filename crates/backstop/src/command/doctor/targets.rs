@@ -53,7 +53,7 @@ async fn roads(target: &Target, upstream: &Upstream) -> Vec<Finding> {
 }
 
 /// The gate's own way in, for the audit's client.
-fn way(upstream: &Upstream) -> Way {
+pub(in crate::command) fn way(upstream: &Upstream) -> Way {
     let (place, port) = match &upstream.host {
         Host::Tcp(host, port) => (Place::Tcp(host.clone()), *port),
         Host::Unix(directory, port) => (Place::Unix(directory.clone()), *port),

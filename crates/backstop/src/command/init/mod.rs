@@ -2,9 +2,9 @@
 //!
 //! Must not destroy: run again it completes what is missing, and refuses what would replace something else.
 
-mod ask;
+pub(in crate::command) mod ask;
 mod enrol;
-mod target;
+pub(in crate::command) mod target;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};

@@ -20,20 +20,26 @@ use crate::output::Output;
 use crate::serve::{connect_with, two_environments};
 
 /// A target that answered.
-pub struct Found {
-    name: String,
-    environment: Environment,
-    dsn: Dsn,
-    password: Secret<String>,
-    probe: Probe,
-    known: bool,
+pub(in crate::command) struct Found {
+    /// The target's name.
+    pub(in crate::command) name: String,
+    /// Its environment.
+    pub(in crate::command) environment: Environment,
+    /// Where it is.
+    pub(in crate::command) dsn: Dsn,
+    /// The gate's password there.
+    pub(in crate::command) password: Secret<String>,
+    /// What was seen of it.
+    pub(in crate::command) probe: Probe,
+    /// Whether the configuration has it already.
+    pub(in crate::command) known: bool,
 }
 
 /// Reaches the target and looks at it.
 ///
 /// # Errors
 /// When it cannot be reached or cannot be guarded as it is.
-pub async fn find(
+pub(super) async fn find(
     config: &Config,
     home: &Home,
     name: &str,
@@ -53,7 +59,7 @@ pub async fn find(
     let known = already(config, name, &dsn, args.environment)?;
     let password = password(&dsn)?;
     output.say(&format!("looking at {dsn}"));
-    let probe = look(&mut dsn, &password, args, output).await?;
+    let probe = look(&mut dsn, &password, args.yes, output).await?;
     guardable(&dsn, &probe)?;
     one_environment(config, home, name, args.environment, &dsn, &probe)?;
     probe
@@ -70,7 +76,8 @@ pub async fn find(
     })
 }
 
-fn absolute_ca(dsn: &mut Dsn) {
+/// Names the CA file from the root: the gate runs elsewhere.
+pub(in crate::command) fn absolute_ca(dsn: &mut Dsn) {
     if let Tls::Verify { ca: Some(ca) } = &mut dsn.tls
         && let Ok(whole) = std::path::absolute(&ca)
     {
@@ -113,10 +120,13 @@ fn password(dsn: &Dsn) -> Outcome<Secret<String>> {
 }
 
 /// Probes; where the certificate is not known here, shows it and pins it once it is confirmed.
-async fn look(
+///
+/// # Errors
+/// When it cannot be reached, does not let the role in, or is not known to be the right one.
+pub(in crate::command) async fn look(
     dsn: &mut Dsn,
     password: &Secret<String>,
-    args: &Init,
+    yes: bool,
     output: Output,
 ) -> Outcome<Probe> {
     let upstream = connect_with(dsn, password.clone())?;
@@ -140,7 +150,7 @@ async fn look(
     }
     let unknown = Failure::new(format!("the certificate of {dsn} is not trusted here"))
         .because(untrusted(&refused));
-    if !ask::somebody() || args.yes {
+    if !ask::somebody() || yes {
         return Err(unknown.hint(format!("connect by a name that it is for, name its CA with sslrootcert=FILE in the DSN, or pin it with --pin {} after comparing that with the server's own", hash.to_hex())));
     }
     output.err(&format!("no CA here vouches for the certificate of {dsn}; its SHA-256 is\n  {}\ncompare it on the server:\n  openssl x509 -noout -fingerprint -sha256 -in server.crt", output.paint_err.strong(&shown)));
@@ -196,7 +206,10 @@ fn colons(hash: Digest) -> String {
 }
 
 /// What cannot be guarded is refused.
-fn guardable(dsn: &Dsn, probe: &Probe) -> Outcome {
+///
+/// # Errors
+/// Why it cannot be.
+pub(in crate::command) fn guardable(dsn: &Dsn, probe: &Probe) -> Outcome {
     if let Some(pooler) = &probe.pooler {
         return Err(Failure::new(format!("{dsn} is {pooler}"))
             .because("each transaction of an agent could run in another session there")
@@ -235,7 +248,7 @@ fn one_environment(
 }
 
 /// What no two servers share; where the role may not ask for that, the address is the next best thing.
-fn identity(dsn: &Dsn, probe: &Probe) -> String {
+pub(in crate::command) fn identity(dsn: &Dsn, probe: &Probe) -> String {
     probe
         .system_identifier
         .clone()
@@ -250,7 +263,7 @@ impl Found {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn keep(&self, path: &Path, home: &Home, output: Output) -> Outcome {
+    pub(in crate::command) fn keep(&self, path: &Path, home: &Home, output: Output) -> Outcome {
         let key = Keys::seal(home)?;
         home.credential(&self.name)
             .write(&key, self.password.reveal().as_bytes())
