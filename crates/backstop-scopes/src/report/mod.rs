@@ -9,17 +9,18 @@ mod rank;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::find::{Confidence, Fingerprint, Looked, Place};
 use crate::kinds::{Backups, Narrow};
 use crate::postgres::Audit;
 
 pub use fix::Fix;
+pub(crate) use postgres::told;
 pub use rank::{Group, groups};
 
 /// How much a credential could destroy, least first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Little, or it is doubtful that it is one.
@@ -116,6 +117,9 @@ pub struct Report {
     /// With whose eyes it looked, if not with its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The name of the kept salt that fingerprints were made with, if one was: only then can two reports be compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
     /// One line that says how bad it is.
     pub verdict: String,
     /// The worst that nobody has accepted.
@@ -159,6 +163,7 @@ pub fn report(
     Report {
         version: 1,
         user,
+        salt: None,
         verdict,
         worst,
         findings,
