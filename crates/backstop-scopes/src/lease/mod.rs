@@ -154,6 +154,3 @@ pub fn report(held: Held, policy: &Policy, proofs: Proofs, lease_proofs: Proofs)
         lease_proofs,
     }
 }
-
-#[cfg(test)]
-mod tests;

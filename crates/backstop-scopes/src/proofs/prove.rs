@@ -4,7 +4,7 @@ use backstop_core::policy::{Policy, SCHEMA};
 use backstop_core::verdict::Decision;
 use cedar_policy::{PolicySet, Request, RequestEnv, Schema};
 use cedar_policy_symcc::solver::LocalSolver;
-use cedar_policy_symcc::{CedarSymCompiler, SymEnv, WellTypedPolicies, WellTypedPolicy};
+use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet};
 use serde::Serialize;
 
 use super::case::{self, Case};
@@ -155,7 +155,6 @@ struct Asking<'a> {
     default: Policy,
     schema: Schema,
     environment: RequestEnv,
-    symbols: SymEnv,
 }
 
 type Compiler = CedarSymCompiler<LocalSolver>;
@@ -173,14 +172,12 @@ impl<'a> Asking<'a> {
             return Err("the schema has more than one kind of request".into());
         }
         drop(environments);
-        let symbols = SymEnv::new(&schema, &environment).map_err(|e| e.to_string())?;
         Ok(Self {
             solver,
             policy,
             default: Policy::with("").map_err(|e| e.to_string())?,
             schema,
             environment,
-            symbols,
         })
     }
 
@@ -227,7 +224,7 @@ impl<'a> Asking<'a> {
                 let set = self.typed(&turned::matched(self.policy, about)?)?;
                 self.asked(async |compiler| {
                     compiler
-                        .check_always_allows_with_counterexample(&set, &self.symbols)
+                        .check_always_allows_with_counterexample_opt(&set)
                         .await
                 })
                 .await
@@ -236,12 +233,12 @@ impl<'a> Asking<'a> {
                 for rule in self.policy.rules() {
                     let alone = turned::alone(rule, about)?;
                     let typed =
-                        WellTypedPolicy::from_policy(&alone, &self.environment, &self.schema)
+                        CompiledPolicy::compile(&alone, &self.environment, &self.schema)
                             .map_err(|e| e.to_string())?;
                     let found = self
                         .asked(async |compiler| {
                             compiler
-                                .check_never_errors_with_counterexample(&typed, &self.symbols)
+                                .check_never_errors_with_counterexample_opt(&typed)
                                 .await
                         })
                         .await?;
@@ -258,7 +255,7 @@ impl<'a> Asking<'a> {
                     let found = self
                         .asked(async |compiler| {
                             compiler
-                                .check_implies_with_counterexample(&ours, &bound, &self.symbols)
+                                .check_implies_with_counterexample_opt(&ours, &bound)
                                 .await
                         })
                         .await?;
@@ -275,14 +272,14 @@ impl<'a> Asking<'a> {
         let set = self.typed(set)?;
         self.asked(async |compiler| {
             compiler
-                .check_always_denies_with_counterexample(&set, &self.symbols)
+                .check_always_denies_with_counterexample_opt(&set)
                 .await
         })
         .await
     }
 
-    fn typed(&self, set: &PolicySet) -> Result<WellTypedPolicies, String> {
-        WellTypedPolicies::from_policies(set, &self.environment, &self.schema)
+    fn typed(&self, set: &PolicySet) -> Result<CompiledPolicySet, String> {
+        CompiledPolicySet::compile(set, &self.environment, &self.schema)
             .map_err(|e| e.to_string())
     }
 
