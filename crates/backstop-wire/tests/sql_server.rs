@@ -453,7 +453,7 @@ fn conditions_look_only(at: &At<'_>) {
         ),
         [one(
             "plain",
-            "a = $1 and b = $2 or a = 4 and b = 3",
+            "(a = $1 and b = $2) or (a = 4 and b = 3)",
             &[1, 0]
         )]
     );
