@@ -101,7 +101,7 @@ impl Relay<'_> {
         meaning.parameters = self.parameters_digest(&bind, &meaning.types);
         if meaning.judged.writes && self.counts() {
             let conditions = meaning.judged.conditions(&self.context.catalog);
-            meaning.hinted = hints::bound(conditions, &meaning.types, &bind);
+            meaning.hinted = hints::bound(conditions, &meaning.types, &bind, &self.hint_room);
         }
         if meaning.judged.is_allowed() {
             if meaning.judged.writes && !self.make_writable().await? {

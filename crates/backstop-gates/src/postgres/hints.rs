@@ -9,7 +9,7 @@ use std::sync::Arc;
 use backstop_wire::postgres::frontend::Bind;
 use backstop_wire::sql::{Catalog, Condition};
 
-use super::images::Hint;
+use super::images::{Hint, Parameters, Room};
 use super::judge::Judged;
 
 /// How many statements of one transaction are remembered by their conditions.
@@ -29,7 +29,7 @@ impl Hints {
     pub(crate) fn note(&mut self, judged: &Judged, catalog: &Catalog) {
         let plain = judged.conditions(catalog).iter();
         let plain = plain.filter(|c| c.parameters.is_empty());
-        self.take(plain.map(|c| (c.relation, Arc::new(Hint::plain(&c.sql)))));
+        self.take(plain.map(|c| (c.relation, Arc::new(Hint::plain(Arc::clone(&c.sql))))));
     }
 
     /// A statement with its parameters.
@@ -62,13 +62,20 @@ impl Hints {
     }
 }
 
-/// The conditions of a statement with the parameters of a Bind.
-pub(crate) fn bound(conditions: &[Condition], types: &[u32], bind: &Bind<'_>) -> Hinted {
-    let hint = |c: &Condition| {
-        let hint = Hint::bound(&c.sql, &c.parameters, types, bind)?;
-        Some((c.relation, Arc::new(hint)))
+/// The conditions of a statement with the parameters of a Bind, which all of them share.
+pub(crate) fn bound(
+    conditions: &[Condition],
+    types: &[u32],
+    bind: &Bind<'_>,
+    room: &Room,
+) -> Hinted {
+    let which = conditions.first().map(|first| &first.parameters);
+    let Some(parameters) = which.and_then(|which| Parameters::of(which, types, bind, room)) else {
+        return [].into();
     };
-    conditions.iter().filter_map(hint).collect()
+    let same = conditions.iter().filter(|c| Some(&c.parameters) == which);
+    same.map(|c| (c.relation, Arc::new(Hint::bound(&c.sql, &parameters))))
+        .collect()
 }
 
 /// A table with all below it.

@@ -29,6 +29,7 @@ use super::gate::Shared;
 use super::greet::{self, Guest};
 use super::hints::Hinted;
 use super::hold::Approved;
+use super::images::Room;
 use super::judge::{Context, Judged, Memory};
 use super::ledger::Ledger;
 use super::past::Doubt;
@@ -153,6 +154,8 @@ pub(crate) struct Relay<'g> {
     pub(crate) earlier: Vec<Arc<str>>,
     /// Texts that changed the session's settings, for a hold.
     pub(crate) said: Said,
+    /// What its portals may keep of parameters.
+    pub(crate) hint_room: Room,
     /// The newest intent that is not known to be durable.
     pub(crate) pending_intent: Option<u64>,
     pub(crate) actions: u64,
@@ -250,6 +253,7 @@ impl<'g> Relay<'g> {
             earlier: vec![],
             said: Said::default(),
             pending_intent: None,
+            hint_room: Room::default(),
             actions: 0,
             last_tag: vec![],
             copy: None,

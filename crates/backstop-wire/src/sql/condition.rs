@@ -5,6 +5,8 @@
 //! constants, parameters, columns of PostgreSQL's own types, and PostgreSQL's own operators pass, on one table. What it
 //! cannot turn into such a condition it leaves alone, and somebody else has to look for the rows.
 
+use std::sync::Arc;
+
 use pg_query::DeparseOptions;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
@@ -22,6 +24,8 @@ const TEMPLATE: &str = "select 1 from t";
 const PRINTED: &str = "SELECT 1 FROM t WHERE ";
 /// How many conditions foreign keys may lead to.
 const REFERRING: usize = 24;
+/// How long all conditions of a statement may be together, bytes: they are kept as long as the statement is.
+const LONGEST: usize = 16 * 1024;
 /// How many keys of an INSERT are looked for.
 const KEYS: usize = 200;
 
@@ -31,7 +35,7 @@ pub struct Condition {
     /// The OID of the table that the statement names; its partitions and children are meant as well.
     pub relation: u32,
     /// The condition: SQL for behind WHERE, with columns by their bare names and parameters `$1`, `$2`, ….
-    pub sql: String,
+    pub sql: Arc<str>,
     /// Which of the statement's parameters these are, from 0.
     pub parameters: Vec<usize>,
 }
@@ -75,16 +79,25 @@ fn of(sql: &str, statement: &Statement, catalog: &Catalog) -> Option<Vec<Conditi
         parameters: vec![],
     };
     let condition = asked.node(&condition)?;
-    let mut all = vec![Condition {
+    let first = Condition {
         relation: table.oid,
-        sql: print(condition)?,
+        sql: print(condition)?.into(),
         parameters: asked.parameters,
-    }];
+    };
+    let mut length = first.sql.len();
+    if length > LONGEST {
+        return None;
+    }
+    let mut all = vec![first];
     let mut next = 0;
     while let Some(condition) = all.get(next).filter(|_| deletes) {
-        let further = referring(condition, catalog);
-        let room = REFERRING.saturating_sub(all.len());
-        all.extend(further.into_iter().take(room));
+        for further in referring(condition, catalog) {
+            length += further.sql.len();
+            if length > LONGEST || all.len() > REFERRING {
+                return Some(all);
+            }
+            all.push(further);
+        }
         next += 1;
     }
     Some(all)
@@ -116,7 +129,8 @@ fn referring(condition: &Condition, catalog: &Catalog) -> Vec<Condition> {
                 list(&key.columns),
                 quote::qualified(&table.schema, &table.name),
                 condition.sql
-            ),
+            )
+            .into(),
             parameters: condition.parameters.clone(),
         })
     };

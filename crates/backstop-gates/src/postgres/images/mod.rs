@@ -32,7 +32,7 @@ pub(crate) use about::{About, Column, Header, Relation, Sight, Trailer};
 pub(crate) use capture::capture;
 pub(crate) use error::CaptureError;
 pub(crate) use facts::pin;
-pub(crate) use hint::Hint;
+pub(crate) use hint::{Hint, Parameters, Room};
 pub(crate) use read::{Image, Reader, Side};
 pub(crate) use shape::Known;
 pub(crate) use touched::{TOUCHED, Touched};

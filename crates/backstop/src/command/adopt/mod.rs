@@ -131,14 +131,7 @@ pub fn run(path: &Path, args: &Adopt, output: Output) -> Outcome {
 
 /// Only one run at a time: what one is about to write, another must not take for abandoned.
 fn alone(home: &Home) -> Outcome<File> {
-    let folder = home.adopted();
-    if !folder.exists() {
-        let mut make = std::fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(&mut make, 0o700);
-        make.create(&folder)
-            .doing(format!("cannot make `{}`", folder.display()))?;
-        home.give(&folder)?;
-    }
+    let folder = record::folder(home)?;
     let path = folder.join("lock");
     let doing = || format!("cannot open `{}`", path.display());
     let mut options = std::fs::OpenOptions::new();

@@ -172,14 +172,7 @@ impl Record {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn write(&self, home: &Home, key: &SealKey) -> Outcome {
-        let folder = home.adopted();
-        if !folder.exists() {
-            let mut make = std::fs::DirBuilder::new();
-            std::os::unix::fs::DirBuilderExt::mode(&mut make, 0o700);
-            make.create(&folder)
-                .doing(format!("cannot make `{}`", folder.display()))?;
-            home.give(&folder)?;
-        }
+        let folder = folder(home)?;
         let header = Header {
             version: 1,
             path: self.path.clone(),
@@ -302,6 +295,22 @@ mod bytes {
             .decode(String::deserialize(from)?)
             .map_err(serde::de::Error::custom)
     }
+}
+
+/// The directory of all records, made where it is not there yet.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn folder(home: &Home) -> Outcome<std::path::PathBuf> {
+    let folder = home.adopted();
+    if !folder.exists() {
+        let mut make = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut make, 0o700);
+        make.create(&folder)
+            .doing(format!("cannot make `{}`", folder.display()))?;
+        home.give(&folder)?;
+    }
+    Ok(folder)
 }
 
 #[cfg(test)]
