@@ -144,6 +144,16 @@ pub fn particulars(ask: &Ask, state: &State) -> Vec<Particular> {
         }
         Ask::Resume { lease: None } => stopped("Halted because", state.halted.as_ref()),
         Ask::Unfreeze => stopped("Frozen because", state.frozen.as_ref()),
+        Ask::AcceptPoint { target, point } => {
+            let mut all = vec![
+                Particular::fact("Target", target),
+                Particular::fact("Point", point.short()),
+            ];
+            let record = state.points.get(target).and_then(|p| p.find(*point));
+            let alarms = record.map(|r| r.alarms.as_slice()).unwrap_or_default();
+            all.extend(alarms.iter().map(|alarm| Particular::fact("Alarm", alarm)));
+            all
+        }
         Ask::AddPerson { name } => vec![Particular::words("Name", name)],
         Ask::AddPasskey { person } => {
             let name = state.people.get(person).map(|known| known.name.clone());
@@ -185,6 +195,9 @@ pub fn summary(ask: &Ask) -> String {
         Ask::Resume { lease: Some(id) } => format!("let {id} act again"),
         Ask::Resume { lease: None } => "lift the halt of everything".to_owned(),
         Ask::Unfreeze => "lift the freeze".to_owned(),
+        Ask::AcceptPoint { target, .. } => {
+            format!("find what changed in {target} as it should be")
+        }
         Ask::AddPerson { .. } => "let another person decide".to_owned(),
         Ask::AddPasskey { .. } => "give a person another passkey".to_owned(),
     }
@@ -200,6 +213,10 @@ const fn grounds(ask: &Ask) -> (&'static str, &'static str) {
         ),
         Ask::Resume { .. } => ("resume", "only a passkey resumes what was halted"),
         Ask::Unfreeze => ("unfreeze", "only a passkey lifts a freeze"),
+        Ask::AcceptPoint { .. } => (
+            "accept-point",
+            "only a passkey ends an alarm, and with it the keeping of what was before",
+        ),
         Ask::AddPerson { .. } => ("add-person", "only a passkey lets another person decide"),
         Ask::AddPasskey { .. } => ("add-passkey", "only a passkey gives a person another one"),
     }

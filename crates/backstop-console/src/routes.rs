@@ -64,6 +64,7 @@ fn pages() -> Router<Console> {
         .route("/halt/lift", post(freeze::resume_all))
         .route("/journal", get(journal::show))
         .route("/points", get(points::show))
+        .route("/points/accept", post(points::accept))
         .route("/people", get(people::show).post(people::add))
         .route("/people/{id}/passkey", post(people::add_passkey))
         .route("/events", get(events::stream))

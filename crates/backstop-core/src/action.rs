@@ -27,6 +27,13 @@ pub enum Ask {
     },
     /// Lift the freeze.
     Unfreeze,
+    /// What was unusual about a recovery point is as it should be: later ones are compared with it.
+    AcceptPoint {
+        /// The target.
+        target: String,
+        /// The point's name in the vault.
+        point: Digest,
+    },
     /// Undo what more than one lease did.
     Undo {
         /// The leases.

@@ -219,6 +219,15 @@ pub enum Event {
         /// What is unusual, one sentence each.
         alarms: Vec<String>,
     },
+    /// A person said that what was unusual about a point, and those before it, is as it should be.
+    PointAccepted {
+        /// The target.
+        target: String,
+        /// The point's name in the vault.
+        point: Digest,
+        /// The hold that was approved for it.
+        hold: String,
+    },
     /// The vault keeps a point for longer than others.
     PointKept {
         /// The target.
@@ -341,6 +350,7 @@ impl Event {
             Self::PointTaken { .. } => "point-taken",
             Self::PointFailed { .. } => "point-failed",
             Self::PointAlarm { .. } => "point-alarm",
+            Self::PointAccepted { .. } => "point-accepted",
             Self::PointKept { .. } => "point-kept",
             Self::DrillKey { .. } => "drill-key",
             Self::Adopted { .. } => "adopted",

@@ -93,6 +93,9 @@ pub struct PointRecord {
     /// What was unusual about it, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,
+    /// Whether a person said that all of that is as it should be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accepted: bool,
     /// Until when it is kept at least, if that was extended: Unix time in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_until_ms: Option<i64>,
@@ -109,6 +112,20 @@ pub struct Failing {
     pub why: String,
 }
 
+impl PointRecord {
+    /// Whether something is unusual about it that nobody has accepted.
+    #[must_use]
+    pub const fn is_alarming(&self) -> bool {
+        !self.alarms.is_empty() && !self.accepted
+    }
+
+    /// What is unusual about it and not accepted.
+    #[must_use]
+    pub fn open_alarms(&self) -> &[String] {
+        if self.accepted { &[] } else { &self.alarms }
+    }
+}
+
 impl Points {
     /// Takes in a point that the vault has.
     pub fn took(&mut self, point: Point) {
@@ -120,8 +137,18 @@ impl Points {
         self.taken.push(PointRecord {
             point,
             alarms,
+            accepted: false,
             kept_until_ms: None,
         });
+    }
+
+    /// Takes in that a person finds this point, and thereby all before it, as they should be.
+    pub fn accepted(&mut self, name: Digest) {
+        let upto = self.taken.iter().rposition(|r| r.point.name == name);
+        let upto = upto.map_or(0, |last| last.saturating_add(1));
+        for record in self.taken.iter_mut().take(upto) {
+            record.accepted = true;
+        }
     }
 
     /// Takes in that none could be taken.
@@ -260,9 +287,24 @@ mod tests {
         assert!(points.newest().unwrap().alarms.is_empty() && points.failing.is_none());
         points.alarm = Some((Digest([2; 32]), vec!["emptied".to_owned()]));
         points.took(point(2));
-        assert_eq!(points.newest().unwrap().alarms, ["emptied"]);
+        assert_eq!(points.newest().unwrap().open_alarms(), ["emptied"]);
+        points.took(point(3));
+        points.accepted(Digest([9; 32]));
+        assert!(points.find(Digest([2; 32])).unwrap().is_alarming());
+        points.accepted(Digest([2; 32]));
+        assert!(
+            points
+                .find(Digest([2; 32]))
+                .unwrap()
+                .open_alarms()
+                .is_empty()
+        );
+        assert!(
+            !points.newest().unwrap().accepted,
+            "of what came later nobody has said anything"
+        );
         points.kept(Digest([2; 32]), 9);
         points.kept(Digest([2; 32]), 7);
-        assert_eq!(points.newest().unwrap().kept_until_ms, Some(9));
+        assert_eq!(points.find(Digest([2; 32])).unwrap().kept_until_ms, Some(9));
     }
 }

@@ -82,7 +82,8 @@ pub enum Why {
     UnknownPoint,
     /// It cannot run inside a transaction, so it could not be taken back.
     NoTransaction,
-    /// It stands inside a transaction of the agent's, whose beginning the copy has not seen.
+    /// It stands inside a transaction of the agent's that texts alone do not tell: parameters or data came with it, or
+    /// more statements than are kept.
     InsideTransaction,
     /// Its parameters cannot be passed on: their types are the database's own.
     Parameters,
@@ -261,7 +262,9 @@ impl Why {
             Self::NoCopy => "no copy of the database answers",
             Self::UnknownPoint => "the copy is of no recovery point that the gate knows",
             Self::NoTransaction => "it cannot run inside a transaction",
-            Self::InsideTransaction => "it stands inside a transaction",
+            Self::InsideTransaction => {
+                "it stands inside a transaction that the copy cannot be given: parameters or data came with it"
+            }
             Self::Parameters => "its parameters are of the database's own types",
             Self::NoRole => "the copy has no such role",
             Self::TooLong => "it is too long",

@@ -282,6 +282,11 @@ impl Store {
             Ask::Unfreeze => Event::Unfrozen {
                 hold: hold.to_owned(),
             },
+            Ask::AcceptPoint { target, point } => Event::PointAccepted {
+                target: target.clone(),
+                point: *point,
+                hold: hold.to_owned(),
+            },
             Ask::Sql { .. }
             | Ask::GrantLease { .. }
             | Ask::Undo { .. }

@@ -82,6 +82,7 @@ impl Store {
             | Ask::GrantLease { .. }
             | Ask::Undo { .. }
             | Ask::Resume { .. }
+            | Ask::AcceptPoint { .. }
             | Ask::Unfreeze => {
                 return Err(StoreError::Refused(format!("hold `{hold}` invites nobody")));
             }

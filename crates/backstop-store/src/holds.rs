@@ -310,6 +310,8 @@ fn ran_out(record: &HoldRecord, now_ms: i64) -> bool {
 
 /// An approved ask of the console's own that nobody needs to come back for.
 pub(crate) fn is_ripe(record: &HoldRecord, now_ms: i64) -> bool {
-    matches!(record.hold.ask, Ask::Resume { .. } | Ask::Unfreeze)
-        && record.spendable(record.hold.digest, now_ms).is_ok()
+    matches!(
+        record.hold.ask,
+        Ask::Resume { .. } | Ask::Unfreeze | Ask::AcceptPoint { .. }
+    ) && record.spendable(record.hold.digest, now_ms).is_ok()
 }

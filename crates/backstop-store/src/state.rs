@@ -163,6 +163,9 @@ impl State {
                 point,
                 alarms,
             } => self.points(target, |p| p.alarm = Some((*point, alarms.clone()))),
+            Event::PointAccepted { target, point, .. } => {
+                self.points(target, |p| p.accepted(*point))
+            }
             Event::PointKept {
                 target,
                 point,

@@ -209,6 +209,10 @@ fn sentence(event: &Event) -> String {
             point.short(),
             alarms.join("; ")
         ),
+        Event::PointAccepted { target, point, .. } => format!(
+            "what is unusual about the recovery point {} of {target}, and those before it, was accepted",
+            point.short()
+        ),
         Event::PointKept {
             target,
             point,

@@ -197,6 +197,7 @@ const fn question(ask: &Ask) -> &'static str {
         Ask::Undo { .. } => "Undo what these leases did, once?",
         Ask::Resume { .. } => "Let what was halted act again?",
         Ask::Unfreeze => "Lift the freeze?",
+        Ask::AcceptPoint { .. } => "Is all of this as it should be?",
         Ask::AddPerson { .. } => "Let this person decide, too?",
         Ask::AddPasskey { .. } => "Let this person enrol another passkey?",
     }

@@ -1,16 +1,22 @@
 //! Recovery points: for each target how much would be lost, how long it would take to bring it back, and how both
-//! went over time. All of it is read from the journal's fold; nothing here can be changed.
+//! went over time. All of it is read from the journal's fold; the one thing that can be asked for here is to end an
+//! alarm, which takes a passkey.
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
+use backstop_core::action::Ask;
+use backstop_core::digest::Digest;
 use backstop_core::point::{Drill, PointRecord, Points};
+use serde::Deserialize;
 
+use crate::page::ask_people;
 use crate::page::chart::{self, Sample};
 use crate::refusal::Refusal;
 use crate::state::Console;
 use crate::view::{Frame, render};
-use crate::visitor::SignedIn;
+use crate::visitor::{Checked, SignedIn};
 use crate::words::{self, Moment};
 
 /// How far back the drawings reach.
@@ -30,6 +36,8 @@ struct Page {
 /// One target.
 struct Section {
     target: String,
+    /// The newest point's name in the vault.
+    point: Option<String>,
     /// How old the newest stored point is.
     newest: Option<String>,
     /// How old the newest drilled point is.
@@ -59,6 +67,7 @@ struct Row {
     taken: Moment,
     what: String,
     alarms: Vec<String>,
+    accepted: bool,
     drilled: bool,
     kept: Option<Moment>,
     name: String,
@@ -81,11 +90,40 @@ pub(crate) async fn show(
     })
 }
 
+/// Which point is as it should be.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Which {
+    target: String,
+    point: String,
+}
+
+pub(crate) async fn accept(
+    State(console): State<Console>,
+    _who: SignedIn,
+    Checked(Which { target, point }): Checked<Which>,
+) -> Result<Response, Refusal> {
+    let newest = {
+        let state = console.store().state();
+        let newest = state.points.get(&target).and_then(Points::newest);
+        newest.filter(|r| r.is_alarming()).map(|r| r.point.name)
+    };
+    // Another may have been taken since the page was shown, and people accept what they have seen.
+    match newest.filter(|name| Digest::from_hex(&point) == Some(*name)) {
+        Some(point) => ask_people(&console, Ask::AcceptPoint { target, point }).await,
+        None => Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "no alarm stands about that point",
+            "look at the recovery points again: another may have been taken meanwhile",
+        )),
+    }
+}
+
 fn section(target: &str, points: &Points, now_ms: i64) -> Section {
     let age = |record: &PointRecord| words::span(now_ms.saturating_sub(record.point.taken_ms));
     let last = points.drills.last().filter(|drill| !drill.succeeded());
     Section {
         target: target.to_owned(),
+        point: points.newest().map(|r| r.point.name.to_hex()),
         newest: points.newest().map(age),
         rpo: points.newest_drilled().map(age),
         rto: points
@@ -93,7 +131,7 @@ fn section(target: &str, points: &Points, now_ms: i64) -> Section {
             .map(|drill| length(drill.restore_ms)),
         alarms: points
             .newest()
-            .map(|r| r.alarms.clone())
+            .map(|r| r.open_alarms().to_vec())
             .unwrap_or_default(),
         failing: points
             .failing
@@ -125,6 +163,7 @@ fn row(points: &Points, record: &PointRecord, now_ms: i64) -> Row {
             length(point.milliseconds)
         ),
         alarms: record.alarms.clone(),
+        accepted: record.accepted,
         drilled: points.is_drilled(point.name),
         kept: record.kept_until_ms.map(|ms| words::moment(ms, now_ms)),
         name: point.name.short(),

@@ -3,6 +3,7 @@
 // Helpers of tests, too, fail by panicking; clippy knows only functions marked as tests.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod alarms;
 mod browser;
 mod client;
 mod deletion;

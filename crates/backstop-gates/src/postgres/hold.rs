@@ -192,10 +192,12 @@ impl Relay<'_> {
                 return self.spend(judged, bound, record.hold, busy).await;
             }
             Ok(Opened::Waiting(record)) => {
-                let ask = if busy {
-                    Err(Why::InsideTransaction)
-                } else {
-                    self.to_rehearse(judged, bound)
+                let ask = match (busy, self.ledger.texts()) {
+                    (false, _) => self.to_rehearse(&[], judged, bound),
+                    (true, Some(earlier)) if self.counts() => {
+                        self.to_rehearse(&earlier, judged, bound)
+                    }
+                    (true, _) => Err(Why::InsideTransaction),
                 };
                 self.have_rehearsed(&record, ask);
                 record.hold

@@ -63,12 +63,21 @@ impl Ledger {
         }
     }
 
-    /// The one statement that the transaction consists of, if no parameters and no data came with it.
-    pub(crate) fn alone(&self) -> Option<&Arc<Judged>> {
-        match self.shown.as_slice() {
-            [(judged, None)] if self.more == 0 && !self.data => Some(judged),
-            _ => None,
-        }
+    /// The texts that the transaction consists of, if those are all of it: no parameters, no data.
+    pub(crate) fn texts(&self) -> Option<Vec<&Arc<Judged>>> {
+        let all = self.more == 0 && !self.data;
+        let plain = self
+            .shown
+            .iter()
+            .all(|(_, parameters)| parameters.is_none());
+        (all && plain).then(|| {
+            let begins = |judged: &Judged| {
+                judged.any(|kind| matches!(kind, StatementKind::Begin(_)))
+                    && judged.script.statements.len() == 1
+            };
+            let texts = self.shown.iter().map(|(judged, _)| judged);
+            texts.filter(|judged| !begins(judged)).collect()
+        })
     }
 
     /// Data that were copied in belong to the statement before.

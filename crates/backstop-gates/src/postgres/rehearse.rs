@@ -122,24 +122,18 @@ impl Relay<'_> {
         });
     }
 
-    /// What is to be run of an action that stands alone, with all that gives it its meaning.
+    /// What is to be run of an action, behind what its transaction has run, with all that gives it its meaning.
     pub(super) fn to_rehearse(
         &self,
-        judged: &Judged,
+        earlier: &[&Arc<Judged>],
+        judged: &Arc<Judged>,
         bound: Option<(&Bind<'_>, &Meaning)>,
     ) -> Result<Ask, Why> {
-        let ends = judged.any(|kind| {
-            matches!(
-                kind,
-                StatementKind::Begin(_)
-                    | StatementKind::Commit { .. }
-                    | StatementKind::Rollback { .. }
-            )
-        });
-        if !judged.analysis.transactional || ends {
+        let all = || earlier.iter().copied().chain([judged]);
+        if all().any(|one| !one.analysis.transactional || one.any(ends)) {
             return Err(Why::NoTransaction);
         }
-        if judged.text.len() > TEXT {
+        if all().map(|one| one.text.len()).sum::<usize>() > TEXT {
             return Err(Why::TooLong);
         }
         let parameters = match bound {
@@ -150,6 +144,7 @@ impl Relay<'_> {
             target: self.target.config.name.clone(),
             // As which it will run once it is approved.
             role: self.target.config.upstream.user.clone(),
+            earlier: earlier.iter().map(|one| one.text.to_string()).collect(),
             statement: judged.text.to_string(),
             parameters,
             search_path: self.context.path.clone(),
@@ -165,6 +160,13 @@ impl Relay<'_> {
             },
         })
     }
+}
+
+const fn ends(kind: &StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Begin(_) | StatementKind::Commit { .. } | StatementKind::Rollback { .. }
+    )
 }
 
 fn parameters(bind: &Bind<'_>, types: &[u32]) -> Result<Parameters, Why> {

@@ -264,9 +264,9 @@ impl Relay<'_> {
                         .await;
                 }
                 Ok(Opened::Waiting(record)) => {
-                    let ask = match ledger.alone() {
-                        Some(judged) => self.to_rehearse(judged, None),
-                        None => Err(Why::InsideTransaction),
+                    let ask = match ledger.texts().as_deref() {
+                        Some([earlier @ .., judged]) => self.to_rehearse(earlier, judged, None),
+                        _ => Err(Why::InsideTransaction),
                     };
                     self.have_rehearsed(&record, ask);
                     let hold = record.hold;

@@ -13,7 +13,7 @@ use backstop_core::point::Point;
 use backstop_core::rehearsal::{Ended, Rehearsal, Why};
 use backstop_gates::postgres::GateConfig;
 use backstop_testing::postgres::PostgresServer;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
@@ -148,25 +148,70 @@ async fn a_point_that_the_gate_does_not_know_is_not_shown() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_rehearsed_says_so_and_asks_nobody() -> Result<()> {
+    let mut keeper = Keeper::answering(Some(ran(Digest([7; 32]))))?;
+    let (world, agent) = keeper.world().await?;
+    let said = world.psql(&agent, "vacuum full notes").await;
+    assert!(said.contains("BK001"), "{said}");
+    assert_eq!(rehearsed(&world).await?, Rehearsal::not(Why::NoTransaction));
+    assert!(keeper.asked.try_recv().is_err());
+    Ok(())
+}
+
+/// What the copy is asked of a block of the agent's.
+async fn asked_of(sql: &str) -> Result<Value> {
     let limits = Limits {
         few: 2,
         ..Limits::default()
     };
-    for (sql, why) in [
-        (
-            "begin; delete from notes where id < 4; delete from notes where id > 7; commit",
-            Why::InsideTransaction,
-        ),
-        ("vacuum full notes", Why::NoTransaction),
-    ] {
-        let mut keeper = Keeper::answering(Some(ran(Digest([7; 32]))))?;
-        let (world, agent) = keeper.world_with(Some(limits)).await?;
-        let parts: Vec<&str> = sql.split("; ").flat_map(|part| ["-c", part]).collect();
-        let said = world.psql_args(&agent, &parts).await;
-        assert!(said.contains("BK001"), "{sql}: {said}");
-        assert_eq!(rehearsed(&world).await?, Rehearsal::not(why), "{sql}");
-        assert!(keeper.asked.try_recv().is_err(), "{sql}");
-    }
+    let mut keeper = Keeper::answering(Some(ran(Digest([7; 32]))))?;
+    let (world, agent) = keeper.world_with(Some(limits)).await?;
+    let parts: Vec<&str> = sql.split("; ").flat_map(|part| ["-c", part]).collect();
+    let said = world.psql_args(&agent, &parts).await;
+    assert!(said.contains("BK001"), "{sql}: {said}");
+    keeper.asked.recv().await.context("a question")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_is_given_as_a_whole() -> Result<()> {
+    // Held at COMMIT, for all that it did.
+    let asked = asked_of(
+        "begin; delete from notes where id < 4; select 1; delete from notes where id > 7; commit",
+    )
+    .await?;
+    assert_eq!(
+        asked["earlier"],
+        json!(["delete from notes where id < 4", "select 1"])
+    );
+    assert_eq!(asked["statement"], "delete from notes where id > 7");
+    // What was before the transaction is no part of it.
+    let asked =
+        asked_of("delete from notes where id = 10; begin; delete from notes where id < 9; commit")
+            .await?;
+    assert_eq!(asked["earlier"], Value::Null);
+    assert_eq!(asked["statement"], "delete from notes where id < 9");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_with_parameters_says_that_the_copy_cannot_be_given_it() -> Result<()> {
+    let limits = Limits {
+        few: 2,
+        ..Limits::default()
+    };
+    let mut keeper = Keeper::answering(Some(ran(Digest([7; 32]))))?;
+    let (world, agent) = keeper.world_with(Some(limits)).await?;
+    let client = world.client(&agent).await?;
+    client.batch_execute("begin").await?;
+    client
+        .execute("delete from notes where id < $1", &[&9])
+        .await?;
+    let said = client.batch_execute("commit").await.unwrap_err();
+    assert_eq!(said.code().map(|code| code.code()), Some("BK001"));
+    assert_eq!(
+        rehearsed(&world).await?,
+        Rehearsal::not(Why::InsideTransaction)
+    );
+    assert!(keeper.asked.try_recv().is_err());
     Ok(())
 }
 

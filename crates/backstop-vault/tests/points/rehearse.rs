@@ -86,6 +86,7 @@ impl Shop {
         Ask {
             target: "shop".to_owned(),
             role: self.server.owner().user,
+            earlier: vec![],
             statement: statement.to_owned(),
             parameters: None,
             search_path: vec!["public".to_owned()],
@@ -173,6 +174,76 @@ async fn rows_are_counted_and_brought_back_with_all_that_cascades() {
         assert_eq!(told.undo, Undo::Nothing);
         shop.is_whole().await;
     }
+}
+
+#[tokio::test]
+async fn what_its_transaction_did_before_is_run_before_and_counted() {
+    let mut shop = Shop::new("").await;
+    let inside = |shop: &Shop, earlier: &[&str], statement: &str| Ask {
+        earlier: earlier.iter().map(|text| (*text).to_owned()).collect(),
+        ..shop.ask(statement)
+    };
+    let ask = inside(
+        &shop,
+        &[
+            "INSERT INTO customers (name) VALUES ('new')",
+            "DELETE FROM orders WHERE id <= 10",
+            "savepoint s",
+            "DELETE FROM orders WHERE id <= 500",
+            "rollback to s",
+        ],
+        "DELETE FROM orders WHERE id BETWEEN 5 AND 20",
+    );
+    let told = shop.copy.rehearse(&ask).await;
+    brought_back(&told);
+    assert_eq!(
+        told.tables,
+        [
+            // The server counts what was rolled back to a savepoint as well, there as here.
+            rows("public.\"Odd \"\"lines\"", 0, 0, 60 + 1470),
+            rows("public.customers", 1, 0, 0),
+            rows("public.orders", 0, 0, 20 + 490),
+        ]
+    );
+    shop.is_whole().await;
+
+    // What it was before is not what it is on the copy.
+    let ask = inside(&shop, &["DELETE FROM nowhere"], "DELETE FROM orders");
+    let told = shop.copy.rehearse(&ask).await;
+    let missing = "42P01".to_owned();
+    assert_eq!(told.end, Ended::Failed { sqlstate: missing });
+    // Nothing of it may end the transaction that everything is taken back with.
+    for way_out in [
+        "commit",
+        "select 1; commit",
+        "rollback",
+        "prepare transaction 'x'",
+    ] {
+        let ask = inside(&shop, &["DELETE FROM orders", way_out], "select 1");
+        let told = shop.copy.rehearse(&ask).await;
+        let why = Why::NoTransaction;
+        assert_eq!(told.end, Ended::Not { why }, "{way_out}");
+    }
+    shop.is_whole().await;
+
+    // Objects in the middle of a transaction are counted, and bringing them back is not timed.
+    let ask = Ask {
+        objects: Some((
+            Act::Drop { cascade: true },
+            vec!["public.orders".to_owned()],
+        )),
+        ..inside(
+            &shop,
+            &["DELETE FROM orders WHERE id <= 10"],
+            "DROP TABLE orders CASCADE",
+        )
+    };
+    let told = shop.copy.rehearse(&ask).await;
+    assert_eq!(told.end, Ended::Ran, "{told:?}");
+    let why = NotMeasured::Unsuited;
+    assert_eq!(told.undo, Undo::Not { why });
+    assert!(told.gone.iter().any(|name| name == "table public.orders"));
+    shop.is_whole().await;
 }
 
 #[tokio::test]

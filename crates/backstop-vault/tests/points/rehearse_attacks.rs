@@ -182,6 +182,7 @@ async fn a_keeper_that_lies_is_taken_at_its_word_and_no_further() {
     let ask = Ask {
         target: "shop".to_owned(),
         role: "owner".to_owned(),
+        earlier: vec![],
         statement: "SELECT 1".to_owned(),
         parameters: None,
         search_path: vec![],

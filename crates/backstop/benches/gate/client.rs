@@ -73,12 +73,15 @@ impl Client {
         Ok(client)
     }
 
-    /// Executes a statement with one parameter, given as text, and waits for the whole answer.
-    pub fn execute(&mut self, sql: &str, value: &str) -> Result<()> {
-        let mut values = u32::try_from(value.len())?.to_be_bytes().to_vec();
-        values.extend_from_slice(value.as_bytes());
+    /// Executes a statement with parameters, given as text, and waits for the whole answer.
+    pub fn execute(&mut self, sql: &str, all: &[String]) -> Result<()> {
+        let mut values = vec![];
+        for value in all {
+            values.extend_from_slice(&u32::try_from(value.len())?.to_be_bytes());
+            values.extend_from_slice(value.as_bytes());
+        }
         let mut bind = Bind::new("", "");
-        bind.parameters = Values::of_bytes(1, &values)?;
+        bind.parameters = Values::of_bytes(u16::try_from(all.len())?, &values)?;
         let mut out = BytesMut::new();
         for message in [
             FrontendMessage::Parse(Parse::new("", sql)),

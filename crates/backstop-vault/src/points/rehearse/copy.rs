@@ -236,6 +236,10 @@ impl Copy {
         let Some((act, names)) = &ask.objects else {
             return told;
         };
+        if !ask.earlier.is_empty() {
+            // What it takes would have to be copied in the middle of its transaction.
+            return told;
+        }
         let work = objects::bring_back(self, ask, *act, names);
         told.undo = match tokio::time::timeout(self.bounds.undo, work).await {
             Ok(Ok(milliseconds)) => Undo::Took { milliseconds },
@@ -278,6 +282,9 @@ impl Copy {
         let canceller = wire.canceller();
         let cut = {
             let work = async {
+                for text in &ask.earlier {
+                    wire.run(text, None, self.bounds.answer).await?;
+                }
                 let parameters = ask.parameters.as_ref();
                 wire.run(&ask.statement, parameters, self.bounds.answer)
                     .await?;
@@ -385,31 +392,35 @@ impl Copy {
 fn readable(ask: &Ask, major: u32) -> Result<(), Why> {
     let catalogue = reading::Catalog::stock(u16::try_from(major).unwrap_or(0));
     let types = ask.parameters.as_ref().map_or(&[][..], |all| &all.types);
-    let session = reading::Session {
-        search_path: &ask.search_path,
-        role: &ask.role,
-        own_roles: &[],
-        created: &[],
-        prepared: &|_| None,
-        parameter_types: types,
-    };
-    let script =
-        reading::analyse(&ask.statement, &catalogue, &session).map_err(|_| Why::NoTransaction)?;
-    let ends = |kind: &StatementKind| {
-        matches!(
-            kind,
-            StatementKind::Begin(_)
-                | StatementKind::Commit { .. }
-                | StatementKind::Rollback { .. }
-                | StatementKind::PrepareTransaction(_)
-                | StatementKind::CommitPrepared(_)
-                | StatementKind::RollbackPrepared(_)
-        )
-    };
-    if script.statements.iter().any(|one| ends(&one.kind)) {
-        return Err(Why::NoTransaction);
+    let earlier = ask.earlier.iter().map(|text| (text, &[][..]));
+    for (text, types) in earlier.chain([(&ask.statement, types)]) {
+        let session = reading::Session {
+            search_path: &ask.search_path,
+            role: &ask.role,
+            own_roles: &[],
+            created: &[],
+            prepared: &|_| None,
+            parameter_types: types,
+        };
+        let script =
+            reading::analyse(text, &catalogue, &session).map_err(|_| Why::NoTransaction)?;
+        if script.statements.iter().any(|one| ends(&one.kind)) {
+            return Err(Why::NoTransaction);
+        }
     }
     Ok(())
+}
+
+const fn ends(kind: &StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Begin(_)
+            | StatementKind::Commit { .. }
+            | StatementKind::Rollback { .. }
+            | StatementKind::PrepareTransaction(_)
+            | StatementKind::CommitPrepared(_)
+            | StatementKind::RollbackPrepared(_)
+    )
 }
 
 async fn one(wire: &mut Wire, sql: &str) -> Result<String, Stop> {

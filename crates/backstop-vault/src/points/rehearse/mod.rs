@@ -38,6 +38,9 @@ pub struct Ask {
     pub target: String,
     /// The role to run it as: the one that would run it there.
     pub role: String,
+    /// The texts before it in its transaction, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<String>,
     /// The text.
     pub statement: String,
     /// Its parameters; none for a simple query.

@@ -27,10 +27,12 @@ pub(super) fn keep(home: &Home, name: Digest, bytes: &[u8], points: &Points) -> 
     std::fs::create_dir_all(&folder).doing(format!("cannot make `{}`", folder.display()))?;
     write_private(&file(home, name), bytes)?;
     // Of this target, not others: their files are theirs to remove.
-    let good = points.taken.iter().rev().filter(|r| r.alarms.is_empty());
+    let good = points.taken.iter().rev().filter(|r| !r.is_alarming());
     let needed: Vec<Digest> = good.take(LAST).map(|r| r.point.name).collect();
+    let newest = points.newest().map(|r| r.point.name);
     for record in &points.taken {
-        if !needed.contains(&record.point.name) {
+        // The newest may yet be accepted.
+        if !needed.contains(&record.point.name) && newest != Some(record.point.name) {
             // Gone already is as good.
             let _ = std::fs::remove_file(file(home, record.point.name));
         }
@@ -40,8 +42,10 @@ pub(super) fn keep(home: &Home, name: Digest, bytes: &[u8], points: &Points) -> 
 
 /// Those of the good points that one taken at `now_ms` is compared with, oldest first.
 pub(super) fn before(home: &Home, points: &Points, now_ms: i64) -> Vec<Figures> {
-    let good = points.taken.iter().rev();
-    let good = good.filter(|r| r.alarms.is_empty());
+    // With what was before a change that a person accepted, it would be unlike for as long.
+    let since = points.taken.iter().rposition(|r| r.accepted);
+    let good = points.taken.iter().skip(since.unwrap_or(0)).rev();
+    let good = good.filter(|r| !r.is_alarming());
     let near = good.filter(|r| now_ms.saturating_sub(r.point.taken_ms) <= BACK_MS);
     let mut figures: Vec<Figures> = near.take(LAST).map(|r| of(home, &r.point)).collect();
     figures.reverse();
@@ -99,6 +103,7 @@ mod tests {
                 figures: Digest::of(&bytes),
             },
             alarms: alarms.iter().map(|one| (*one).to_owned()).collect(),
+            accepted: false,
             kept_until_ms: None,
         }
     }
@@ -128,6 +133,9 @@ mod tests {
         assert_eq!(std::fs::read_dir(home.points()).unwrap().count(), 8);
         assert_eq!(rows(&before(&home, &points, 46 * day)), [12]);
         assert!(before(&home, &points, 48 * day).is_empty());
+        // What a person accepted counts, and what was before it does not any more.
+        points.accepted(Digest([11; 32]));
+        assert_eq!(rows(&before(&home, &points, 12 * day)), [11, 12]);
         // What somebody changed is not believed; what the journal has is.
         std::fs::write(
             file(&home, Digest([12; 32])),
@@ -135,6 +143,7 @@ mod tests {
         )
         .unwrap();
         let changed = before(&home, &points, 46 * day);
-        assert_eq!((changed[0].rows, changed[0].tables.len()), (12, 0));
+        let newest = changed.last().map(|f| (f.rows, f.tables.len()));
+        assert_eq!(newest, Some((12, 0)));
     }
 }

@@ -1,4 +1,4 @@
-//! Points that are kept longer than others: the last good one before an alarm, the newest that was drilled, one a
+//! Points that are kept longer than others: the last good one before an alarm that stands, the newest that was drilled, one a
 //! month. The vault can be asked to keep them longer, and by nobody to keep them shorter.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub(super) fn known(points: &Points) -> Vec<Known> {
     let known = |record: &PointRecord| Known {
         name: record.point.name.to_hex(),
         taken_at_ms: record.point.taken_ms,
-        alarmed: !record.alarms.is_empty(),
+        alarmed: record.is_alarming(),
         drilled: points.is_drilled(record.point.name),
     };
     points.taken.iter().map(known).collect()
@@ -123,6 +123,7 @@ mod tests {
             } else {
                 vec![]
             },
+            accepted: false,
             kept_until_ms: None,
         }
     }

@@ -33,7 +33,7 @@ pub struct PointsStanding {
     pub rto_ms: Option<u64>,
     /// What came of the last drill, if it failed.
     pub drill_failed: Option<String>,
-    /// What is unusual about the newest point.
+    /// What is unusual about the newest point, unless a person has accepted it.
     pub alarms: Vec<String>,
     /// Since when none can be taken, and why: Unix time in milliseconds.
     pub failing: Option<(i64, String)>,
@@ -70,7 +70,7 @@ fn standing(points: &Points, target: &Target, now_ms: i64) -> PointsStanding {
             (None, Some(first)) => format!("{} differences, first: {first}", drill.differences),
             (None, None) => format!("{} differences", drill.differences),
         }),
-        alarms: newest.map(|r| r.alarms.clone()).unwrap_or_default(),
+        alarms: newest.map(|r| r.open_alarms().to_vec()).unwrap_or_default(),
         failing: points.failing.as_ref().map(|f| (f.since_ms, f.why.clone())),
         moment: String::new(),
     }
@@ -127,6 +127,10 @@ impl PointsStanding {
                 .iter()
                 .map(|one| (format!("alarm: {one}"), true)),
         );
+        if !self.alarms.is_empty() {
+            let how = "if that is as it should be, accept it at the console, under Recovery points";
+            lines.push((how.to_owned(), false));
+        }
         if let Some((since_ms, why)) = &self.failing {
             lines.push((
                 format!(
