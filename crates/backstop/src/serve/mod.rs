@@ -6,6 +6,7 @@ mod changes;
 mod cosign;
 mod deletions;
 mod grant;
+mod held;
 mod notices;
 mod notifier;
 mod points;
