@@ -203,8 +203,7 @@ impl Policy {
     ) -> Verdict {
         let mut questions = questions(asker, analysis);
         for (question, measured) in questions.iter_mut().zip(measured) {
-            question.measurable = false;
-            question.measured = Some(*measured);
+            *question = question.after(*measured);
         }
         self.strictest(questions, analysis)
     }
@@ -348,6 +347,16 @@ impl Question {
     #[must_use]
     pub fn all_of(asker: Asker<'_>, analysis: &Analysis) -> Vec<Self> {
         questions(asker, analysis)
+    }
+
+    /// The same once its effect was measured.
+    #[must_use]
+    pub fn after(&self, measured: Measured) -> Self {
+        Self {
+            measurable: false,
+            measured: Some(measured),
+            ..self.clone()
+        }
     }
 
     /// The request that it is to Cedar; none if it cannot be one.

@@ -9,13 +9,17 @@
 //! What is proved is about the verdict on one effect; an action's verdict is the strictest of its effects'. That the
 //! gate finds the effects and facts rightly, and does as the verdict says, is outside of it.
 
+#[cfg(test)]
+mod asked;
 mod case;
+mod of_lease;
 mod prove;
 mod solver;
 mod statement;
 mod turned;
 
 pub use case::Case;
+pub use of_lease::of_lease;
 pub use prove::{Proof, Proofs, Standing, prove};
 pub use solver::{Solver, SolverError};
-pub use statement::{Claim, FACTS, Statement, everywhere, of_lease};
+pub use statement::{Claim, FACTS, Statement, everywhere};

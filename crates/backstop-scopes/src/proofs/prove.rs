@@ -2,7 +2,7 @@
 
 use backstop_core::policy::{Policy, SCHEMA};
 use backstop_core::verdict::Decision;
-use cedar_policy::{PolicySet, Request, RequestEnv, Schema};
+use cedar_policy::{Authorizer, Entities, PolicySet, Request, RequestEnv, Schema};
 use cedar_policy_symcc::solver::LocalSolver;
 use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet};
 use serde::Serialize;
@@ -198,10 +198,31 @@ impl<'a> Asking<'a> {
 
     async fn standing(&self, statement: &Statement) -> Standing {
         match self.found(statement).await {
-            Ok(None) => Standing::Proved,
+            Ok(None) => match self.about_something(statement).await {
+                Ok(()) => Standing::Proved,
+                Err(why) => Standing::Unknown { why },
+            },
             Ok(Some(request)) => self.confirmed(statement, &request),
             Err(why) => Standing::Unknown { why },
         }
+    }
+
+    /// Of no question at all every sentence is true. So there must be one, and the solver has to show it: one that says
+    /// "none" to whatever it is asked proves nothing.
+    async fn about_something(&self, statement: &Statement) -> Result<(), String> {
+        let some = self.denies(&turned::questions(&statement.about)?).await?;
+        let one = some.ok_or("the solver finds no question that it is about")?;
+        if self.is_about(statement, &one)? {
+            return Ok(());
+        }
+        Err("the solver shows a question that it is not about".into())
+    }
+
+    /// Whether a request is among those that the sentence is about, as the real authorizer says.
+    fn is_about(&self, statement: &Statement, request: &Request) -> Result<bool, String> {
+        let set = turned::questions(&statement.about)?;
+        let answer = Authorizer::new().is_authorized(request, &set, &Entities::empty());
+        Ok(answer.decision() == cedar_policy::Decision::Allow)
     }
 
     async fn found(&self, statement: &Statement) -> Found {
@@ -307,6 +328,20 @@ impl<'a> Asking<'a> {
             };
         };
         let verdict = self.policy.judge_one(&question);
+        // As the gate puts it: the request is made anew from what was read of the solver's.
+        let about = question
+            .request()
+            .ok_or_else(|| "it is no request".to_owned())
+            .and_then(|request| self.is_about(statement, &request));
+        match about {
+            Ok(true) => {}
+            Ok(false) => {
+                return Standing::Unknown {
+                    why: "the solver found a question that the sentence is not about".into(),
+                };
+            }
+            Err(why) => return Standing::Unknown { why },
+        }
         let broken = match statement.claim {
             Claim::AtLeast(decision, people) => {
                 (verdict.decision, verdict.people) < (decision, people)

@@ -38,9 +38,9 @@ pub enum SolverError {
     Old(String),
 }
 
-/// The oldest version that is asked.
-const OLDEST: (u32, u32) = (1, 2);
-const OLDEST_WORDS: &str = "1.2";
+/// The oldest version that is asked: what the documentation of Cedar's compiler names.
+const OLDEST: [u32; 3] = [1, 3, 1];
+const OLDEST_WORDS: &str = "1.3.1";
 
 impl Solver {
     /// The solver at `program`, or else at `CVC5` in the environment, or else `cvc5` on the path.
@@ -68,12 +68,8 @@ impl Solver {
         };
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         let version = version(&said).ok_or_else(|| SolverError::Other(shown))?;
-        let mut numbers = version.split('.').map(str::parse::<u32>);
-        let known = (numbers.next(), numbers.next());
-        let (Some(Ok(major)), Some(Ok(minor))) = known else {
-            return Err(SolverError::Other(version));
-        };
-        if (major, minor) < OLDEST {
+        let numbers: Vec<u32> = version.split('.').map_while(|n| n.parse().ok()).collect();
+        if numbers.as_slice() < OLDEST.as_slice() {
             return Err(SolverError::Old(version));
         }
         Ok(Self {

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use backstop_core::lease::LeaseSpec;
-use backstop_core::scope::ScopeVerb;
 use backstop_core::verdict::Decision;
 
 /// What is true of every question that a gate can put: the words that there are, numbers that count something, and that
-/// what was measured is not still to be measured. A test holds it against questions as the gate makes them.
+/// what was measured is not still to be measured. `asked.rs` holds it against questions as the gate
+/// makes them.
 pub const FACTS: &str = r#"
   (context.kind == "read" || context.kind == "define" || context.kind == "write" || context.kind == "destroy" ||
    context.kind == "reveal" || context.kind == "admin" || context.kind == "escape") &&
@@ -49,11 +48,12 @@ pub struct Statement {
     pub claim: Claim,
 }
 
-const HOLD: Claim = Claim::AtLeast(Decision::Hold, 1);
-const DENY: Claim = Claim::AtLeast(Decision::Deny, 0);
-const MEASURE: Claim = Claim::AtLeast(Decision::Measure, 0);
+pub(super) const HOLD: Claim = Claim::AtLeast(Decision::Hold, 1);
+pub(super) const DENY: Claim = Claim::AtLeast(Decision::Deny, 0);
+pub(super) const MEASURE: Claim = Claim::AtLeast(Decision::Measure, 0);
 
-const BACKSTOPS_OWN: &str = r#"!context.own &&
+/// What belongs to Backstop at a target.
+pub(super) const BACKSTOPS_OWN: &str = r#"!context.own &&
   (context.kind == "admin" || context.kind == "destroy" || context.kind == "escape" || context.kind == "write") &&
   (context.object like "backstop_*" || context.object like "lease_*" || context.object like "backstop.*" ||
    context.object == "current_user")"#;
@@ -175,8 +175,8 @@ pub fn everywhere() -> Vec<Statement> {
         of(
             "every-question-is-decided",
             Claim::Decided,
-            "Every question is decided by a rule, but for a write by known code that no scope names, which is denied.",
-            r#"!(context.kind == "write" && context.verb == "execute" && context.complete)"#,
+            "Every question is decided by a rule; none is denied by silence, which any further policy could break.",
+            "true",
         ),
         of(
             "every-policy-evaluates",
@@ -185,84 +185,4 @@ pub fn everywhere() -> Vec<Statement> {
             "true",
         ),
     ]
-}
-
-/// What is asked of one lease: of the questions that can come up under its scopes, at its target, with or without a
-/// vault that keeps what is changed.
-#[must_use]
-pub fn of_lease(spec: &LeaseSpec, vault: bool) -> Vec<Statement> {
-    let mut where_ = format!("context.environment == \"{}\"", spec.environment);
-    let grants = |wanted: &[ScopeVerb]| {
-        let mut verbs = spec.scopes.iter().flat_map(|s| &s.verbs);
-        verbs.any(|verb| wanted.contains(verb))
-    };
-    let writes = grants(&[ScopeVerb::Insert, ScopeVerb::Update, ScopeVerb::Delete]);
-    let creates = grants(&[ScopeVerb::Create, ScopeVerb::Temp]);
-    // What a scope can name is decided in core, by the scope's verbs alone.
-    if !writes {
-        where_.push_str(" && (context.kind != \"write\" || !context.inScope || context.own)");
-    }
-    if !creates {
-        where_.push_str(
-            " && (context.kind != \"define\" || !context.inScope || context.own) && !context.own",
-        );
-    }
-    if !vault {
-        where_.push_str(" && !context.measurable && !context.measured");
-    }
-    let mut out = vec![];
-    let mut add = |id, claim, sentence: &'static str, about: &str| {
-        out.push(Statement {
-            id,
-            sentence: Cow::Borrowed(sentence),
-            about: Cow::Owned(format!("{where_} && {about}")),
-            claim,
-        });
-    };
-    add(
-        "lease-destroys-nothing",
-        HOLD,
-        "Whatever this lease would destroy, beyond what is its own, waits for a person.",
-        "context.kind == \"destroy\" && !context.own",
-    );
-    if vault {
-        add(
-            "lease-writes-are-measured",
-            MEASURE,
-            "Whatever this lease writes is measured before COMMIT, unless it waits for a person.",
-            "context.kind == \"write\" && !context.own && context.measurable",
-        );
-        add(
-            "lease-loses-nothing",
-            HOLD,
-            "Nothing that this lease overwrites or deletes is committed before the old rows are in the vault.",
-            "context.kind == \"write\" && !context.own && context.measured && !context.recoverable",
-        );
-        add(
-            "lease-unmeasured-writes-wait",
-            HOLD,
-            "What this lease does that the gate does not know and cannot measure waits for a person.",
-            "!context.complete && !context.measurable",
-        );
-    } else {
-        add(
-            "lease-loses-nothing",
-            HOLD,
-            "Whatever this lease would overwrite or delete waits for a person: nothing is kept of it.",
-            "context.kind == \"write\" && !context.own",
-        );
-    }
-    add(
-        "lease-gains-nothing",
-        HOLD,
-        "Whatever of this lease changes rights or code, or reaches beyond the database, waits for a person.",
-        "(context.kind == \"admin\" || context.kind == \"escape\")",
-    );
-    add(
-        "lease-reaches-no-safeguard",
-        DENY,
-        "This lease cannot change Backstop itself, whoever approves.",
-        BACKSTOPS_OWN,
-    );
-    out
 }

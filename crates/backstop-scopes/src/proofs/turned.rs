@@ -82,6 +82,14 @@ pub(super) fn alone(rule: RuleView<'_>, about: &str) -> Result<cedar_policy::Pol
     turned(rule, rule.cedar.effect(), Some(conditions))
 }
 
+/// The set that allows the questions of the premise and no others.
+pub(super) fn questions(about: &str) -> Result<PolicySet, Fault> {
+    parse(&format!(
+        "permit (principal, action, resource) when {{ {} }};",
+        premise(about)
+    ))
+}
+
 fn only_about(about: &str) -> Result<PolicySet, Fault> {
     parse(&format!(
         "forbid (principal, action, resource) unless {{ {} }};",
