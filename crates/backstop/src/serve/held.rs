@@ -76,6 +76,7 @@ impl Service {
         let target = config.target(&lease.spec.target).map_err(|f| f.what)?;
         let way = way(&upstream(&self.home, &self.key, target).map_err(|f| f.what)?);
         let asked = async {
+            let _one = self.looking.lock().await;
             let client = way.connect().await.map_err(|e| e.to_string())?;
             postgres::audit(&client, Some(&lease.id))
                 .await
