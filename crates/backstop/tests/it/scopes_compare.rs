@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::scopes::as_promised;
 use crate::support::{Ran, backstop};
 
 /// Put together at run time, so that no scanner takes this file for a leak.
@@ -79,19 +80,29 @@ fn what_is_within_an_agents_reach_is_told_from_what_is_not() {
     let ran = scopes(two.outside.path(), &[&more[..], &["--json"]].concat());
     assert_eq!(ran.code, 3, "{}", ran.err);
     let compared = ran.json();
+    as_promised(&compared, "backstop scopes --compare");
     let of = |list: &str| kinds_and_places(&compared[list]);
     let railway = |path: &str| vec![("railway.project".to_owned(), format!("./{path}"))];
     assert_eq!(of("only_here"), railway("own.env"));
     assert_eq!(of("only_there"), railway("agents.env"));
     assert_eq!(of("both"), railway("both.env"));
-    assert_eq!(compared["both"][0]["places_there"][0]["path"], "./shared.env");
+    assert_eq!(
+        compared["both"][0]["places_there"][0]["path"],
+        "./shared.env"
+    );
     assert_eq!(
         compared["verdict"],
         "The other run found 2 credentials, 2 of which could destroy data: 1 only there, 1 in both; 1 only here."
     );
     let told = scopes(two.outside.path(), &more);
     assert_eq!(told.code, 3);
-    for words in ["only there", "in both", "only here", "agents.env", "own.env"] {
+    for words in [
+        "only there",
+        "in both",
+        "only here",
+        "agents.env",
+        "own.env",
+    ] {
         assert!(told.out.contains(words), "{words}: {}", told.out);
     }
     // Nothing that a guess could be held against leaves the comparison, and no secret and no salt anything.
@@ -99,7 +110,10 @@ fn what_is_within_an_agents_reach_is_told_from_what_is_not() {
     let inner = std::fs::read_to_string(&report).unwrap();
     let printed = format!("{}{}{}{}", ran.out, ran.err, told.out, told.err);
     assert!(!ran.out.contains("fingerprint"));
-    for found in serde_json::from_str::<Value>(&inner).unwrap()["findings"].as_array().unwrap() {
+    for found in serde_json::from_str::<Value>(&inner).unwrap()["findings"]
+        .as_array()
+        .unwrap()
+    {
         assert!(!printed.contains(found["fingerprint"].as_str().unwrap()));
     }
     for digit in ['1', '2', '3'] {
@@ -116,9 +130,16 @@ fn runs_that_cannot_be_compared_are_not() {
     let (salt, other) = (two.path("salt"), two.path("other"));
     let report = two.inner(&salt);
     let refused = |salt: &str, report: &str, why: &str| {
-        let ran = scopes(two.outside.path(), &["--salt-file", salt, "--compare", report]);
+        let ran = scopes(
+            two.outside.path(),
+            &["--salt-file", salt, "--compare", report],
+        );
         assert_eq!(ran.code, 2, "{}", ran.err);
-        assert!(ran.err.contains(why) && ran.err.contains("hint:"), "{}", ran.err);
+        assert!(
+            ran.err.contains(why) && ran.err.contains("hint:"),
+            "{}",
+            ran.err
+        );
     };
     refused(&other, &report, "different salts");
     refused(&salt, &two.path("none"), "cannot compare with");
@@ -145,7 +166,8 @@ fn a_report_that_an_agent_made_up_does_no_harm() {
     let two = Two::new();
     let salt = two.path("salt");
     let report = two.inner(&salt);
-    let mut made_up: Value = serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
+    let mut made_up: Value =
+        serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
     made_up["findings"] = json!([{
         "severity": "low",
         "kind": "x",
@@ -154,9 +176,16 @@ fn a_report_that_an_agent_made_up_does_no_harm() {
         "facts": {},
     }]);
     std::fs::write(&report, made_up.to_string()).unwrap();
-    let ran = scopes(two.outside.path(), &["--salt-file", &salt, "--compare", &report]);
+    let ran = scopes(
+        two.outside.path(),
+        &["--salt-file", &salt, "--compare", &report],
+    );
     // What lies here is what it is, whatever the other run says.
     assert_eq!(ran.code, 3, "{}", ran.err);
-    assert!(!ran.out.contains('\u{1b}') && !ran.out.contains('\u{7}'), "{:?}", ran.out);
+    assert!(
+        !ran.out.contains('\u{1b}') && !ran.out.contains('\u{7}'),
+        "{:?}",
+        ran.out
+    );
     assert!(ran.out.contains("2 only here"), "{}", ran.out);
 }
