@@ -42,7 +42,10 @@ impl Service {
                 Some(gate.policies().to_hex()),
             ),
         };
-        let state = self.store.state();
+        let (children, stopped) = {
+            let state = self.store.state();
+            (children(&state, lease, now_ms), stopped(&state))
+        };
         let audit = match &record.state {
             LeaseState::Ended { .. } => Err("its role is gone with it".to_owned()),
             LeaseState::Active | LeaseState::Halted { .. } => self.audited(&record.lease).await,
@@ -53,11 +56,11 @@ impl Service {
         };
         let target = &record.lease.spec.target;
         Ok(Held {
-            children: children(&state, lease, now_ms),
+            children,
             budget,
             recoverable: recoverable(self.config().vault.as_ref()).await,
             drilled_age_s: self.drilled_age_s(target).await,
-            stopped: stopped(&state),
+            stopped,
             policies,
             audit,
             unanswered,
