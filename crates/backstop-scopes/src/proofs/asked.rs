@@ -42,6 +42,17 @@ const ENVIRONMENTS: [Environment; 3] = [
     Environment::Development,
 ];
 
+const SCOPES: [&str; 8] = [
+    "read",
+    "insert:public.t",
+    "update",
+    "delete:public.*",
+    "create:public.*",
+    "temp",
+    "read,insert,update,delete",
+    "update:other.t",
+];
+
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![
         0..3_u64,
@@ -95,17 +106,7 @@ fn analysis() -> impl Strategy<Value = Analysis> {
 }
 
 fn spec() -> impl Strategy<Value = LeaseSpec> {
-    let scopes = [
-        "read",
-        "insert:public.t",
-        "update",
-        "delete:public.*",
-        "create:public.*",
-        "temp",
-        "read,insert,update,delete",
-        "update:other.t",
-    ];
-    let scopes = prop::collection::vec(prop::sample::select(&scopes[..]), 0..3);
+    let scopes = prop::collection::vec(prop::sample::select(&SCOPES[..]), 0..3);
     (scopes, prop::sample::select(&ENVIRONMENTS[..])).prop_map(|(scopes, environment)| LeaseSpec {
         target: "shop".into(),
         environment,
