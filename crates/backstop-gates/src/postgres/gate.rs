@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use backstop_core::lease::{Lease, LeaseState};
+use backstop_core::measure::Limits as Measures;
 use backstop_core::policy::Policy;
 use backstop_store::{Change, Store};
 use backstop_wire::postgres::frame::Limits;
@@ -356,6 +357,26 @@ impl Gate {
             connections: self.shared.open.load(Ordering::Relaxed),
             served: self.shared.numbers.load(Ordering::Relaxed),
         }
+    }
+
+    /// The limits on what `lease` writes without a person, and how many rows its line and all leases have changed of
+    /// its target within the window; none where nothing is measured.
+    #[must_use]
+    pub fn budget(&self, lease: &Lease) -> Option<(Measures, (u64, u64))> {
+        let target = self.shared.target(&lease.spec.target)?;
+        let limits = target.measures()?;
+        let line = super::relay::line_of(&self.shared, lease);
+        let now_ms = self.shared.store.now_ms();
+        Some((
+            limits,
+            target.budgets.spent(&line, now_ms, limits.window_ms),
+        ))
+    }
+
+    /// The version of the policies that it judges by.
+    #[must_use]
+    pub fn policies(&self) -> backstop_core::digest::Digest {
+        self.shared.numbered_policy().1.version()
     }
 
     /// The `search_path`-free health of each target: whether it answers now.

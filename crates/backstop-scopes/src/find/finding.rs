@@ -1,7 +1,7 @@
 //! What is reported of a credential: kind, place, fingerprint and what stands beside it that is no secret. The secret
 //! itself rides along in memory for probes and for sealing, and is in nothing that is printed, logged or serialised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use backstop_core::secret::Secret;
 use ring::hmac;
@@ -111,6 +111,9 @@ impl Confidence {
     }
 }
 
+/// Bytes of a salt that is kept.
+const KEPT: usize = 32;
+
 /// What fingerprints are salted with. A fresh one for each report, so that two reports cannot be compared by whoever
 /// finds them; a kept one for a baseline.
 pub struct Salt(hmac::Key);
@@ -130,6 +133,34 @@ impl Salt {
     /// password can be guessed from its fingerprint.
     pub fn keyed(key: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// A random salt that is to be kept, and the text to keep it as.
+    ///
+    /// # Errors
+    /// If the system has no randomness to give.
+    pub fn drawn() -> Result<(Self, Zeroizing<String>), ring::error::Unspecified> {
+        let mut bytes = Zeroizing::new([0; KEPT]);
+        SystemRandom::new().fill(bytes.as_mut_slice())?;
+        let text = Zeroizing::new(hex::encode(bytes.as_slice()));
+        Ok((Self::keyed(bytes.as_slice()), text))
+    }
+
+    /// The salt that was kept as `text`; none if it is no such text, or one that somebody typed: a salt that can be
+    /// guessed hides nothing.
+    pub fn of_text(text: &str) -> Option<Self> {
+        let bytes = Zeroizing::new(hex::decode(text.trim()).ok()?);
+        // Of so many random bytes hardly ever more than a few are the same.
+        let different: BTreeSet<&u8> = bytes.iter().collect();
+        (bytes.len() == KEPT && different.len() >= KEPT / 2).then(|| Self::keyed(&bytes))
+    }
+
+    /// A name for this salt, by which two reports show that they were made with the same. It tells nothing of the salt,
+    /// which is random, nor of any secret.
+    pub fn name(&self) -> String {
+        // No secret that is found begins so: a NUL ends every text that is looked through.
+        let tag = hmac::sign(&self.0, b"\0the name of the salt itself");
+        hex::encode(tag.as_ref().get(..8).unwrap_or_default())
     }
 
     /// The fingerprint of `secret`.

@@ -10,7 +10,7 @@ mod rank;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::find::{Confidence, Fingerprint, Looked, Place};
 use crate::kinds::{Backups, Narrow};
@@ -19,10 +19,11 @@ use crate::probe::Learnt;
 
 pub(crate) use backups::DIE;
 pub use fix::Fix;
+pub(crate) use postgres::told;
 pub use rank::{Group, groups};
 
 /// How much a credential could destroy, least first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Little, or it is doubtful that it is one.
@@ -134,6 +135,9 @@ pub struct Report {
     /// With whose eyes it looked, if not with its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The name of the kept salt that fingerprints were made with, if one was: only then can two reports be compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
     /// One line that says how bad it is.
     pub verdict: String,
     /// The worst that nobody has accepted.
@@ -176,6 +180,7 @@ pub fn report(
     Report {
         version: 1,
         user,
+        salt: None,
         verdict,
         worst,
         findings,

@@ -158,7 +158,7 @@ fn evidence(audit: &Audit) -> Vec<String> {
 }
 
 /// One road in words.
-fn told(road: &Road) -> String {
+pub(crate) fn told(road: &Road) -> String {
     let act = match road.act {
         Act::Drop => "drops",
         Act::Truncate => "truncates",

@@ -19,6 +19,11 @@ pub enum Request {
         /// Whether ended ones too.
         all: bool,
     },
+    /// What a lease holds, its role's roads at the target included: read only.
+    LeaseView {
+        /// The lease.
+        lease: String,
+    },
     /// A lease, which a person must approve; replies [`Reply::Held`] first, then the DSN.
     LeaseCreate(LeaseAsk),
     /// A narrower lease than `parent`, at once.

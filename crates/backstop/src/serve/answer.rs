@@ -37,6 +37,7 @@ impl Service {
         match request {
             Request::Status => done(&self.standing().await),
             Request::Leases { all } => done(&self.lease_rows(all)),
+            Request::LeaseView { lease } => done(&self.held(&lease).await?),
             Request::LeaseCreate(ask) => self.create_lease(ask, told).await,
             Request::LeaseChild {
                 parent,
@@ -461,7 +462,7 @@ pub(super) fn refused(state: &HoldState) -> Outcome {
     }
 }
 
-fn lease_row(record: &LeaseRecord, now_ms: i64) -> LeaseRow {
+pub(super) fn lease_row(record: &LeaseRecord, now_ms: i64) -> LeaseRow {
     let lease = &record.lease;
     let (state, why) = match &record.state {
         LeaseState::Active if now_ms >= lease.expires_ms => ("expired", None),

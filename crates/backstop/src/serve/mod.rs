@@ -6,6 +6,7 @@ mod changes;
 mod cosign;
 mod deletions;
 mod grant;
+mod held;
 mod notices;
 mod notifier;
 mod points;
@@ -59,6 +60,8 @@ pub struct Service {
     reloading: tokio::sync::Mutex<()>,
     /// Held while the report of a drill is judged and written down.
     drilling: tokio::sync::Mutex<()>,
+    /// Held while a target is asked what a lease's role could do: one at a time, for it is work for the target.
+    looking: tokio::sync::Mutex<()>,
     /// The vault, where there is one.
     vault: Option<backstop_vault::client::Client>,
     /// How far the vault has cosigned the logs.

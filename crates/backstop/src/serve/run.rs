@@ -211,6 +211,7 @@ pub async fn run(config: Config) -> Outcome<Run> {
         key: opened.key,
         since_ms: when::now_ms(),
         reloading: tokio::sync::Mutex::new(()),
+        looking: tokio::sync::Mutex::new(()),
         drilling: tokio::sync::Mutex::new(()),
         vault: assemble::vault(&config)?,
         cosigned: cosign::Cosigning::default(),

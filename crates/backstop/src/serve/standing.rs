@@ -136,7 +136,7 @@ impl Service {
 }
 
 /// What could be brought back, and whether the vault is where an accident here does not reach it.
-async fn recoverable(vault: Option<&Vault>) -> String {
+pub(super) async fn recoverable(vault: Option<&Vault>) -> String {
     let Some(vault) = vault else {
         return RECOVERABLE.to_owned();
     };

@@ -22,6 +22,8 @@ mod points;
 mod rehearse;
 mod restart;
 mod scopes;
+mod scopes_compare;
+mod scopes_lease;
 mod setup;
 mod support;
 mod targets;

@@ -22,12 +22,18 @@ ul{margin:.3rem 0;padding-left:1.2rem}footer{color:var(--dim);font-size:.9rem;ma
 @media(max-width:34rem){dl{grid-template-columns:1fr}dt{margin-top:.4rem}}
 ";
 
+/// How every page begins: the question that it answers, and the answer in one line.
+pub(super) fn head(question: &str, verdict: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><meta name=\"referrer\" content=\"no-referrer\"><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"><title>{0}</title><style>{STYLE}</style></head><body><h1>{0}</h1><p class=\"verdict\">{1}</p>",
+        escape(question),
+        escape(verdict)
+    )
+}
+
 /// The page.
 pub(super) fn page(report: &Report) -> String {
-    let mut out = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><meta name=\"referrer\" content=\"no-referrer\"><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"><title>What could an agent destroy?</title><style>{STYLE}</style></head><body><h1>What could an agent destroy today?</h1><p class=\"verdict\">{}</p>",
-        escape(&report.verdict)
-    );
+    let mut out = head("What could an agent destroy today?", &report.verdict);
     if !report.findings.is_empty() {
         let _ = write!(out, "<figure>{}</figure>", picture::svg(report));
     }

@@ -3,11 +3,14 @@
 //! It needs no set-up, reads only, and never shows a secret.
 
 mod baseline;
+mod compare;
 mod fixes;
 mod html;
+mod lease;
 mod picture;
 mod probe;
 mod providers;
+mod salt;
 mod sarif;
 mod text;
 
@@ -26,9 +29,18 @@ use baseline::Baseline;
 ///
 /// # Errors
 /// Exit code 3 when something at or above the chosen severity was found; 2 when it could not begin.
-pub fn run(args: &Scopes, output: Output) -> Outcome {
+pub fn run(path: &Path, args: &Scopes, output: Output) -> Outcome {
+    if let Some(lease) = &args.lease {
+        return lease::run(path, lease, args, output);
+    }
+    let other = args.compare.as_deref().map(compare::read).transpose()?;
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
-    let report = made(args, baseline.as_ref(), output)?;
+    let mut report = made(args, baseline.as_ref(), output)?;
+    if let Some(other) = other {
+        let compared = compare::compared(&mut report, other)?;
+        output.either(&compared, |paint| compare::told(&compared, paint))?;
+        return judged(&report, args);
+    }
     if let Some(path) = &args.html {
         write(path, &html::page(&report))?;
         output.say(&format!("wrote {}", path.display()));
@@ -48,13 +60,24 @@ pub fn run(args: &Scopes, output: Output) -> Outcome {
     } else {
         output.data(&text::told(&report, args.all, output.paint))?;
     }
-    let limit = match args.fail_on {
-        Worst::Low => Severity::Low,
-        Worst::Medium => Severity::Medium,
-        Worst::Unknown => Severity::Unknown,
-        Worst::High => Severity::High,
-        Worst::Critical => Severity::Critical,
-        Worst::Never => return Ok(()),
+    judged(&report, args)
+}
+
+/// The severity that is too bad; none if nothing is.
+fn limit(worst: Worst) -> Option<Severity> {
+    match worst {
+        Worst::Low => Some(Severity::Low),
+        Worst::Medium => Some(Severity::Medium),
+        Worst::Unknown => Some(Severity::Unknown),
+        Worst::High => Some(Severity::High),
+        Worst::Critical => Some(Severity::Critical),
+        Worst::Never => None,
+    }
+}
+
+fn judged(report: &Report, args: &Scopes) -> Outcome {
+    let Some(limit) = limit(args.fail_on) else {
+        return Ok(());
     };
     match report.worst {
         Some(worst) if worst >= limit => {
@@ -89,9 +112,10 @@ fn made(args: &Scopes, baseline: Option<&Baseline>, output: Output) -> Outcome<R
         std::collections::BTreeMap::new()
     };
     let root = std::env::current_dir().unwrap_or_default();
-    let report = report::report(args.user.clone(), groups, audits, found.looked, |finding| {
+    let mut report = report::report(args.user.clone(), groups, audits, found.looked, |finding| {
         baseline.and_then(|b| b.accepts(finding, &root))
     });
+    report.salt = args.salt_file.is_some().then(|| look.salt.name());
     if let Some(baseline) = baseline {
         for entry in baseline.over() {
             output.warn(&entry);
@@ -129,6 +153,9 @@ fn look(args: &Scopes) -> Outcome<Look> {
                 .hint("set HOME, or name directories")
         })?;
         look.home = Some(PathBuf::from(home));
+    }
+    if let Some(path) = &args.salt_file {
+        look.salt = salt::of(path)?;
     }
     look.history = !args.no_history;
     look.environment = args.user.is_none() && !args.files_only;
