@@ -9,6 +9,7 @@ mod dsn;
 mod engine;
 mod environment;
 mod finding;
+mod hba;
 mod header;
 mod history;
 mod hit;

@@ -57,7 +57,7 @@ pub fn run(cli: Cli, output: Output) -> Outcome {
         Verb::Undo(args) => undo::run(&path, &args, output),
         Verb::Vault(args) => vault::run(&path, args.verb, output),
         Verb::Status => status::run(&path, output),
-        Verb::Scopes(args) => scopes::run(&args, output),
+        Verb::Scopes(args) => scopes::run(&path, &args, output),
         Verb::Doctor(args) => doctor::run(&path, &args, output),
         Verb::Demo(args) => demo::run(&args, output),
         Verb::Completions(args) => completions::run(&args, output),

@@ -69,6 +69,12 @@ pub struct TargetStanding {
     pub environment: String,
     /// Where it is.
     pub address: String,
+    /// Its database.
+    #[serde(default)]
+    pub database: String,
+    /// What no two clusters share; none where the server does not say.
+    #[serde(default)]
+    pub system_identifier: Option<String>,
     /// Whether it can be reached with the gate's credential.
     pub reachable: bool,
     /// Why not.
@@ -214,6 +220,7 @@ impl Service {
 }
 
 async fn look(upstream: &Outcome<Upstream>, target: &Target) -> TargetStanding {
+    let mut system_identifier = None;
     let error = match upstream {
         Err(failure) => Some(failure.what.clone()),
         Ok(upstream) => {
@@ -223,7 +230,10 @@ async fn look(upstream: &Outcome<Upstream>, target: &Target) -> TargetStanding {
                     PATIENCE.as_secs()
                 )),
                 Ok(Err(error)) => Some(error.to_string()),
-                Ok(Ok(_)) => None,
+                Ok(Ok(probe)) => {
+                    system_identifier = probe.system_identifier;
+                    None
+                }
             }
         }
     };
@@ -231,6 +241,8 @@ async fn look(upstream: &Outcome<Upstream>, target: &Target) -> TargetStanding {
         name: target.name.clone(),
         environment: target.environment.to_string(),
         address: target.dsn.to_string(),
+        database: target.dsn.database.clone(),
+        system_identifier,
         reachable: error.is_none(),
         error,
         points: None,

@@ -22,6 +22,7 @@ mod points;
 mod rehearse;
 mod restart;
 mod scopes;
+mod scopes_restored;
 mod setup;
 mod support;
 mod targets;

@@ -8,6 +8,7 @@ mod html;
 mod picture;
 mod probe;
 mod providers;
+mod restored;
 mod sarif;
 mod text;
 
@@ -26,9 +27,9 @@ use baseline::Baseline;
 ///
 /// # Errors
 /// Exit code 3 when something at or above the chosen severity was found; 2 when it could not begin.
-pub fn run(args: &Scopes, output: Output) -> Outcome {
+pub fn run(config: &Path, args: &Scopes, output: Output) -> Outcome {
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
-    let report = made(args, baseline.as_ref(), output)?;
+    let report = made(config, args, baseline.as_ref(), output)?;
     if let Some(path) = &args.html {
         write(path, &html::page(&report))?;
         output.say(&format!("wrote {}", path.display()));
@@ -74,7 +75,12 @@ pub fn run(args: &Scopes, output: Output) -> Outcome {
     }
 }
 
-fn made(args: &Scopes, baseline: Option<&Baseline>, output: Output) -> Outcome<Report> {
+fn made(
+    config: &Path,
+    args: &Scopes,
+    baseline: Option<&Baseline>,
+    output: Output,
+) -> Outcome<Report> {
     let look = look(args)?;
     output.say("looking; nothing is changed, and no secret is shown");
     let found = look.run().map_err(|e| {
@@ -89,9 +95,10 @@ fn made(args: &Scopes, baseline: Option<&Baseline>, output: Output) -> Outcome<R
         std::collections::BTreeMap::new()
     };
     let root = std::env::current_dir().unwrap_or_default();
-    let report = report::report(args.user.clone(), groups, audits, found.looked, |finding| {
+    let mut report = report::report(args.user.clone(), groups, audits, found.looked, |finding| {
         baseline.and_then(|b| b.accepts(finding, &root))
     });
+    report.restored(&restored::known(config));
     if let Some(baseline) = baseline {
         for entry in baseline.over() {
             output.warn(&entry);
