@@ -5,7 +5,9 @@
 
 mod browser;
 mod client;
+mod decisions;
 mod deletion;
 mod notifications;
+mod pages;
 mod requests;
 mod site;

@@ -34,7 +34,9 @@ pub(crate) fn look(salt: &Salt, identity: Option<&Identity>) -> Vec<Finding> {
     let own = std::env::var_os("PGDATA").filter(|folder| identity.is_none() && !folder.is_empty());
     let own = own.map(|folder| PathBuf::from(folder).join("pg_hba.conf"));
     let places = PLACES.iter().flat_map(|pattern| spread(pattern)).chain(own);
-    places.flat_map(|path| of_file(&path, salt, identity)).collect()
+    places
+        .flat_map(|path| of_file(&path, salt, identity))
+        .collect()
 }
 
 /// What one file says, and whether it can be changed. Nothing, where it cannot be read.
@@ -89,7 +91,9 @@ fn spread(pattern: &str) -> Vec<PathBuf> {
             "*" => {
                 let inside = |folder: PathBuf| std::fs::read_dir(folder).ok();
                 let entries = all.into_iter().filter_map(inside).flatten().take(FOLDERS);
-                entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+                entries
+                    .filter_map(|entry| Some(entry.ok()?.path()))
+                    .collect()
             }
             part => all.into_iter().map(|folder| folder.join(part)).collect(),
         };
@@ -114,7 +118,10 @@ impl Line<'_> {
     /// Whether every connection that `other` is about is this line's.
     fn covers(&self, other: &Self) -> bool {
         let list = |own: &str, others: &str, all: &[&str]| {
-            all.contains(&own) || others.split(',').all(|one| own.split(',').any(|o| o == one))
+            all.contains(&own)
+                || others
+                    .split(',')
+                    .all(|one| own.split(',').any(|o| o == one))
         };
         let kind = match (self.connection, other.connection) {
             ("local", "local") => true,
@@ -142,12 +149,18 @@ pub(crate) fn read(text: &[u8]) -> Vec<Hit> {
         if line.method != "trust" || before.iter().any(|earlier| earlier.covers(line)) {
             continue;
         }
-        let mut hit = Hit::new("postgres.trust", "pg_hba", line.span.clone(), b"", Rank::Structure)
-            .likely()
-            .with("connection", line.connection.as_bytes())
-            .with("database", line.database.as_bytes())
-            .with("user", line.user.as_bytes())
-            .with("from", line.address.as_bytes());
+        let mut hit = Hit::new(
+            "postgres.trust",
+            "pg_hba",
+            line.span.clone(),
+            b"",
+            Rank::Structure,
+        )
+        .likely()
+        .with("connection", line.connection.as_bytes())
+        .with("database", line.database.as_bytes())
+        .with("user", line.user.as_bytes())
+        .with("from", line.address.as_bytes());
         hit.facts.retain(|_, value| !value.is_empty());
         hits.push(hit);
     }
@@ -176,14 +189,16 @@ fn lines(text: &[u8]) -> Vec<Line<'_>> {
         let rest = words.get(3..).unwrap_or_default();
         let (address, method) = match (*connection, rest) {
             ("local", [method, ..]) => (String::new(), *method),
-            ("host" | "hostssl" | "hostnossl" | "hostgssenc" | "hostnogssenc", rest) => match rest {
-                // An address with a mask of its own takes two words.
-                [address, mask, method, ..] if mask.parse::<std::net::IpAddr>().is_ok() => {
-                    (format!("{address} {mask}"), *method)
+            ("host" | "hostssl" | "hostnossl" | "hostgssenc" | "hostnogssenc", rest) => {
+                match rest {
+                    // An address with a mask of its own takes two words.
+                    [address, mask, method, ..] if mask.parse::<std::net::IpAddr>().is_ok() => {
+                        (format!("{address} {mask}"), *method)
+                    }
+                    [address, method, ..] => ((*address).to_owned(), *method),
+                    _ => continue,
                 }
-                [address, method, ..] => ((*address).to_owned(), *method),
-                _ => continue,
-            },
+            }
             _ => continue,
         };
         all.push(Line {
@@ -239,7 +254,17 @@ mod tests {
         mode(0o644);
         assert_eq!(kinds(None), ["postgres.hba", "postgres.trust"]);
         let line = of_file(&path, &salt, None).pop().unwrap();
-        assert!(matches!(line.place, Place::File { line: 2, offset: 10, .. }), "{line:?}");
+        assert!(
+            matches!(
+                line.place,
+                Place::File {
+                    line: 2,
+                    offset: 10,
+                    ..
+                }
+            ),
+            "{line:?}"
+        );
         assert_eq!((line.fingerprint, line.facts.len()), (None, 3));
     }
 
@@ -249,13 +274,34 @@ mod tests {
             ("local all all trust\n", vec!["local all all trust"]),
             ("# local all all trust\nlocal all all peer\n", vec![]),
             ("local all all peer\nlocal all ann trust\n", vec![]),
-            ("local all bob reject\nlocal all ann trust", vec!["local all ann trust"]),
-            ("local all all scram-sha-256\nhost all all 127.0.0.1/32 trust\n", vec!["host all all 127.0.0.1/32 trust"]),
-            ("host all all all reject\nhost all all 127.0.0.1/32 trust\n", vec![]),
-            ("host all all 10.0.0.0/8 reject\nhost all all 127.0.0.1/32 trust\n", vec!["host all all 127.0.0.1/32 trust"]),
-            ("local all all peer\nlocal replication all trust\n", vec!["local replication all trust"]),
-            ("hostssl all all 0.0.0.0/0 reject\nhost all all 0.0.0.0/0 trust # x", vec!["host all all 0.0.0.0/0 trust # x"]),
-            ("host a,b all 10.0.0.0 255.0.0.0 trust\n", vec!["host a,b all 10.0.0.0 255.0.0.0 trust"]),
+            (
+                "local all bob reject\nlocal all ann trust",
+                vec!["local all ann trust"],
+            ),
+            (
+                "local all all scram-sha-256\nhost all all 127.0.0.1/32 trust\n",
+                vec!["host all all 127.0.0.1/32 trust"],
+            ),
+            (
+                "host all all all reject\nhost all all 127.0.0.1/32 trust\n",
+                vec![],
+            ),
+            (
+                "host all all 10.0.0.0/8 reject\nhost all all 127.0.0.1/32 trust\n",
+                vec!["host all all 127.0.0.1/32 trust"],
+            ),
+            (
+                "local all all peer\nlocal replication all trust\n",
+                vec!["local replication all trust"],
+            ),
+            (
+                "hostssl all all 0.0.0.0/0 reject\nhost all all 0.0.0.0/0 trust # x",
+                vec!["host all all 0.0.0.0/0 trust # x"],
+            ),
+            (
+                "host a,b all 10.0.0.0 255.0.0.0 trust\n",
+                vec!["host a,b all 10.0.0.0 255.0.0.0 trust"],
+            ),
             ("local a,b all md5\nlocal b all trust\n", vec![]),
             ("local\nhost all\n\u{0}trust\n", vec![]),
         ] {

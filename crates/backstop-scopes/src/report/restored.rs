@@ -112,7 +112,9 @@ fn one(finding: &Ranked, known: &Result<Vec<Kept>, String>) -> Restored {
         Err(why) => return Restored::never(why),
     };
     let Some(audit) = &finding.audit else {
-        return Restored::never("which server it leads to was not asked, or not answered; --probe asks");
+        return Restored::never(
+            "which server it leads to was not asked, or not answered; --probe asks",
+        );
     };
     let Some(identity) = &audit.system_identifier else {
         return Restored::never("the server does not tell this role which server it is");
@@ -162,6 +164,9 @@ mod tests {
         ] {
             assert_eq!(rough(seconds), told);
         }
-        assert_eq!((span(950), span(61_000)), ("950 ms".into(), "1 minute".into()));
+        assert_eq!(
+            (span(950), span(61_000)),
+            ("950 ms".into(), "1 minute".into())
+        );
     }
 }

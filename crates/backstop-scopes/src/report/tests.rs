@@ -214,7 +214,11 @@ fn whether_it_was_ever_restored_is_of_that_database_alone() {
             BTreeMap::from([(0, Ok(Answer::Postgres(Box::new(answer))))]),
         );
         made.restored(&known);
-        let npm = made.findings.iter().find(|f| f.kind == "npm.token").unwrap();
+        let npm = made
+            .findings
+            .iter()
+            .find(|f| f.kind == "npm.token")
+            .unwrap();
         assert_eq!(npm.restored, None);
         let of_database = made.findings.iter().find(|f| f.kind == "postgres.password");
         of_database.unwrap().restored.clone().unwrap()
@@ -227,14 +231,22 @@ fn whether_it_was_ever_restored_is_of_that_database_alone() {
     assert_eq!(known.restored_age_s, Some(200_000));
     let never = "Never restored, as far as can be seen here";
     for (identifier, there, why) in [
-        (Some("71"), Ok(vec![kept("71", "books")]), "another database of the same server"),
+        (
+            Some("71"),
+            Ok(vec![kept("71", "books")]),
+            "another database of the same server",
+        ),
         (Some("71"), Ok(vec![kept("72", "Shop")]), "no target"),
         (Some("71"), Ok(vec![]), "no target"),
         (None, Ok(vec![kept("71", "Shop")]), "does not tell"),
         (Some("71"), Err("nobody answers".into()), "nobody answers"),
     ] {
         let told = say(identifier, there);
-        assert!(told.say.starts_with(never) && told.say.contains(why), "{}", told.say);
+        assert!(
+            told.say.starts_with(never) && told.say.contains(why),
+            "{}",
+            told.say
+        );
         assert_eq!((told.target, told.restored_age_s), (None, None));
     }
     let undrilled = Kept {
@@ -244,6 +256,12 @@ fn whether_it_was_ever_restored_is_of_that_database_alone() {
         ..kept("71", "Shop")
     };
     let told = say(Some("71"), Ok(vec![undrilled])).say;
-    assert!(told.starts_with(never) && told.contains("2 hours old"), "{told}");
-    assert!(told.ends_with("The last drill failed: 3 differences."), "{told}");
+    assert!(
+        told.starts_with(never) && told.contains("2 hours old"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("The last drill failed: 3 differences."),
+        "{told}"
+    );
 }

@@ -73,11 +73,36 @@ fn writes_through_foreign_tables_agree_with_what_happens() {
             .unwrap();
         give_passwords(&server);
         let mut happened = 0;
-        for role in ["mapped", "stranger", "child", "by_view", "by_vain_view", "near_owner", "open"] {
+        for role in [
+            "mapped",
+            "stranger",
+            "child",
+            "by_view",
+            "by_vain_view",
+            "near_owner",
+            "open",
+        ] {
             let found = audited(&server, role);
-            for (name, through) in [("near", &["near", "seen", "unseen"][..]), ("fixed", &["fixed"]), ("unmapped", &["unmapped"]), ("file", &["file"])] {
-                for (act, sql) in [(Act::Delete, "delete from"), (Act::Update, "update"), (Act::Truncate, "truncate")] {
-                    let set = if act == Act::Update { if name == "file" { " set line = ''" } else { " set n = 2" } } else { "" };
+            for (name, through) in [
+                ("near", &["near", "seen", "unseen"][..]),
+                ("fixed", &["fixed"]),
+                ("unmapped", &["unmapped"]),
+                ("file", &["file"]),
+            ] {
+                for (act, sql) in [
+                    (Act::Delete, "delete from"),
+                    (Act::Update, "update"),
+                    (Act::Truncate, "truncate"),
+                ] {
+                    let set = if act == Act::Update {
+                        if name == "file" {
+                            " set line = ''"
+                        } else {
+                            " set n = 2"
+                        }
+                    } else {
+                        ""
+                    };
                     // Itself, and as whatever it can become.
                     let went = found.becomes.iter().any(|other| {
                         through.iter().any(|at| {
@@ -87,7 +112,11 @@ fn writes_through_foreign_tables_agree_with_what_happens() {
                     });
                     happened += u32::from(went);
                     let told = has(&found, act, table(name));
-                    assert_eq!(told, went, "{major} {role} {act:?} {name}: {:#?}", found.roads);
+                    assert_eq!(
+                        told, went,
+                        "{major} {role} {act:?} {name}: {:#?}",
+                        found.roads
+                    );
                 }
             }
         }
@@ -102,7 +131,8 @@ fn replicated(major: Major) -> Server {
     server.restart().unwrap();
     server.psql("create database source").unwrap();
     let source = server.superuser().in_database("source");
-    let rows = "create table flows (id int primary key, n int); create table calm (id int primary key)";
+    let rows =
+        "create table flows (id int primary key, n int); create table calm (id int primary key)";
     server
         .psql_as(&source, &format!("{rows}; create publication all_of_it for table flows; select pg_create_logical_replication_slot('flow', 'pgoutput')"))
         .unwrap();
@@ -127,17 +157,27 @@ fn code_on_a_table_rides_on_a_subscription_where_it_is_told_and_nowhere_else() {
     for major in two() {
         let server = replicated(major);
         let rides = |found: &Audit| {
-            has(found, Act::RunAs, |o| matches!(o, Object::Role { name } if name == "sub_owner"))
+            has(
+                found,
+                Act::RunAs,
+                |o| matches!(o, Object::Role { name } if name == "sub_owner"),
+            )
         };
         let ends = |found: &Audit| {
-            has(found, Act::Drop, |o| matches!(o, Object::Subscription { name } if name == "flow"))
+            has(
+                found,
+                Act::Drop,
+                |o| matches!(o, Object::Subscription { name } if name == "flow"),
+            )
         };
         let (rider, stays) = (audited(&server, "rider"), audited(&server, "stays"));
         assert!(!rides(&stays) && !ends(&rider), "{major}");
         assert!(ends(&audited(&server, "sub_owner")), "{major}");
         let source = server.superuser().in_database("source");
         assert!(goes(&server, "rider", TRIGGER), "{major}");
-        server.psql_as(&source, "insert into flows values (1, 1)").unwrap();
+        server
+            .psql_as(&source, "insert into flows values (1, 1)")
+            .unwrap();
         let ran = |by: &str| {
             let asked = format!("select count(*) from pg_roles where rolname = 'planted_by_{by}'");
             server.psql(&asked).unwrap() == "1"
@@ -145,14 +185,20 @@ fn code_on_a_table_rides_on_a_subscription_where_it_is_told_and_nowhere_else() {
         if major >= Major::V16 {
             // The worker is the table's owner, who may make no role: nothing comes through.
             assert!(!rides(&rider), "{:#?}", rider.roads);
-            eventually("the worker's complaint", || server.log().contains("permission denied to create role"));
+            eventually("the worker's complaint", || {
+                server.log().contains("permission denied to create role")
+            });
             assert!(!ran("sub_owner") && !ran("rider"));
-            server.psql("alter subscription flow set (run_as_owner = true)").unwrap();
+            server
+                .psql("alter subscription flow set (run_as_owner = true)")
+                .unwrap();
             assert!(rides(&audited(&server, "rider")));
         } else {
             assert!(rides(&rider), "{:#?}", rider.roads);
         }
-        eventually("the planted code runs as the subscription's owner", || ran("sub_owner"));
+        eventually("the planted code runs as the subscription's owner", || {
+            ran("sub_owner")
+        });
         ended(&server, major);
     }
 }
@@ -166,7 +212,13 @@ fn ended(server: &Server, major: Major) {
         assert!(!goes(server, role, end), "{major} {role}");
     }
     let found = audited(server, "sub_owner");
-    assert!(has(&found, Act::Drop, |o| matches!(o, Object::Subscription { .. })), "{major}");
+    assert!(
+        has(&found, Act::Drop, |o| matches!(
+            o,
+            Object::Subscription { .. }
+        )),
+        "{major}"
+    );
     assert!(goes(server, "sub_owner", end), "{major}");
 }
 
@@ -194,7 +246,11 @@ fn who_may_subscribe_is_told_and_nobody_else() {
             );
             let went = goes(&server, role, &subscribes);
             assert_eq!(told, went, "{major} {role}: {:#?}", found.roads);
-            assert_eq!(went, major >= Major::V16 && role.contains("both"), "{major} {role}");
+            assert_eq!(
+                went,
+                major >= Major::V16 && role.contains("both"),
+                "{major} {role}"
+            );
         }
     }
 }
@@ -219,29 +275,64 @@ fn settings_that_were_granted_agree_with_what_happens() {
         server.restart().unwrap();
         give_passwords(&server);
         let of_server = |o: &Object| *o == Object::Server;
-        for role in ["plain", "archivist", "loader", "later", "remover", "harmless", "in_archivist"] {
+        for role in [
+            "plain",
+            "archivist",
+            "loader",
+            "later",
+            "remover",
+            "harmless",
+            "in_archivist",
+        ] {
             let found = audited(&server, role);
             // As a role of that right, ALTER SYSTEM and SET go by inheritance.
             let mark = folder.path().join(role);
-            let programs = format!("alter system set archive_command = 'touch {}'", mark.display());
+            let programs = format!(
+                "alter system set archive_command = 'touch {}'",
+                mark.display()
+            );
             let runs = goes(&server, role, &programs);
-            assert_eq!(has(&found, Act::RunPrograms, of_server), runs, "{major} {role}");
+            assert_eq!(
+                has(&found, Act::RunPrograms, of_server),
+                runs,
+                "{major} {role}"
+            );
             if runs {
                 server.psql("select pg_reload_conf()").unwrap();
                 server.psql("create table if not exists t (n int); insert into t values (1); select pg_switch_wal()").unwrap();
                 eventually("the program runs", || mark.exists());
             }
             // What a role sets for itself its next session begins with.
-            let begins = format!("alter role {role} set session_preload_libraries = 'auto_explain'");
+            let begins =
+                format!("alter role {role} set session_preload_libraries = 'auto_explain'");
             let loads = goes(&server, role, &begins);
             if loads {
-                let shown = server.psql_as(&server.owner().as_role(role, PASSWORD), "show auto_explain.log_level");
+                let shown = server.psql_as(
+                    &server.owner().as_role(role, PASSWORD),
+                    "show auto_explain.log_level",
+                );
                 assert_eq!(shown.unwrap().trim(), "log", "the library is loaded");
             }
-            let waits = goes(&server, role, "alter system set shared_preload_libraries = ''");
-            assert_eq!(has(&found, Act::RunCode, of_server), loads || waits, "{major} {role}");
-            let removes = goes(&server, role, "begin; set lo_compat_privileges = on; select lo_unlink(4711); rollback");
-            assert_eq!(has(&found, Act::Unlink, |_| true), removes, "{major} {role}");
+            let waits = goes(
+                &server,
+                role,
+                "alter system set shared_preload_libraries = ''",
+            );
+            assert_eq!(
+                has(&found, Act::RunCode, of_server),
+                loads || waits,
+                "{major} {role}"
+            );
+            let removes = goes(
+                &server,
+                role,
+                "begin; set lo_compat_privileges = on; select lo_unlink(4711); rollback",
+            );
+            assert_eq!(
+                has(&found, Act::Unlink, |_| true),
+                removes,
+                "{major} {role}"
+            );
         }
     }
 }
@@ -259,16 +350,28 @@ fn a_path_set_for_a_database_catches_who_connects_there() {
              create function snare.lower(varchar) returns text language plpgsql as $$ begin execute 'drop table if exists public.of_superuser'; return 'caught'; end $$; \
              alter database app set search_path = snare, pg_catalog, public";
         for role in ["visitor", "keeps", "in_keeps"] {
-            let told = has(&audited(&server, role), Act::Plant, |o| {
-                matches!(o, Object::Database { name } if name == "app")
-            });
+            let told = has(
+                &audited(&server, role),
+                Act::Plant,
+                |o| matches!(o, Object::Database { name } if name == "app"),
+            );
             assert_eq!(told, role != "visitor", "{major} {role}");
         }
-        assert!(!goes(&server, "visitor", "alter database app set search_path = snare"));
+        assert!(!goes(
+            &server,
+            "visitor",
+            "alter database app set search_path = snare"
+        ));
         assert!(goes(&server, "in_keeps", set), "{major}");
         // A superuser who asks something harmless.
         let there = server.superuser().in_database("app");
-        assert_eq!(server.psql_as(&there, "select lower('X'::varchar)").unwrap().trim(), "caught");
+        assert_eq!(
+            server
+                .psql_as(&there, "select lower('X'::varchar)")
+                .unwrap()
+                .trim(),
+            "caught"
+        );
         let left = "select count(*) from pg_class where relname = 'of_superuser'";
         assert_eq!(server.psql_as(&there, left).unwrap().trim(), "0", "{major}");
     }
@@ -279,16 +382,27 @@ fn a_path_set_for_a_database_catches_who_connects_there() {
 fn lines_that_ask_for_no_password_agree_with_what_happens() {
     for major in two() {
         let server = PostgresServer::start(major).unwrap();
-        server.psql("create role ann login; create role bob login").unwrap();
+        server
+            .psql("create role ann login; create role bob login")
+            .unwrap();
         give_passwords(&server);
         let hba = std::path::PathBuf::from(server.psql("show hba_file").unwrap().trim());
         let usual = std::fs::read_to_string(&hba).unwrap();
         for (lines, open) in [
             ("", &[][..]),
             ("host all ann 127.0.0.1/32 trust", &["ann"]),
-            ("host all all 127.0.0.1/32 reject\nhost all ann 127.0.0.1/32 trust", &[]),
-            ("host all bob 127.0.0.1/32 scram-sha-256\nhost all ann,bob 127.0.0.1/32 trust", &["ann"]),
-            ("host replication all 127.0.0.1/32 reject\nhost all bob 127.0.0.1 255.255.255.255 trust", &["bob"]),
+            (
+                "host all all 127.0.0.1/32 reject\nhost all ann 127.0.0.1/32 trust",
+                &[],
+            ),
+            (
+                "host all bob 127.0.0.1/32 scram-sha-256\nhost all ann,bob 127.0.0.1/32 trust",
+                &["ann"],
+            ),
+            (
+                "host replication all 127.0.0.1/32 reject\nhost all bob 127.0.0.1 255.255.255.255 trust",
+                &["bob"],
+            ),
         ] {
             // The tests' superuser stays in.
             let text = format!("host all postgres 127.0.0.1/32 scram-sha-256\n{lines}\n{usual}");
@@ -316,7 +430,12 @@ fn lines_that_ask_for_no_password_agree_with_what_happens() {
                 .collect();
             match open {
                 [] => assert_eq!(told, Vec::<String>::new(), "{major} {lines}"),
-                open => assert!(told.iter().all(|users| open.iter().any(|o| users.contains(o))) && !told.is_empty(), "{major} {lines}: {told:?}"),
+                open => assert!(
+                    told.iter()
+                        .all(|users| open.iter().any(|o| users.contains(o)))
+                        && !told.is_empty(),
+                    "{major} {lines}: {told:?}"
+                ),
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backstop_core::deletion::Scheduled;
-use backstop_core::lease::LeaseState;
+use backstop_core::lease::{LeaseRecord, LeaseState};
 use backstop_gates::postgres::Upstream;
 use backstop_journal::Journal;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,9 @@ pub struct Standing {
     pub leases_active: usize,
     /// Leases that are halted.
     pub leases_halted: usize,
+    /// Standing leases that are over, or will be within two weeks, and that nobody ended.
+    #[serde(default)]
+    pub leases_ending: Vec<LeaseEnding>,
     /// Holds that wait for people.
     pub holds_waiting: usize,
     /// People who can decide.
@@ -58,6 +61,19 @@ pub struct Standing {
     /// Keys of the configuration that were changed and take effect at the next start.
     #[serde(default)]
     pub pending: Vec<String>,
+}
+
+/// A standing lease whose time is nearly over, or over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseEnding {
+    /// The lease.
+    pub lease: String,
+    /// Its target.
+    pub target: String,
+    /// What it is for.
+    pub task: String,
+    /// Unix time in milliseconds.
+    pub expires_ms: i64,
 }
 
 /// A target.
@@ -126,6 +142,7 @@ impl Service {
             targets,
             leases_active: leases(|s| *s == LeaseState::Active),
             leases_halted: leases(|s| matches!(s, LeaseState::Halted { .. })),
+            leases_ending: ending(state.leases.values(), self.store.now_ms()),
             holds_waiting: state.holds.values().filter(|r| r.state.is_open()).count(),
             people: state.people.len(),
             halted: state.halted.clone(),
@@ -139,6 +156,27 @@ impl Service {
             pending: self.pending.borrow().clone(),
         }
     }
+}
+
+/// How long before its end a standing lease is shown, in milliseconds.
+const SOON_MS: i64 = 14 * 86_400_000;
+/// What lives longer than a task's lease may is a standing one, in milliseconds.
+const STANDING_MS: i64 = 7 * 86_400_000;
+
+fn ending<'a>(leases: impl Iterator<Item = &'a LeaseRecord>, now_ms: i64) -> Vec<LeaseEnding> {
+    let mut all: Vec<LeaseEnding> = leases
+        .filter(|r| !matches!(r.state, LeaseState::Ended { .. }))
+        .map(|r| &r.lease)
+        .filter(|l| l.expires_ms - l.created_ms > STANDING_MS && l.expires_ms - now_ms <= SOON_MS)
+        .map(|l| LeaseEnding {
+            lease: l.id.clone(),
+            target: l.spec.target.clone(),
+            task: l.spec.task.clone(),
+            expires_ms: l.expires_ms,
+        })
+        .collect();
+    all.sort_by_key(|l| l.expires_ms);
+    all
 }
 
 /// What could be brought back, and whether the vault is where an accident here does not reach it.

@@ -40,16 +40,27 @@ fn a_target_says_when_it_was_last_restored_and_how_long_that_took() {
     let world = World::new("24h");
     let (owner, config) = (world.here.server.owner(), world.here.config());
     let folder = workspace(&owner);
-    let say = |more: &[&str]| restored(&folder, &config, more)["say"].as_str().unwrap().to_owned();
+    let say = |more: &[&str]| {
+        restored(&folder, &config, more)["say"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
 
     // Nothing runs yet: nothing is known, and nothing is claimed.
     let told = say(&["--probe"]);
-    assert!(told.starts_with(NEVER) && told.contains("does not run"), "{told}");
+    assert!(
+        told.starts_with(NEVER) && told.contains("does not run"),
+        "{told}"
+    );
     let serving = world.here.serve();
     world.taken();
     let undrilled = restored(&folder, &config, &["--probe"]);
     let told = undrilled["say"].as_str().unwrap();
-    assert!(told.starts_with(NEVER) && told.contains("newest recovery point is"), "{told}");
+    assert!(
+        told.starts_with(NEVER) && told.contains("newest recovery point is"),
+        "{told}"
+    );
     assert_eq!(undrilled["target"], "prod");
     assert!(undrilled["newest_age_s"].as_u64().unwrap() < 600);
     assert_eq!(undrilled["restored_age_s"], Value::Null);
@@ -65,21 +76,38 @@ fn a_target_says_when_it_was_last_restored_and_how_long_that_took() {
     assert_eq!(known["by"], world.here.data().display().to_string());
     assert!(known["restored_age_s"].as_u64().unwrap() < 600, "{known}");
     let told = known["say"].as_str().unwrap();
-    assert!(told.starts_with("Last restored ") && told.contains("by a drill, in "), "{told}");
+    assert!(
+        told.starts_with("Last restored ") && told.contains("by a drill, in "),
+        "{told}"
+    );
 
     // It stands in every form, the JSON as its page promises.
     let html = folder.path().join("r.html");
-    let text = scopes(&folder, &config, &["--probe", "--all", "--html", html.to_str().unwrap()]);
+    let text = scopes(
+        &folder,
+        &config,
+        &["--probe", "--all", "--html", html.to_str().unwrap()],
+    );
     let page = std::fs::read_to_string(&html).unwrap();
     let sarif = scopes(&folder, &config, &["--probe", "--sarif"]).json();
     let result = &sarif["runs"][0]["results"][0];
-    for said in [&text.out, &page, result["message"]["text"].as_str().unwrap()] {
-        assert!(said.contains("Last restored ") && said.contains("by a drill"), "{said}");
+    for said in [
+        &text.out,
+        &page,
+        result["message"]["text"].as_str().unwrap(),
+    ] {
+        assert!(
+            said.contains("Last restored ") && said.contains("by a drill"),
+            "{said}"
+        );
     }
     assert_eq!(result["properties"]["restored"]["target"], "prod");
     let promised = include_str!("../../../../docs/scopes-json.md");
     for field in known.as_object().unwrap().keys() {
-        assert!(promised.contains(&format!("`findings[].restored.{field}?`")), "{field}");
+        assert!(
+            promised.contains(&format!("`findings[].restored.{field}?`")),
+            "{field}"
+        );
     }
 
     // Another database of the same server has no point of its own, and another installation knows nothing.
@@ -88,10 +116,16 @@ fn a_target_says_when_it_was_last_restored_and_how_long_that_took() {
     let other = workspace(&owner.in_database("books"));
     let told = restored(&other, &config, &["--probe"]);
     let told = told["say"].as_str().unwrap();
-    assert!(told.starts_with(NEVER) && told.contains("another database"), "{told}");
+    assert!(
+        told.starts_with(NEVER) && told.contains("another database"),
+        "{told}"
+    );
     let nowhere = restored(&folder, Path::new("backstop.toml"), &["--probe"]);
     let told = nowhere["say"].as_str().unwrap();
-    assert!(told.starts_with(NEVER) && told.contains("no installation"), "{told}");
+    assert!(
+        told.starts_with(NEVER) && told.contains("no installation"),
+        "{told}"
+    );
     assert_eq!(serving.stop(), 0);
 }
 
@@ -110,7 +144,10 @@ fn what_a_workspace_holds_in_place_of_an_installation_does_not_stop_it() {
     )
     .unwrap();
     let told = restored(&folder, &config, &["--probe"]);
-    assert!(told["say"].as_str().unwrap().contains("no installation"), "{told}");
+    assert!(
+        told["say"].as_str().unwrap().contains("no installation"),
+        "{told}"
+    );
 
     // One that takes the question and never answers it.
     std::fs::remove_file(&config).unwrap();
@@ -121,5 +158,8 @@ fn what_a_workspace_holds_in_place_of_an_installation_does_not_stop_it() {
     std::fs::set_permissions(&data, mode).unwrap();
     let _silent = std::os::unix::net::UnixListener::bind(data.join("control.sock")).unwrap();
     let told = restored(&folder, &config, &["--probe"]);
-    assert!(told["say"].as_str().unwrap().contains("gave no answer"), "{told}");
+    assert!(
+        told["say"].as_str().unwrap().contains("gave no answer"),
+        "{told}"
+    );
 }

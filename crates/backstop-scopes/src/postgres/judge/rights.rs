@@ -139,7 +139,10 @@ impl Judge<'_> {
         let Some(server) = server.filter(|_| act != Move::Drop) else {
             return Foreign::Local;
         };
-        let mapped = server.mapped.iter().any(|who| *who == PUBLIC || *who == role);
+        let mapped = server
+            .mapped
+            .iter()
+            .any(|who| *who == PUBLIC || *who == role);
         let sent = match act {
             Move::Truncate => server.wrapper != "file_fdw",
             _ => relation.updatable & act.updatable() != 0,

@@ -254,9 +254,7 @@ impl Judge<'_> {
                     "SELECT and UPDATE on them were granted".to_owned()
                 }
                 By::Grant => format!("it may set `{LO_COMPAT}`, and then asks for no right"),
-                By::Public => {
-                    "`lo_compat_privileges` is on, and asks for no right".to_owned()
-                }
+                By::Public => "`lo_compat_privileges` is on, and asks for no right".to_owned(),
                 _ => self.right(at, *owner, by, "them"),
             });
             all.push(road);

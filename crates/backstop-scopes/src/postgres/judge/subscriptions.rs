@@ -59,7 +59,8 @@ impl Judge<'_> {
             "the subscription `{}`: rows flow in no more, and its slot at the publisher goes with it",
             subscription.name
         );
-        road.chain.push(self.right(at, subscription.owner, by, &what));
+        road.chain
+            .push(self.right(at, subscription.owner, by, &what));
         all.push(road);
     }
 

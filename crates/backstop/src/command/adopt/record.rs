@@ -134,6 +134,11 @@ impl Opens {
         &self.password
     }
 
+    /// The lease in its place.
+    pub(in crate::command) fn lease(&self) -> &str {
+        &self.lease
+    }
+
     /// The target of the lease in its place.
     pub(in crate::command) fn target(&self) -> &str {
         &self.target

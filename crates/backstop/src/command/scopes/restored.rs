@@ -27,14 +27,17 @@ pub(super) fn known(config: &Path) -> Result<Vec<Kept>, String> {
         .map_err(|_| format!("this user may not ask the installation at `{shown}`"))?;
     let client = Client::find(&home)
         .map_err(|_| format!("this user may not ask the installation at `{shown}`"))?;
-    let mut client = client.ok_or_else(|| {
-        format!("the installation at `{shown}` does not run, and was not asked")
-    })?;
+    let mut client = client
+        .ok_or_else(|| format!("the installation at `{shown}` does not run, and was not asked"))?;
     let asked = client
         .patient(PATIENCE)
         .and_then(|()| client.ask::<Standing>(&Request::Status));
     let standing = asked.map_err(|_| format!("the installation at `{shown}` gave no answer"))?;
-    Ok(standing.targets.into_iter().filter_map(|target| kept(target, &shown.to_string())).collect())
+    Ok(standing
+        .targets
+        .into_iter()
+        .filter_map(|target| kept(target, &shown.to_string()))
+        .collect())
 }
 
 fn kept(target: TargetStanding, by: &str) -> Option<Kept> {

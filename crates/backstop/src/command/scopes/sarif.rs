@@ -86,7 +86,11 @@ fn result(finding: &Ranked, rules: &[&Ranked]) -> Value {
 
 fn message(finding: &Ranked) -> String {
     let restored = finding.restored.as_ref().map(|r| r.say.as_str());
-    let said = [Some(finding.sentence.as_str()), Some(finding.backups_say.as_str()), restored];
+    let said = [
+        Some(finding.sentence.as_str()),
+        Some(finding.backups_say.as_str()),
+        restored,
+    ];
     said.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
