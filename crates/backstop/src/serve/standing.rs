@@ -163,16 +163,36 @@ const SOON_MS: i64 = 14 * 86_400_000;
 /// What lives longer than a task's lease may is a standing one, in milliseconds.
 const STANDING_MS: i64 = 7 * 86_400_000;
 
-fn ending<'a>(leases: impl Iterator<Item = &'a LeaseRecord>, now_ms: i64) -> Vec<LeaseEnding> {
+fn ending<'a>(
+    leases: impl Iterator<Item = &'a LeaseRecord> + Clone,
+    now_ms: i64,
+) -> Vec<LeaseEnding> {
+    let standing =
+        |r: &&LeaseRecord| r.lease.expires_ms.saturating_sub(r.lease.created_ms) > STANDING_MS;
+    // One with the same task has taken the place of one that is over.
+    let replaced = |one: &LeaseRecord| {
+        leases.clone().any(|r| {
+            r.is_active(now_ms)
+                && (&r.lease.spec.target, &r.lease.spec.task)
+                    == (&one.lease.spec.target, &one.lease.spec.task)
+        })
+    };
+    let near = |r: &&LeaseRecord| {
+        let left_ms = r.lease.expires_ms.saturating_sub(now_ms);
+        match &r.state {
+            LeaseState::Ended { why, .. } => why == "expired" && left_ms > -SOON_MS && !replaced(r),
+            _ => left_ms <= SOON_MS,
+        }
+    };
     let mut all: Vec<LeaseEnding> = leases
-        .filter(|r| !matches!(r.state, LeaseState::Ended { .. }))
-        .map(|r| &r.lease)
-        .filter(|l| l.expires_ms - l.created_ms > STANDING_MS && l.expires_ms - now_ms <= SOON_MS)
-        .map(|l| LeaseEnding {
-            lease: l.id.clone(),
-            target: l.spec.target.clone(),
-            task: l.spec.task.clone(),
-            expires_ms: l.expires_ms,
+        .clone()
+        .filter(standing)
+        .filter(near)
+        .map(|r| LeaseEnding {
+            lease: r.lease.id.clone(),
+            target: r.lease.spec.target.clone(),
+            task: r.lease.spec.task.clone(),
+            expires_ms: r.lease.expires_ms,
         })
         .collect();
     all.sort_by_key(|l| l.expires_ms);

@@ -9,6 +9,9 @@
 )]
 
 mod adopt;
+mod adopt_as;
+mod adopt_killed;
+mod adopt_renew;
 mod commands;
 mod config;
 mod cosigned;
