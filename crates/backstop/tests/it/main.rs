@@ -25,6 +25,7 @@ mod points;
 mod rehearse;
 mod restart;
 mod scopes;
+mod scopes_environment;
 mod scopes_restored;
 mod setup;
 mod support;
