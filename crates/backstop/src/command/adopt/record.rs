@@ -113,6 +113,14 @@ impl Opens {
         }
     }
 
+    /// The same with another lease in its place.
+    pub(super) fn by(&self, lease: &str) -> Self {
+        Self {
+            lease: lease.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// Where, and how the server is known.
     ///
     /// # Errors

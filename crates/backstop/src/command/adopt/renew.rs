@@ -15,7 +15,7 @@ use serde_json::json;
 use super::book::Book;
 use super::edit::Change;
 use super::file::{Found, temporary};
-use super::record::{self, Opens, Record, State};
+use super::record::{self, Record, State};
 use super::{alone, lease, now, recover, undo};
 use crate::cli::Adopt;
 use crate::config::Config;
@@ -255,10 +255,7 @@ fn write(
             let opens = credential.opens.as_ref().filter(|o| o.lease == one.old);
             if let Some(opens) = opens.filter(|_| names.insert(credential.name.as_str())) {
                 let mut new = credential.clone();
-                new.opens = Some(Opens {
-                    lease: one.grant.lease.clone(),
-                    ..opens.clone()
-                });
+                new.opens = Some(opens.by(&one.grant.lease));
                 credentials.push(new);
             }
         }
