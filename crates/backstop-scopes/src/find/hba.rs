@@ -136,8 +136,52 @@ impl Line<'_> {
         };
         kind && database
             && list(self.user, other.user, &["all"])
-            && (self.address == other.address || self.address == "all")
+            && within(&other.address, &self.address)
     }
+}
+
+/// Whether every address of `part` is one of `whole`; a name is only itself.
+fn within(part: &str, whole: &str) -> bool {
+    let all = |whole: &str| whole == "all" && !part.is_empty();
+    part == whole
+        || all(whole)
+        || range(part)
+            .zip(range(whole))
+            .is_some_and(|((v4, from, to), (also_v4, first, last))| {
+                v4 == also_v4 && first <= from && to <= last
+            })
+}
+
+/// The first and the last address of `10.0.0.0/8`, or of an address and a mask; and whether they are of IPv4.
+fn range(text: &str) -> Option<(bool, u128, u128)> {
+    use std::net::IpAddr;
+    let number = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => (true, u128::from(u32::from(ip))),
+        IpAddr::V6(ip) => (false, u128::from(ip)),
+    };
+    let (address, bits) = match text.split_once(['/', ' ']) {
+        Some((address, rest)) => (address, rest),
+        None => (text, ""),
+    };
+    let (v4, ip) = number(address.parse().ok()?);
+    let width: u32 = if v4 { 32 } else { 128 };
+    let length = match (bits, bits.parse::<IpAddr>()) {
+        ("", _) => width,
+        (_, Ok(mask)) => {
+            let (same, mask) = number(mask);
+            let ones = mask.count_ones();
+            // A mask with holes is none that can be compared.
+            let whole = ones + mask.trailing_zeros().min(width) == width || ones == width;
+            (same == v4 && whole).then_some(ones)?
+        }
+        (bits, Err(_)) => bits.parse().ok().filter(|length| *length <= width)?,
+    };
+    let below = if width == length {
+        0
+    } else {
+        u128::MAX >> (128 - (width - length))
+    };
+    Some((v4, ip & !below, ip | below))
 }
 
 /// The lines by which somebody is let in who proves nothing.
@@ -301,6 +345,26 @@ mod tests {
             (
                 "host a,b all 10.0.0.0 255.0.0.0 trust\n",
                 vec!["host a,b all 10.0.0.0 255.0.0.0 trust"],
+            ),
+            (
+                "host all all 0.0.0.0/0 md5\nhost all all 10.0.0.0/8 trust\n",
+                vec![],
+            ),
+            (
+                "host all all 10.0.0.0 255.0.0.0 md5\nhost all all 10.1.2.3/32 trust\n",
+                vec![],
+            ),
+            (
+                "host all all 10.1.0.0/16 md5\nhost all all 10.0.0.0/8 trust\n",
+                vec!["host all all 10.0.0.0/8 trust"],
+            ),
+            (
+                "host all all 0.0.0.0/0 md5\nhost all all ::/0 trust\n",
+                vec!["host all all ::/0 trust"],
+            ),
+            (
+                "host all all 10.0.0.0 255.0.255.0 md5\nhost all all 10.0.0.1/32 trust\n",
+                vec!["host all all 10.0.0.1/32 trust"],
             ),
             ("local a,b all md5\nlocal b all trust\n", vec![]),
             ("local\nhost all\n\u{0}trust\n", vec![]),
