@@ -227,18 +227,18 @@ fn who_may_subscribe_is_told_and_nobody_else() {
     for major in two() {
         let server = PostgresServer::start(major).unwrap();
         let roles = if major >= Major::V16 {
-            "grant pg_create_subscription to half, both; "
+            "grant pg_create_subscription to half, able; "
         } else {
             ""
         };
         server
             .psql(&format!(
-                "create role half login; create role other_half login; create role both login; create role in_both login; grant both to in_both; \
-                 {roles} grant create on database app to other_half, both"
+                "create role half login; create role other_half login; create role able login; create role in_able login; grant able to in_able; \
+                 {roles} grant create on database app to other_half, able"
             ))
             .unwrap();
         give_passwords(&server);
-        for role in ["half", "other_half", "both", "in_both"] {
+        for role in ["half", "other_half", "able", "in_able"] {
             let found = audited(&server, role);
             let told = has(&found, Act::Connect, |o| *o == Object::Server);
             let subscribes = format!(
@@ -248,7 +248,7 @@ fn who_may_subscribe_is_told_and_nobody_else() {
             assert_eq!(told, went, "{major} {role}: {:#?}", found.roads);
             assert_eq!(
                 went,
-                major >= Major::V16 && role.contains("both"),
+                major >= Major::V16 && role.contains("able"),
                 "{major} {role}"
             );
         }

@@ -165,6 +165,8 @@ pub(crate) struct Relation {
     pub(crate) updatable: u32,
     /// The server of a foreign table.
     pub(crate) server: Option<Oid>,
+    /// TRUNCATE is switched off for a foreign table (`truncatable`).
+    pub(crate) keeps_all: bool,
 }
 
 /// A foreign key, with what it does to `from` when rows of `to` change.

@@ -144,7 +144,7 @@ impl Judge<'_> {
             .iter()
             .any(|who| *who == PUBLIC || *who == role);
         let sent = match act {
-            Move::Truncate => server.wrapper != "file_fdw",
+            Move::Truncate => server.wrapper != "file_fdw" && !relation.keeps_all,
             _ => relation.updatable & act.updatable() != 0,
         };
         if !sent || (server.wrapper == "postgres_fdw" && !mapped) {
