@@ -47,7 +47,7 @@ fn eventually(what: &str, is: impl Fn() -> bool) {
 
 #[test]
 fn writes_through_foreign_tables_agree_with_what_happens() {
-    for major in two() {
+    for major in Major::available().unwrap() {
         let server = PostgresServer::start(major).unwrap();
         let (host, port) = (server.host(), server.port());
         server
@@ -154,7 +154,7 @@ const TRIGGER: &str = "create function ride() returns trigger language plpgsql a
 
 #[test]
 fn code_on_a_table_rides_on_a_subscription_where_it_is_told_and_nowhere_else() {
-    for major in two() {
+    for major in Major::available().unwrap() {
         let server = replicated(major);
         let rides = |found: &Audit| {
             has(
@@ -224,7 +224,7 @@ fn ended(server: &Server, major: Major) {
 
 #[test]
 fn who_may_subscribe_is_told_and_nobody_else() {
-    for major in two() {
+    for major in Major::available().unwrap() {
         let server = PostgresServer::start(major).unwrap();
         let roles = if major >= Major::V16 {
             "grant pg_create_subscription to half, able; "
@@ -257,7 +257,7 @@ fn who_may_subscribe_is_told_and_nobody_else() {
 
 #[test]
 fn settings_that_were_granted_agree_with_what_happens() {
-    for major in two() {
+    for major in Major::available().unwrap() {
         let mut server = PostgresServer::start(major).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
@@ -340,7 +340,7 @@ fn settings_that_were_granted_agree_with_what_happens() {
 /// An owner of a database has everybody who comes there run code of its own; nobody else has.
 #[test]
 fn a_path_set_for_a_database_catches_who_connects_there() {
-    for major in two() {
+    for major in Major::available().unwrap() {
         let server = PostgresServer::start(major).unwrap();
         server
             .psql("create role keeps login; create role visitor login; create role in_keeps login; grant keeps to in_keeps; create table of_superuser (n int); alter database app owner to keeps")
