@@ -236,7 +236,10 @@ fn write(
         .doing(format!("`{}` is no text any more", path.display()))?;
     let mut changes: Vec<Change> = vec![];
     let mut credentials = vec![];
-    for one in renewed.iter().filter(|one| text.contains(&one.old)) {
+    for one in renewed {
+        if !text.contains(&one.old) {
+            continue;
+        }
         text = with(&text, one)?;
         for change in own.iter().flat_map(|r| &r.changes) {
             let old = change.new_text().to_owned();
