@@ -52,6 +52,12 @@ impl Trust {
     /// # Errors
     /// If there are none.
     pub fn system() -> Result<Self, TrustError> {
+        Self::of(Self::system_roots(), None)
+    }
+
+    /// Those authorities, for TLS that is not HTTP's. Empty if there are none.
+    #[must_use]
+    pub fn system_roots() -> RootCertStore {
         let mut roots = RootCertStore::empty();
         for path in SYSTEM {
             let Ok(text) = std::fs::read(path) else {
@@ -62,7 +68,7 @@ impl Trust {
                 break;
             }
         }
-        Self::of(roots, None)
+        roots
     }
 
     /// One authority only, and perhaps a certificate of one's own with its key; all PEM.

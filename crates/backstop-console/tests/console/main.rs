@@ -6,7 +6,9 @@
 mod alarms;
 mod browser;
 mod client;
+mod decisions;
 mod deletion;
 mod notifications;
+mod pages;
 mod requests;
 mod site;

@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::reader::{Reader, Shared};
 use super::seen::{Counts, Looked};
 use super::walk::Walk;
-use super::{environment, history, sockets};
+use super::{environment, hba, history, sockets};
 
 /// Folders of a home that hold what programs fetched, by the hundred thousand files, and nobody's credentials.
 const CACHES: &[&str] = &[
@@ -126,6 +126,7 @@ impl Look {
         }
         if self.sockets {
             findings.extend(sockets::look(self.identity.as_ref()));
+            findings.extend(hba::look(&self.salt, self.identity.as_ref()));
         }
         sort(&mut findings);
         Ok(Report {

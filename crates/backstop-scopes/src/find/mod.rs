@@ -9,6 +9,7 @@ mod dsn;
 mod engine;
 mod environment;
 mod finding;
+mod hba;
 mod header;
 mod history;
 mod hit;
@@ -42,6 +43,7 @@ mod tests {
             include_str!("assign.rs"),
             include_str!("dsn.rs"),
             include_str!("engine.rs"),
+            include_str!("hba.rs"),
             include_str!("header.rs"),
             include_str!("known/lines.rs"),
             include_str!("known/table.rs"),

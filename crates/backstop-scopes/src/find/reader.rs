@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::class;
 use super::engine::{Engine, Text};
 use super::finding::{Finding, Place, Salt};
+use super::hba;
 use super::hit::{self, Hit};
 use super::known;
 use super::name::Name;
@@ -97,7 +98,10 @@ impl<'a> Reader<'a> {
         if let Some(repository) = elsewhere(path, text) {
             self.repositories.push(repository);
         }
-        let hits = whole(self.shared, path, text);
+        let mut hits = whole(self.shared, path, text);
+        if path.ends_with(b"/pg_hba.conf") || path == b"pg_hba.conf" {
+            hits.extend(hba::read(text));
+        }
         self.publish(path, text, hits, At::default());
     }
 
@@ -189,9 +193,8 @@ impl<'a> Reader<'a> {
                 };
                 let mut hit = Hit::new("", "file", 0..0, b"", hit::Rank::Structure);
                 hit.kind = kind.into();
-                let mut finding = finding(self.shared.salt, hit, place, class::of(path).1);
-                (finding.secret, finding.fingerprint) = (None, None);
-                self.findings.push(finding);
+                self.findings
+                    .push(finding(self.shared.salt, hit, place, class::of(path).1));
             }
             None => self.shared.counts.add(Seen::Binary),
         }
@@ -274,14 +277,16 @@ pub(crate) fn finding(salt: &Salt, hit: Hit, place: Place, doubt: Option<&'stati
         Some(why) => hit.doubted(why),
         None => hit,
     };
+    // What opens without a secret has none to tell it by.
+    let secret = (!hit.secret.is_empty()).then_some(hit.secret);
     Finding {
         kind: hit.kind.into_owned(),
         rule: hit.rule.into_owned(),
         place,
-        fingerprint: Some(salt.fingerprint(&hit.secret)),
+        fingerprint: secret.as_ref().map(|secret| salt.fingerprint(secret)),
         facts: hit.facts,
         confidence: hit.confidence,
-        secret: Some(Secret::new(hit.secret)),
+        secret: secret.map(Secret::new),
     }
 }
 

@@ -124,6 +124,11 @@ pub enum Object {
         /// Its name.
         name: String,
     },
+    /// Rows that flow in from another server.
+    Subscription {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// By which right, in one word: what the road begins or goes on with last.
@@ -216,6 +221,9 @@ pub struct Audit {
     pub database: String,
     /// The server's major version.
     pub major: u32,
+    /// What no two clusters share; none where the role may not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_identifier: Option<String>,
     /// The roles that it can become, itself first.
     pub becomes: Vec<String>,
     /// The roads, sorted by act and object.

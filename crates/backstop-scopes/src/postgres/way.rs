@@ -39,6 +39,15 @@ pub enum Trust {
     Pinned([u8; 32]),
 }
 
+impl Trust {
+    /// By a certificate for its name from an authority in the system's own file, whatever the environment says: who can
+    /// write an environment would else be shown passwords.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::Authorities(Arc::new(backstop_https::Trust::system_roots()))
+    }
+}
+
 /// A way to a database as a role.
 #[derive(Debug, Clone)]
 pub struct Way {

@@ -7,6 +7,7 @@ mod fix;
 mod postgres;
 mod provider;
 mod rank;
+mod restored;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ pub(crate) use backups::DIE;
 pub use fix::Fix;
 pub(crate) use postgres::told;
 pub use rank::{Group, groups};
+pub use restored::{Kept, Restored};
 
 /// How much a credential could destroy, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,6 +124,9 @@ pub struct Ranked {
     /// The whole of a PostgreSQL server's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<Box<Audit>>,
+    /// Whether anybody ever restored a PostgreSQL database, as far as it was looked for ([`Report::restored`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
     /// What a provider answered: the stores of data, their backups, what stayed unknown, and every call that was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<Box<Learnt>>,

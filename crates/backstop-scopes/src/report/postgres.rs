@@ -204,6 +204,7 @@ fn object(object: &Object) -> String {
         Object::Role { name } | Object::Slot { name } | Object::ForeignServer { name } => {
             format!("`{name}`")
         }
+        Object::Subscription { name } => format!("the subscription `{name}`"),
         Object::LargeObjects { owner, count } => format!("{count} of `{owner}`"),
         Object::Sessions { role, count } => format!("`{role}` ({count} now)"),
     }
@@ -233,7 +234,7 @@ fn backups(audit: &Audit, destroys: bool) -> (Backups, String) {
     (
         Backups::Unknown,
         format!(
-            "No backup is within its reach that the server knows of. {archives} Where your backups are, how old the newest is and whether anybody ever restored it, the server does not know: look."
+            "No backup is within its reach that the server knows of. {archives} Where your backups are and how old the newest is, the server does not know: look."
         ),
     )
 }

@@ -127,6 +127,7 @@ pub(super) fn rank(group: Group, answer: Option<Result<Answer, String>>) -> Rank
         fix: fix::of(known),
         accepted: None,
         audit: None,
+        restored: None,
         provider: None,
         facts,
         kind,

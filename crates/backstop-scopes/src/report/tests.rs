@@ -44,6 +44,7 @@ fn audit(roads: Vec<Road>, within_reach: Vec<String>) -> Audit {
         role: "app".into(),
         database: "Shop".into(),
         major: 17,
+        system_identifier: None,
         becomes: vec!["app".into(), "owner".into()],
         roads,
         notes: vec!["`default_transaction_read_only` is no protection".into()],
@@ -184,4 +185,83 @@ fn one_password_of_two_accounts_is_two_credentials() {
         one
     };
     assert_eq!(groups(vec![with("a"), with("b"), with("a")]).len(), 2);
+}
+
+#[test]
+fn whether_it_was_ever_restored_is_of_that_database_alone() {
+    let salt = Salt::random().unwrap();
+    let kept = |identifier: &str, database: &str| Kept {
+        by: "/srv/backstop".into(),
+        target: "prod".into(),
+        system_identifier: identifier.into(),
+        database: database.into(),
+        newest_age_s: Some(7_200),
+        restored_age_s: Some(200_000),
+        restore_ms: Some(4_200),
+        drill_failed: None,
+    };
+    let say = |identifier: Option<&str>, known: Result<Vec<Kept>, String>| {
+        let answer = Audit {
+            system_identifier: identifier.map(str::to_owned),
+            ..audit(vec![], vec![])
+        };
+        let found = vec![
+            finding("postgres.password", b"p", ".env", &salt),
+            finding("npm.token", b"n", ".npmrc", &salt),
+        ];
+        let mut made = of(
+            found,
+            BTreeMap::from([(0, Ok(Answer::Postgres(Box::new(answer))))]),
+        );
+        made.restored(&known);
+        let npm = made
+            .findings
+            .iter()
+            .find(|f| f.kind == "npm.token")
+            .unwrap();
+        assert_eq!(npm.restored, None);
+        let of_database = made.findings.iter().find(|f| f.kind == "postgres.password");
+        of_database.unwrap().restored.clone().unwrap()
+    };
+    let known = say(Some("71"), Ok(vec![kept("9", "Shop"), kept("71", "Shop")]));
+    assert_eq!(
+        known.say,
+        "Last restored 2 days ago, by a drill, in 4200 ms; it is the target `prod`, and its newest recovery point is 2 hours old. So says the installation at `/srv/backstop`."
+    );
+    assert_eq!(known.restored_age_s, Some(200_000));
+    let never = "Never restored, as far as can be seen here";
+    for (identifier, there, why) in [
+        (
+            Some("71"),
+            Ok(vec![kept("71", "books")]),
+            "another database of the same server",
+        ),
+        (Some("71"), Ok(vec![kept("72", "Shop")]), "no target"),
+        (Some("71"), Ok(vec![]), "no target"),
+        (None, Ok(vec![kept("71", "Shop")]), "does not tell"),
+        (Some("71"), Err("nobody answers".into()), "nobody answers"),
+    ] {
+        let told = say(identifier, there);
+        assert!(
+            told.say.starts_with(never) && told.say.contains(why),
+            "{}",
+            told.say
+        );
+        assert_eq!((told.target, told.restored_age_s), (None, None));
+    }
+    let undrilled = Kept {
+        restored_age_s: None,
+        restore_ms: None,
+        drill_failed: Some("3 differences".into()),
+        ..kept("71", "Shop")
+    };
+    let told = say(Some("71"), Ok(vec![undrilled])).say;
+    assert!(
+        told.starts_with(never) && told.contains("2 hours old"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("The last drill failed: 3 differences."),
+        "{told}"
+    );
 }

@@ -3,31 +3,91 @@
 use backstop_scopes::probe::Provider;
 use backstop_scopes::report::{Probed, Severity};
 use backstop_testing::doubles::{AnsweringDouble, reply};
+use serde_json::{Value, json};
 
+use super::schema::Published;
 use super::support::{ask, planted, reads_only, token};
 
 fn classic() -> String {
     token("ghp_", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8")
 }
 
-/// `/user` and two pages of `/user/repos` as the REST API describes them.
+/// What a call is answered with, as the published description has it.
+fn answer(published: &Published, path: &str) -> Option<Value> {
+    let page = |from: usize, to: usize| {
+        let all = (from..to).map(|n| {
+            let mut one = published.example("repository");
+            one["id"] = n.into();
+            one["name"] = format!("r{n}").into();
+            one["full_name"] = format!("ann/r{n}").into();
+            one["permissions"] = json!({ "admin": n.is_multiple_of(2), "maintain": true, "push": true, "triage": true, "pull": true });
+            one
+        });
+        Value::Array(all.collect())
+    };
+    match path {
+        "/user" => {
+            let mut user = published.example("user");
+            user["login"] = "ann".into();
+            Some(user)
+        }
+        "/user/repos?per_page=100&page=1" => Some(page(0, 100)),
+        "/user/repos?per_page=100&page=2" => Some(page(100, 103)),
+        _ => None,
+    }
+}
+
+/// `/user` and two pages of `/user/repos`.
 fn double(scopes: Option<&'static str>) -> AnsweringDouble {
+    let published = Published::github();
     AnsweringDouble::start(move |request| {
-        let mut headers = vec![("content-type", "application/json; charset=utf-8"), ("x-github-media-type", "github.v3")];
+        let mut headers = vec![
+            ("content-type", "application/json; charset=utf-8"),
+            ("x-github-media-type", "github.v3"),
+        ];
         headers.extend(scopes.map(|scopes| ("x-oauth-scopes", scopes)));
-        let repository = |n: usize| {
-            format!(r#"{{"id":{n},"name":"r{n}","full_name":"ann/r{n}","private":true,"permissions":{{"admin":{},"maintain":true,"push":true,"triage":true,"pull":true}}}}"#, n.is_multiple_of(2))
-        };
-        let page = |from: usize, to: usize| format!("[{}]", (from..to).map(repository).collect::<Vec<_>>().join(","));
-        let body = match request.path.as_str() {
-            "/user" => r#"{"login":"ann","id":1,"type":"User","site_admin":false}"#.to_owned(),
-            "/user/repos?per_page=100&page=1" => page(0, 100),
-            "/user/repos?per_page=100&page=2" => page(100, 103),
-            _ => return Ok(reply(404, &headers, r#"{"message":"Not Found"}"#)),
-        };
-        Ok(reply(200, &headers, &body))
+        Ok(match answer(&published, &request.path) {
+            Some(body) => reply(200, &headers, &body.to_string()),
+            None => reply(404, &headers, r#"{"message":"Not Found"}"#),
+        })
     })
     .unwrap()
+}
+
+/// Neither side is what we think GitHub is: both are what it publishes.
+#[test]
+fn the_double_and_what_it_is_asked_are_as_published() {
+    let published = Published::github();
+    let double = double(Some("repo"));
+    let folder = planted(&[(".env", &format!("GITHUB_TOKEN={}\n", classic()))]);
+    ask(folder.path(), &[(Provider::Github, &double.url())]);
+    let mut answers = vec![("error", json!({ "message": "Bad credentials" }))];
+    for request in double.requests() {
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        let call = match path {
+            "/user" => "GET /user",
+            "/user/repos" => "GET /user/repos",
+            other => panic!("{other} is not in the description"),
+        };
+        assert_eq!(request.method, "GET");
+        assert_eq!(published.query_errors(call, query), Vec::<String>::new());
+        answers.push((call, answer(&published, &request.path).unwrap()));
+    }
+    assert_eq!(answers.len(), 4, "a user, two pages, an error");
+    assert_eq!(published.errors(&answers), Vec::<String>::new());
+    // And what is not as published is found.
+    let wrong = published.errors(&[("GET /user/repos", json!([{ "full_name": "ann/r" }]))]);
+    assert!(!wrong.is_empty());
+    assert!(
+        !published
+            .query_errors("GET /user/repos", "per_page=x")
+            .is_empty()
+    );
+    assert!(
+        !published
+            .query_errors("GET /user/repos", "delete=1")
+            .is_empty()
+    );
 }
 
 #[test]

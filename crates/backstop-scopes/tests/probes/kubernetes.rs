@@ -14,6 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
+use super::schema::Published;
 use super::support::{Asked, ask, planted, reads_only, token};
 
 type Records = Arc<Mutex<Vec<RecordedRequest>>>;
@@ -128,10 +129,39 @@ fn read(stream: &mut impl std::io::BufRead) -> Option<RecordedRequest> {
     })
 }
 
-/// Lists and reviews in the shapes of the published OpenAPI description.
+/// The types that a call is answered with.
+const TYPES: &[(&str, &str)] = &[
+    ("/api/v1/namespaces", "NamespaceList"),
+    (
+        "/api/v1/persistentvolumeclaims",
+        "PersistentVolumeClaimList",
+    ),
+    ("/api/v1/persistentvolumes", "PersistentVolumeList"),
+    (
+        "/apis/snapshot.storage.k8s.io/v1/volumesnapshots",
+        "VolumeSnapshotList",
+    ),
+    (
+        "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+        "SelfSubjectRulesReview",
+    ),
+];
+
+fn type_of(path: &str) -> Option<&'static str> {
+    let of = TYPES.iter().find(|(known, _)| *known == path);
+    of.map(|(_, name)| *name)
+}
+
+/// Lists and reviews, as the published OpenAPI description has them.
 fn answer(request: &RecordedRequest, rules: fn(&str) -> Value) -> Vec<u8> {
-    let list = |items: Value| json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "1" }, "items": items });
-    let body = match request.path.split('?').next().unwrap() {
+    let path = request.path.split('?').next().unwrap();
+    let version = if path.starts_with("/apis/snapshot") {
+        "snapshot.storage.k8s.io/v1"
+    } else {
+        "v1"
+    };
+    let list = |items: Value| json!({ "apiVersion": version, "kind": type_of(path), "metadata": { "resourceVersion": "1" }, "items": items });
+    let body = match path {
         "/api/v1/namespaces" => {
             list(json!([{ "metadata": { "name": "shop" } }, { "metadata": { "name": "blog" } }]))
         }
@@ -154,7 +184,7 @@ fn answer(request: &RecordedRequest, rules: fn(&str) -> Value) -> Vec<u8> {
                 return reply(
                     403,
                     &[],
-                    r#"{"kind":"Status","status":"Failure","reason":"Forbidden","code":403}"#,
+                    r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"Forbidden","code":403}"#,
                 );
             }
             json!({ "kind": "SelfSubjectRulesReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}, "spec": {}, "status": status })
@@ -166,6 +196,48 @@ fn answer(request: &RecordedRequest, rules: fn(&str) -> Value) -> Vec<u8> {
         &[("content-type", "application/json")],
         &body.to_string(),
     )
+}
+
+/// Neither side is what we think a cluster is: both are what Kubernetes publishes.
+#[test]
+fn the_double_and_what_it_is_asked_are_as_published() {
+    let published = Published::kubernetes();
+    let half: fn(&str) -> Value = |namespace| match namespace {
+        "shop" => all_rights(namespace),
+        _ => Value::Null,
+    };
+    let cluster = Cluster::start(false, half);
+    asked(&cluster.kubeconfig(&bearer(), &cluster.authority));
+    let mut all = vec![];
+    for request in cluster.requests() {
+        let path = request.path.split('?').next().unwrap();
+        let name = type_of(path).unwrap_or_else(|| panic!("{path} is not in the description"));
+        if request.method == "POST" {
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            assert_eq!(body["apiVersion"], "authorization.k8s.io/v1");
+            all.push((name, body));
+        }
+        let answer = answer(&request, half);
+        let text = String::from_utf8(answer).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        let fine = head.starts_with("HTTP/1.1 200");
+        all.push((if fine { name } else { "Status" }, body));
+    }
+    for (_, name) in TYPES.iter().chain(&[("", "Status")]) {
+        assert!(
+            all.iter().any(|(known, _)| known == name),
+            "{name} was not asked"
+        );
+    }
+    assert_eq!(published.errors(&all), Vec::<String>::new());
+    // And what is not as published is found.
+    let wrong = json!({ "kind": "SelfSubjectRulesReview", "apiVersion": "authorization.k8s.io/v1", "spec": { "namespace": 7 } });
+    assert!(
+        !published
+            .errors(&[("SelfSubjectRulesReview", wrong)])
+            .is_empty()
+    );
 }
 
 fn rules(all: Value) -> Value {

@@ -12,5 +12,7 @@ mod aws;
 mod github;
 mod hostile;
 mod kubernetes;
+mod pages;
 mod railway;
+mod schema;
 mod support;

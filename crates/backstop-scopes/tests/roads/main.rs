@@ -8,6 +8,7 @@
     clippy::indexing_slicing
 )]
 
+mod elsewhere;
 mod fix;
 mod prober;
 mod random;

@@ -17,7 +17,7 @@ use crate::duration::Span;
 /// A link is followed, and the file that it leads to is rewritten. Run it as Backstop's own user, or as root where the files belong to others. An old password is not secret any more: at the end it says how to replace each.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  backstop adopt --dry-run\n  backstop adopt .env.production worker/.env --environment production\n  backstop adopt --seal-others --yes --no-wait .env.production\n  backstop adopt --undo .env.production"
+    after_help = "Examples:\n  backstop adopt --dry-run\n  backstop adopt .env.production worker/.env --environment production\n  backstop adopt --seal-others --yes --no-wait .env.production\n  backstop adopt --undo .env.production\n  backstop adopt --renew"
 )]
 pub struct Adopt {
     /// The files; `.env` where you stand, if none is named
@@ -26,6 +26,10 @@ pub struct Adopt {
     /// Put back what was there: byte for byte if the file is still as it was written, otherwise each value that is
     #[arg(long, conflicts_with_all = ["dry_run", "seal_others", "environment", "scopes", "pin", "skip", "no_wait"])]
     pub undo: bool,
+    /// Ask for new leases in place of those that these files have, with the same scopes, and end the old ones once the
+    /// new ones are written; every file that was adopted, if none is named. It takes a person's yes again
+    #[arg(long, conflicts_with_all = ["undo", "dry_run", "seal_others", "environment", "scopes", "pin", "skip", "yes"])]
+    pub renew: bool,
     /// With --undo: write the sealed original to this new file instead, and change nothing else
     #[arg(long, value_name = "PATH", requires = "undo")]
     pub original: Option<PathBuf>,

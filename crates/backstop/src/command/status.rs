@@ -74,6 +74,16 @@ fn shown(s: &Standing, paint: Paint) -> String {
         "leases",
         format!("{} active, {} halted", s.leases_active, s.leases_halted),
     );
+    for one in &s.leases_ending {
+        let what = format!(
+            "{} on {} ({}) ends {}: `backstop adopt --renew`",
+            one.lease,
+            one.target,
+            safe(&one.task),
+            when::from_now(one.expires_ms, when::now_ms())
+        );
+        row("", paint.warn(&what));
+    }
     row(
         "holds",
         if s.holds_waiting == 0 {

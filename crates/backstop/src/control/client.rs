@@ -54,6 +54,18 @@ impl Client {
         }
     }
 
+    /// Gives up what takes longer than this to be sent or to be answered, a line at a time.
+    ///
+    /// # Errors
+    /// When that cannot be set.
+    pub fn patient(&mut self, at_most: std::time::Duration) -> Outcome {
+        let stream = self.stream.get_ref();
+        stream
+            .set_read_timeout(Some(at_most))
+            .and_then(|()| stream.set_write_timeout(Some(at_most)))
+            .doing("cannot limit how long the running backstop may take")
+    }
+
     /// Asks, calling `held` if a person must decide first, and gives back the answer; `None` when the request
     /// said not to wait.
     ///

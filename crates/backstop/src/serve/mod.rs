@@ -40,7 +40,7 @@ pub use points::PointsStanding;
 pub(crate) use ready::notify as notify_systemd;
 pub use retention::pruned_before;
 pub use run::{Opened, Run, console, console_listener, open, run};
-pub use standing::{RECOVERABLE, Standing};
+pub use standing::{RECOVERABLE, Standing, TargetStanding};
 
 /// Everything that serves. The control socket answers from it.
 pub struct Service {

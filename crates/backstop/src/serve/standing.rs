@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backstop_core::deletion::Scheduled;
-use backstop_core::lease::LeaseState;
+use backstop_core::lease::{LeaseRecord, LeaseState};
 use backstop_gates::postgres::Upstream;
 use backstop_journal::Journal;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,9 @@ pub struct Standing {
     pub leases_active: usize,
     /// Leases that are halted.
     pub leases_halted: usize,
+    /// Standing leases that are over, or will be within two weeks, and that nobody ended.
+    #[serde(default)]
+    pub leases_ending: Vec<LeaseEnding>,
     /// Holds that wait for people.
     pub holds_waiting: usize,
     /// People who can decide.
@@ -60,6 +63,19 @@ pub struct Standing {
     pub pending: Vec<String>,
 }
 
+/// A standing lease whose time is nearly over, or over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseEnding {
+    /// The lease.
+    pub lease: String,
+    /// Its target.
+    pub target: String,
+    /// What it is for.
+    pub task: String,
+    /// Unix time in milliseconds.
+    pub expires_ms: i64,
+}
+
 /// A target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetStanding {
@@ -69,6 +85,12 @@ pub struct TargetStanding {
     pub environment: String,
     /// Where it is.
     pub address: String,
+    /// Its database.
+    #[serde(default)]
+    pub database: String,
+    /// What no two clusters share; none where the server does not say.
+    #[serde(default)]
+    pub system_identifier: Option<String>,
     /// Whether it can be reached with the gate's credential.
     pub reachable: bool,
     /// Why not.
@@ -120,6 +142,7 @@ impl Service {
             targets,
             leases_active: leases(|s| *s == LeaseState::Active),
             leases_halted: leases(|s| matches!(s, LeaseState::Halted { .. })),
+            leases_ending: ending(state.leases.values(), self.store.now_ms()),
             holds_waiting: state.holds.values().filter(|r| r.state.is_open()).count(),
             people: state.people.len(),
             halted: state.halted.clone(),
@@ -133,6 +156,47 @@ impl Service {
             pending: self.pending.borrow().clone(),
         }
     }
+}
+
+/// How long before its end a standing lease is shown, in milliseconds.
+const SOON_MS: i64 = 14 * 86_400_000;
+/// What lives longer than a task's lease may is a standing one, in milliseconds.
+const STANDING_MS: i64 = 7 * 86_400_000;
+
+fn ending<'a>(
+    leases: impl Iterator<Item = &'a LeaseRecord> + Clone,
+    now_ms: i64,
+) -> Vec<LeaseEnding> {
+    let standing =
+        |r: &&LeaseRecord| r.lease.expires_ms.saturating_sub(r.lease.created_ms) > STANDING_MS;
+    // One with the same task has taken the place of one that is over.
+    let replaced = |one: &LeaseRecord| {
+        leases.clone().any(|r| {
+            r.is_active(now_ms)
+                && (&r.lease.spec.target, &r.lease.spec.task)
+                    == (&one.lease.spec.target, &one.lease.spec.task)
+        })
+    };
+    let near = |r: &&LeaseRecord| {
+        let left_ms = r.lease.expires_ms.saturating_sub(now_ms);
+        match &r.state {
+            LeaseState::Ended { why, .. } => why == "expired" && left_ms > -SOON_MS && !replaced(r),
+            _ => left_ms <= SOON_MS,
+        }
+    };
+    let mut all: Vec<LeaseEnding> = leases
+        .clone()
+        .filter(standing)
+        .filter(near)
+        .map(|r| LeaseEnding {
+            lease: r.lease.id.clone(),
+            target: r.lease.spec.target.clone(),
+            task: r.lease.spec.task.clone(),
+            expires_ms: r.lease.expires_ms,
+        })
+        .collect();
+    all.sort_by_key(|l| l.expires_ms);
+    all
 }
 
 /// What could be brought back, and whether the vault is where an accident here does not reach it.
@@ -214,6 +278,7 @@ impl Service {
 }
 
 async fn look(upstream: &Outcome<Upstream>, target: &Target) -> TargetStanding {
+    let mut system_identifier = None;
     let error = match upstream {
         Err(failure) => Some(failure.what.clone()),
         Ok(upstream) => {
@@ -223,7 +288,10 @@ async fn look(upstream: &Outcome<Upstream>, target: &Target) -> TargetStanding {
                     PATIENCE.as_secs()
                 )),
                 Ok(Err(error)) => Some(error.to_string()),
-                Ok(Ok(_)) => None,
+                Ok(Ok(probe)) => {
+                    system_identifier = probe.system_identifier;
+                    None
+                }
             }
         }
     };
@@ -231,6 +299,8 @@ async fn look(upstream: &Outcome<Upstream>, target: &Target) -> TargetStanding {
         name: target.name.clone(),
         environment: target.environment.to_string(),
         address: target.dsn.to_string(),
+        database: target.dsn.database.clone(),
+        system_identifier,
         reachable: error.is_none(),
         error,
         points: None,

@@ -10,20 +10,20 @@ use crate::person::Person;
 use crate::support::{Installation, Ran, eventually, files};
 
 /// Put together at run time, so that no scanner takes this file for a leak.
-fn token() -> String {
+pub(crate) fn token() -> String {
     ["7d1f6a52", "3c0b", "4e91", "9a44", "b0c5d2e81f37"].join("-")
 }
 
-fn url(installation: &Installation) -> String {
+pub(crate) fn url(installation: &Installation) -> String {
     format!("{}?sslmode=disable", installation.server.owner().url())
 }
 
-fn password(installation: &Installation) -> String {
+pub(crate) fn password(installation: &Installation) -> String {
     installation.server.owner().password
 }
 
 /// A folder with an `.env` that has everything that is easily lost: comments, quotes, `export`, line ends.
-fn folder(installation: &Installation) -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+pub(crate) fn folder(installation: &Installation) -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".env");
     let text = format!(
@@ -36,7 +36,7 @@ fn folder(installation: &Installation) -> (tempfile::TempDir, PathBuf, Vec<u8>) 
     (folder, path, text.into_bytes())
 }
 
-fn start(installation: &Installation, arguments: &[&str], path: &Path) -> Child {
+pub(crate) fn start(installation: &Installation, arguments: &[&str], path: &Path) -> Child {
     installation
         .command(arguments)
         .arg(path)
@@ -46,22 +46,27 @@ fn start(installation: &Installation, arguments: &[&str], path: &Path) -> Child 
         .unwrap()
 }
 
-fn adopt(installation: &Installation, person: &mut Person, more: &[&str], path: &Path) -> Ran {
+pub(crate) fn adopt(
+    installation: &Installation,
+    person: &mut Person,
+    more: &[&str],
+    path: &Path,
+) -> Ran {
     let child = start(installation, &[&["adopt"][..], more].concat(), path);
     person.approve(&installation.wait_for_hold()).unwrap();
     Ran::of(&child.wait_with_output().unwrap()).fine()
 }
 
-fn run(installation: &Installation, arguments: &[&str], path: &Path) -> Ran {
+pub(crate) fn run(installation: &Installation, arguments: &[&str], path: &Path) -> Ran {
     Ran::of(&installation.command(arguments).arg(path).output().unwrap())
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     String::from_utf8(std::fs::read(path).unwrap()).unwrap()
 }
 
 /// The connection string of a file, as a program reads it.
-fn dsn(path: &Path) -> String {
+pub(crate) fn dsn(path: &Path) -> String {
     let text = read(path);
     let line = text.lines().find(|l| l.contains("DATABASE_URL=")).unwrap();
     line.split('"').nth(1).unwrap().to_owned()

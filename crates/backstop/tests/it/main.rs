@@ -9,6 +9,9 @@
 )]
 
 mod adopt;
+mod adopt_as;
+mod adopt_killed;
+mod adopt_renew;
 mod commands;
 mod config;
 mod cosigned;
@@ -23,7 +26,9 @@ mod rehearse;
 mod restart;
 mod scopes;
 mod scopes_compare;
+mod scopes_environment;
 mod scopes_lease;
+mod scopes_restored;
 mod setup;
 mod support;
 mod targets;

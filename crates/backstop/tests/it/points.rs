@@ -93,7 +93,7 @@ impl World {
         rows.collect()
     }
 
-    fn drill(&self, more: &[&str]) -> crate::support::Ran {
+    pub(crate) fn drill(&self, more: &[&str]) -> crate::support::Ran {
         let bin = self.here.server.installation().whole().unwrap();
         let (bin, drill) = (bin.display().to_string(), self.made.path("drill"));
         let place = ["--json", "--identity", &drill, "--pg-bin", &bin];

@@ -7,6 +7,7 @@ mod code;
 mod load;
 mod relations;
 mod roles;
+mod server;
 
 pub(crate) use load::load;
 
@@ -32,6 +33,10 @@ pub(crate) mod privilege {
     pub(crate) const CREATE: u16 = 256;
     pub(crate) const EXECUTE: u16 = 512;
     pub(crate) const CONNECT: u16 = 1024;
+    /// Of a setting.
+    pub(crate) const SET: u16 = 2048;
+    /// Of a setting.
+    pub(crate) const ALTER_SYSTEM: u16 = 4096;
 
     /// The bit of a privilege by its name; 0 for what matters to nobody here.
     pub(crate) fn bit(name: &str) -> u16 {
@@ -47,6 +52,8 @@ pub(crate) mod privilege {
             "CREATE" => CREATE,
             "EXECUTE" => EXECUTE,
             "CONNECT" => CONNECT,
+            "SET" => SET,
+            "ALTER_SYSTEM" => ALTER_SYSTEM,
             _ => 0,
         }
     }
@@ -65,6 +72,8 @@ pub(crate) mod privilege {
             CREATE => "CREATE",
             EXECUTE => "EXECUTE",
             CONNECT => "CONNECT",
+            SET => "SET",
+            ALTER_SYSTEM => "ALTER SYSTEM",
             _ => "ALL",
         }
     }
@@ -156,6 +165,8 @@ pub(crate) struct Relation {
     pub(crate) updatable: u32,
     /// The server of a foreign table.
     pub(crate) server: Option<Oid>,
+    /// TRUNCATE is switched off for a foreign table (`truncatable`).
+    pub(crate) keeps_all: bool,
 }
 
 /// A foreign key, with what it does to `from` when rows of `to` change.
@@ -252,9 +263,22 @@ pub(crate) struct Server {
     pub(crate) mapped: Vec<Oid>,
 }
 
+/// Rows that flow in from another server.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Subscription {
+    pub(crate) name: String,
+    pub(crate) owner: Oid,
+    /// Its worker writes with its owner's rights, and not with those of each table's owner.
+    pub(crate) as_owner: bool,
+    /// The tables that it writes.
+    pub(crate) tables: Vec<Oid>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalogue {
     pub(crate) major: u32,
+    /// What no two clusters share; none where the role may not ask.
+    pub(crate) system_identifier: Option<String>,
     pub(crate) database: Oid,
     /// Who is connected.
     pub(crate) me: Oid,
@@ -300,6 +324,10 @@ pub(crate) struct Catalogue {
     /// Sessions but the asking one, by role.
     pub(crate) sessions: Vec<(Oid, u64)>,
     pub(crate) slots: Vec<String>,
+    /// Those of this database.
+    pub(crate) subscriptions: Vec<Subscription>,
+    /// Settings of superusers' that somebody was granted: SET and ALTER SYSTEM.
+    pub(crate) parameters: Vec<(String, Acl)>,
     /// Large objects: owner, grants of UPDATE, how many.
     pub(crate) large_objects: Vec<(Oid, Acl, u64)>,
 }

@@ -16,7 +16,10 @@ select c.oid, c.relnamespace, c.relname, c.relkind, c.relowner, c.relrowsecurity
   case when c.reltuples >= 0 then c.reltuples::bigint else nullif(pg_stat_get_live_tuples(c.oid), 0) end, \
   e.refobjid, \
   coalesce((select bool_or(option_value::bool) from pg_options_to_table(c.reloptions) where option_name = 'security_invoker'), false), \
-  case when c.relkind in ('v', 'f') then pg_relation_is_updatable(c.oid, false) else 28 end, t.ftserver \
+  case when c.relkind in ('v', 'f') then pg_relation_is_updatable(c.oid, false) else 28 end, t.ftserver, \
+  coalesce((select o.option_value from pg_options_to_table(t.ftoptions) o where o.option_name = 'truncatable'), \
+    (select o.option_value from pg_catalog.pg_foreign_server s, pg_options_to_table(s.srvoptions) o \
+      where s.oid = t.ftserver and o.option_name = 'truncatable'), 'true') ~* '^(f|n|of|0)' \
 from pg_catalog.pg_class c \
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
 left join pg_catalog.pg_depend e on e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.objsubid = 0 \
@@ -124,6 +127,7 @@ pub(super) async fn load(asking: &Asking<'_>, to: &mut Catalogue) -> Result<(), 
             invoker: row.flag(10),
             updatable: row.value(11)?,
             server: row.value(12).ok(),
+            keeps_all: row.flag(13),
             ..Relation::default()
         };
         to.relations.insert(row.value(0)?, relation);

@@ -83,6 +83,14 @@ pub(super) async fn load(asking: &Asking<'_>, to: &mut Catalogue) -> Result<(), 
         to.lo_compat = row.flag(5);
         to.archives = row.maybe(6).map(|_| row.flag(6));
     }
+    let identity = "select system_identifier from pg_catalog.pg_control_system()";
+    let identity = asking.try_rows("the server's identity", identity).await?;
+    to.system_identifier = identity
+        .iter()
+        .flatten()
+        .next()
+        .and_then(|row| row.maybe(0))
+        .map(str::to_owned);
     for row in asking.rows("roles", ROLES).await? {
         let role = Role {
             name: row.text(1)?,

@@ -1,6 +1,6 @@
 //! Roads by the audited role's own rights and those of the roles that it can become.
 
-use super::rights::Sight;
+use super::rights::{Foreign, Sight};
 use super::{Fact, Judge, Move};
 use crate::postgres::catalogue::{Oid, PUBLIC, Relation, privilege};
 use crate::postgres::road::{By, Certainty};
@@ -155,6 +155,15 @@ impl Judge<'_> {
             if !self.usable(&actor.rights, relation.schema) {
                 continue;
             }
+            match self.foreign(actor.role, relation, act) {
+                Foreign::Local => {}
+                Foreign::Closed => continue,
+                Foreign::Leads(words) => {
+                    let mut found = self.fact(*at, role, act, oid);
+                    found.certainty = Certainty::Depends;
+                    return Some(found.said(words));
+                }
+            }
             if act == Move::Truncate {
                 if self.truncatable(&actor.rights, oid) {
                     return Some(self.fact(*at, role, act, oid));
@@ -162,24 +171,6 @@ impl Judge<'_> {
                 continue;
             }
             if act == Move::Delete && !owner && self.blocked(oid, act) {
-                continue;
-            }
-            let mapped = |server: &crate::postgres::catalogue::Server| {
-                server
-                    .mapped
-                    .iter()
-                    .any(|who| *who == PUBLIC || *who == actor.role)
-            };
-            let server = relation.server.and_then(|s| self.catalogue.servers.get(&s));
-            if let Some(server) = server {
-                if relation.updatable & act.updatable() != 0 && mapped(server) {
-                    let mut found = self.fact(*at, role, act, oid);
-                    found.certainty = Certainty::Depends;
-                    return Some(found.said(format!(
-                        "`{}` lies on the foreign server `{}`",
-                        relation.name, server.name
-                    )));
-                }
                 continue;
             }
             match self.sight(&actor.rights, actor.role, oid, relation, act, owner) {

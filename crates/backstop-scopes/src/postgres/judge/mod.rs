@@ -14,7 +14,9 @@ mod planting;
 mod rights;
 mod roles;
 mod server;
+mod settings;
 mod spread;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -311,6 +313,7 @@ pub(crate) fn audit(catalogue: &Catalogue, role: Oid) -> Audit {
         role: catalogue.role_name(role),
         database: judge.database_name(),
         major: catalogue.major,
+        system_identifier: catalogue.system_identifier.clone(),
         becomes: judge
             .actors
             .iter()

@@ -18,6 +18,16 @@ pub(super) enum Sight {
     Narrowed(String),
 }
 
+/// Where what is done to a relation's rows leads.
+pub(super) enum Foreign {
+    /// They lie here.
+    Local,
+    /// They lie elsewhere, and this road does not lead there.
+    Closed,
+    /// They lie elsewhere, and this says so.
+    Leads(String),
+}
+
 /// With what certainty a right reaches rows, and what to say of it.
 pub(super) struct Reach {
     pub(super) certainty: Certainty,
@@ -96,6 +106,15 @@ impl Judge<'_> {
             }
             reach.columns = Some(columns);
         }
+        match self.foreign(role, relation, act) {
+            Foreign::Local => {}
+            Foreign::Closed => return None,
+            Foreign::Leads(step) => {
+                reach.certainty = Certainty::Depends;
+                reach.step = Some(step);
+                return Some(reach);
+            }
+        }
         if act == Move::Truncate {
             return self.truncatable(&rights, oid).then_some(reach);
         }
@@ -111,6 +130,30 @@ impl Judge<'_> {
             }
         }
         Some(reach)
+    }
+
+    /// Whether what `role` does to a foreign table is sent on. A login there is of one role or of everybody, and is not
+    /// inherited; of other wrappers than PostgreSQL's own nobody here knows whether they need one.
+    pub(super) fn foreign(&self, role: Oid, relation: &Relation, act: Move) -> Foreign {
+        let server = relation.server.and_then(|s| self.catalogue.servers.get(&s));
+        let Some(server) = server.filter(|_| act != Move::Drop) else {
+            return Foreign::Local;
+        };
+        let mapped = server
+            .mapped
+            .iter()
+            .any(|who| *who == PUBLIC || *who == role);
+        let sent = match act {
+            Move::Truncate => server.wrapper != "file_fdw" && !relation.keeps_all,
+            _ => relation.updatable & act.updatable() != 0,
+        };
+        if !sent || (server.wrapper == "postgres_fdw" && !mapped) {
+            return Foreign::Closed;
+        }
+        Foreign::Leads(format!(
+            "`{}` lies on the foreign server `{}`",
+            relation.name, server.name
+        ))
     }
 
     /// What row-level security leaves to a role. An owner may lift it (`lift`), where it acts itself.

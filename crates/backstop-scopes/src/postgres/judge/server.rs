@@ -1,6 +1,7 @@
 //! What is not a table: databases, schemas, the server's machine, sessions, slots, large objects.
 
 use super::Judge;
+use super::settings::LO_COMPAT;
 use crate::postgres::catalogue::{Oid, PUBLIC, privilege};
 use crate::postgres::road::{Act, By, Certainty, Object, Road};
 
@@ -46,7 +47,7 @@ impl Judge<'_> {
     }
 
     /// The nearest actor with the rights of a role, or a superuser.
-    fn holder(&self, role: Oid) -> Option<(usize, By)> {
+    pub(super) fn holder(&self, role: Oid) -> Option<(usize, By)> {
         let own = self.candidates(role).first().map(|at| (*at, By::Owner));
         own.or_else(|| self.superuser().map(|at| (at, By::Superuser)))
     }
@@ -112,7 +113,9 @@ impl Judge<'_> {
         self.sessions(&mut all);
         self.large_objects(&mut all);
         self.replication(&mut all);
+        self.subscriptions(&mut all);
         if self.superuser().is_none() {
+            self.settings(&mut all);
             self.planting(&mut all);
         }
         all
@@ -163,7 +166,7 @@ impl Judge<'_> {
         }
     }
 
-    fn right(&self, at: usize, owner: Oid, by: By, what: &str) -> String {
+    pub(super) fn right(&self, at: usize, owner: Oid, by: By, what: &str) -> String {
         if by == By::Superuser {
             format!("`{}` is a superuser", self.acting(at))
         } else {
@@ -179,31 +182,6 @@ impl Judge<'_> {
             if let Some(at) = self.candidates(role).first() {
                 let mut road = self.plain(*at, role, *act, Object::Server, By::Predefined);
                 road.chain.push(format!("`{name}` {words}"));
-                all.push(road);
-            }
-        }
-        let here = self
-            .catalogue
-            .databases
-            .iter()
-            .find(|d| d.oid == self.catalogue.database);
-        if let (Some(role), Some(here)) =
-            (self.catalogue.role_named("pg_create_subscription"), here)
-        {
-            let both = self.candidates(role).iter().find(|at| {
-                let rights = self.actors.get(**at).map(|a| &a.rights);
-                rights.is_some_and(|r| {
-                    r.roles.contains(&here.owner)
-                        || here
-                            .acl
-                            .holders(&r.roles, privilege::CREATE)
-                            .next()
-                            .is_some()
-                })
-            });
-            if let Some(at) = both {
-                let mut road = self.plain(*at, role, Act::Connect, Object::Server, By::Predefined);
-                road.chain.push("`pg_create_subscription`, with CREATE on the database, subscribes to other servers".to_owned());
                 all.push(road);
             }
         }
@@ -242,6 +220,7 @@ impl Judge<'_> {
     }
 
     fn large_objects(&self, all: &mut Vec<Road>) {
+        let set = self.granted(LO_COMPAT, privilege::SET);
         for (owner, acl, count) in &self.catalogue.large_objects {
             let object = Object::LargeObjects {
                 owner: self.catalogue.role_name(*owner),
@@ -264,18 +243,18 @@ impl Judge<'_> {
                         (at, who, if who == PUBLIC { By::Public } else { By::Grant })
                     })
                 })
-                .or_else(|| self.catalogue.lo_compat.then_some((0, PUBLIC, By::Public)));
+                .or_else(|| self.catalogue.lo_compat.then_some((0, PUBLIC, By::Public)))
+                .or_else(|| set.map(|(at, who)| (at, who, By::Grant)));
             let Some((at, right, by)) = found else {
                 continue;
             };
             let mut road = self.plain(at, right, Act::Unlink, object, by);
             road.chain.push(match by {
-                By::Grant | By::Public if !self.catalogue.lo_compat => {
+                By::Grant | By::Public if granted.is_some() => {
                     "SELECT and UPDATE on them were granted".to_owned()
                 }
-                By::Grant | By::Public => {
-                    "`lo_compat_privileges` is on, and asks for no right".to_owned()
-                }
+                By::Grant => format!("it may set `{LO_COMPAT}`, and then asks for no right"),
+                By::Public => "`lo_compat_privileges` is on, and asks for no right".to_owned(),
                 _ => self.right(at, *owner, by, "them"),
             });
             all.push(road);

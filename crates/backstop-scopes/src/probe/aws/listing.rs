@@ -418,6 +418,11 @@ pub(super) async fn vaults(wire: &mut Wire<'_>, region: &Region, account: &mut A
             break;
         }
     }
+    if token.is_some() || vaults.len() > SINGLE {
+        account.unknown.push(format!(
+            "backup vaults in {at}: there are more than the {SINGLE} that were asked about"
+        ));
+    }
     for vault in vaults.iter().take(SINGLE) {
         let Some(name) = vault.get("BackupVaultName").and_then(Value::as_str) else {
             continue;
@@ -452,6 +457,10 @@ pub(super) async fn vaults(wire: &mut Wire<'_>, region: &Region, account: &mut A
             if token.is_none() {
                 break;
             }
+        }
+        if token.is_some() {
+            let why = Failed::Lost("there is more than was read".into());
+            account.missing(&format!("what is in backup vault `{}`", word(name)), &why);
         }
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn end(granted: &Granted, client: &mut Client) {
     }
 }
 
-fn one(
+pub(super) fn one(
     request: LeaseAsk,
     known: &[Record],
     client: &mut Client,

@@ -15,6 +15,7 @@ mod placeholder;
 mod plan;
 mod record;
 mod recover;
+mod renew;
 mod rotate;
 mod target;
 mod tell;
@@ -66,6 +67,9 @@ pub fn run(path: &Path, args: &Adopt, output: Output) -> Outcome {
     let key = Keys::seal(&home)?;
     if args.undo {
         return undo::run(&config, &home, &key, args, output);
+    }
+    if args.renew {
+        return renew::run(&config, &home, &key, args, output);
     }
     let _alone = alone(&home)?;
     let mut files = open(&args.files, &config, output)?;

@@ -113,6 +113,14 @@ impl Opens {
         }
     }
 
+    /// The same with another lease in its place.
+    pub(super) fn by(&self, lease: &str) -> Self {
+        Self {
+            lease: lease.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// Where, and how the server is known.
     ///
     /// # Errors
@@ -132,6 +140,11 @@ impl Opens {
     /// The old password.
     pub(in crate::command) fn password(&self) -> &str {
         &self.password
+    }
+
+    /// The lease in its place.
+    pub(in crate::command) fn lease(&self) -> &str {
+        &self.lease
     }
 
     /// The target of the lease in its place.

@@ -1,9 +1,11 @@
 //! The target that a login leads to: looked at as `init` does, found among those that are there, or added.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod reach;
+mod served;
 
-use backstop_core::scope::{Scope, ScopeVerb};
+use std::path::Path;
+
+use backstop_core::scope::Scope;
 use backstop_core::target::Environment;
 use backstop_gates::postgres::Probe;
 
@@ -11,15 +13,12 @@ use super::plan::Login;
 use crate::command::init::target::{Found, absolute_ca, guardable, identity, look};
 use crate::command::runtime;
 use crate::config::{Config, Dsn, Target, Tls};
-use crate::control::client::Client;
-use crate::control::protocol::Request;
-use crate::failure::{Context, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::home::{Home, Keys};
 use crate::output::{Output, safe};
-use crate::serve::connect_with;
 
-/// More are not understood by who approves them.
-const MOST_SCOPES: usize = 64;
+use reach::reach;
+pub(super) use served::serve;
 
 /// A target for a login.
 pub(super) struct Chosen {
@@ -319,161 +318,6 @@ fn found(
     })
 }
 
-/// What the login's role may read and write: the lease that stands in for it gets that, and no more.
-async fn reach(dsn: &Dsn, login: &Login) -> Outcome<Vec<Scope>> {
-    const ASK: &str = "select n.nspname::pg_catalog.text, c.relname::pg_catalog.text, \
-        pg_catalog.has_table_privilege(c.oid, 'select'), pg_catalog.has_table_privilege(c.oid, 'insert'), \
-        pg_catalog.has_table_privilege(c.oid, 'update'), pg_catalog.has_table_privilege(c.oid, 'delete') \
-        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace \
-        where c.relkind operator(pg_catalog.=) any (array['r','p','v','m','f']::pg_catalog.\"char\"[]) \
-        and not n.nspname operator(pg_catalog.~) '^pg_' \
-        and not n.nspname operator(pg_catalog.=) 'information_schema' \
-        and pg_catalog.has_schema_privilege(n.oid, 'usage') order by 1, 2";
-    let doing = || format!("cannot ask what {dsn} may do");
-    let upstream = connect_with(dsn, login.password.clone())?;
-    let client = crate::command::doctor::way(&upstream)
-        .connect()
-        .await
-        .doing(doing())?;
-    let rows = client.query(ASK, &[]).await.doing(doing())?;
-    let mut schemas: BTreeMap<String, Vec<(String, Vec<ScopeVerb>)>> = BTreeMap::new();
-    for row in &rows {
-        let get = |n: usize| row.try_get::<_, bool>(n).unwrap_or(false);
-        let text = |n: usize| row.try_get::<_, String>(n).unwrap_or_default();
-        let verbs = [
-            ScopeVerb::Read,
-            ScopeVerb::Insert,
-            ScopeVerb::Update,
-            ScopeVerb::Delete,
-        ];
-        let has = (2..)
-            .zip(verbs)
-            .filter(|(n, _)| get(*n))
-            .map(|(_, verb)| verb);
-        schemas
-            .entry(text(0))
-            .or_default()
-            .push((text(1), has.collect()));
-    }
-    let scopes = scopes(schemas);
-    if scopes.is_empty() || scopes.len() > MOST_SCOPES {
-        let why = match scopes.len() {
-            0 => "it may read and write nothing that is there yet".to_owned(),
-            n => format!("{n} scopes would be needed to say it table by table"),
-        };
-        return Err(Failure::new(format!(
-            "what a lease in place of {dsn} may do has to be said"
-        ))
-        .because(why)
-        .hint("say it with --scope, as in `--scope read --scope write:public.orders`"));
-    }
-    Ok(scopes)
-}
-
-/// One scope for a schema in which all is alike, otherwise one for each relation.
-fn scopes(schemas: BTreeMap<String, Vec<(String, Vec<ScopeVerb>)>>) -> Vec<Scope> {
-    let mut all = vec![];
-    for (schema, relations) in schemas {
-        let scope = |verbs: &[ScopeVerb], name| Scope {
-            verbs: verbs.iter().copied().collect(),
-            schema: Some(schema.clone()),
-            name,
-        };
-        let first = relations
-            .first()
-            .map(|(_, verbs)| verbs.clone())
-            .unwrap_or_default();
-        if relations.iter().all(|(_, verbs)| *verbs == first) {
-            all.extend((!first.is_empty()).then(|| scope(&first, None)));
-            continue;
-        }
-        let some = relations.iter().filter(|(_, verbs)| !verbs.is_empty());
-        all.extend(some.map(|(name, verbs)| scope(verbs, Some(name.clone()))));
-    }
-    all
-}
-
-/// What was added, to be taken back if it comes to nothing.
-pub(super) struct Added {
-    config: PathBuf,
-    before: u64,
-    after: u64,
-    names: Vec<String>,
-}
-
-/// Makes every chosen target one that is served: seals, adds to the configuration, has the gate take it up.
-///
-/// # Errors
-/// When it cannot be, or the gate does not take it up. What was added is taken back then.
-pub(super) fn serve(
-    chosen: &[(String, Chosen)],
-    path: &Path,
-    home: &Home,
-    client: &mut Client,
-    output: Output,
-) -> Outcome<Added> {
-    let size = || {
-        let meta = std::fs::metadata(path).doing(format!("cannot read `{}`", path.display()))?;
-        Ok::<_, Failure>(meta.len())
-    };
-    let mut added = Added {
-        config: path.to_owned(),
-        before: size()?,
-        after: size()?,
-        names: vec![],
-    };
-    let mut changed = false;
-    for (_, chosen) in chosen {
-        let (Todo::Add(found) | Todo::Seal(found)) = &chosen.todo else {
-            continue;
-        };
-        changed = true;
-        if matches!(chosen.todo, Todo::Add(_)) {
-            added.names.push(found.name.clone());
-        }
-        let kept = found.keep(path, home, output).and_then(|()| {
-            home.give(&home.credential_path(&found.name))?;
-            home.give(&home.target_note(&found.name))
-        });
-        added.after = size()?;
-        if let Err(failure) = kept {
-            added.take_back(home);
-            return Err(failure);
-        }
-    }
-    if changed && let Err(failure) = client.ask::<()>(&Request::Reload) {
-        added.take_back(home);
-        let _ = client.ask::<()>(&Request::Reload);
-        return Err(failure);
-    }
-    Ok(added)
-}
-
-impl Added {
-    /// Takes back what was added, if nobody has changed the configuration since. Says whether anything was.
-    pub(super) fn take_back(&self, home: &Home) -> bool {
-        let size = std::fs::metadata(&self.config).map(|m| m.len());
-        if self.names.is_empty() || size.is_ok_and(|size| size != self.after) {
-            return false;
-        }
-        let cut = std::fs::OpenOptions::new()
-            .write(true)
-            .open(&self.config)
-            .and_then(|file| {
-                file.set_len(self.before)?;
-                file.sync_all()
-            });
-        if cut.is_err() {
-            return false;
-        }
-        for name in &self.names {
-            let _ = std::fs::remove_file(home.credential_path(name));
-            let _ = std::fs::remove_file(home.target_note(name));
-        }
-        true
-    }
-}
-
 /// A role's name as SQL writes it, for a person to read.
 pub(super) fn ident(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
@@ -484,38 +328,4 @@ pub(super) fn ident(name: &str) -> String {
         return name.to_owned();
     }
     safe(&format!("\"{}\"", name.replace('"', "\"\"")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lease_gets_what_the_login_had_and_no_more() {
-        let read = vec![ScopeVerb::Read];
-        let both = vec![ScopeVerb::Read, ScopeVerb::Insert];
-        let schemas = BTreeMap::from([
-            (
-                "alike".to_owned(),
-                vec![
-                    ("a".to_owned(), both.clone()),
-                    ("b".to_owned(), both.clone()),
-                ],
-            ),
-            (
-                "mixed".to_owned(),
-                vec![
-                    ("a".to_owned(), both),
-                    ("b".to_owned(), vec![]),
-                    ("c".to_owned(), read),
-                ],
-            ),
-            ("none".to_owned(), vec![("a".to_owned(), vec![])]),
-        ]);
-        let shown: Vec<String> = scopes(schemas).iter().map(ToString::to_string).collect();
-        assert_eq!(
-            shown,
-            ["read,insert:alike.*", "read,insert:mixed.a", "read:mixed.c"]
-        );
-    }
 }

@@ -72,7 +72,7 @@ pub(super) fn run(
 }
 
 /// The path as records have it. A file that is gone is still known by its name.
-fn whole(path: &Path) -> PathBuf {
+pub(super) fn whole(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| {
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -15,12 +15,20 @@ use super::{Finding, way};
 use crate::cli::Doctor;
 use crate::command::adopt::{Opens, Record, fingerprints, of_role, records};
 use crate::config::{Config, Dsn};
+use crate::control::client::Client;
+use crate::control::protocol::Request;
 use crate::failure::{Context, Failure, Outcome};
 use crate::home::{Home, Keys};
-use crate::serve::connect_with;
+use crate::serve::{LeaseRow, connect_with};
 
 /// How long an old credential is tried for.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// How long before its end a standing lease is worth a warning, in milliseconds.
+const SOON_MS: i64 = 14 * 86_400_000;
+/// What to do then.
+const RENEW: &str =
+    "`backstop adopt --renew` asks for another one with the same scopes, and a person says yes";
 
 /// What came of trying an old credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +74,51 @@ pub(super) fn look(config: &Config, args: &Doctor) -> Vec<Finding> {
         all.extend(logins(&records, config, identity.as_ref()));
     }
     all.extend(elsewhere(&records, &key, identity.as_ref()));
+    all.extend(leases(&records, &home));
+    all
+}
+
+/// Whether the leases in the old credentials' place are still good for a while.
+fn leases(records: &[Record], home: &Home) -> Vec<Finding> {
+    let rows = match Client::find(home) {
+        Ok(Some(mut client)) => client.ask::<Vec<LeaseRow>>(&Request::Leases { all: true }),
+        _ => return vec![],
+    };
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(failure) => return vec![Finding::failed(&failure)],
+    };
+    // A later record of the same file and variable stands on the earlier one.
+    let mut standing = BTreeMap::new();
+    for (name, path, opens) in records.iter().flat_map(Record::logins) {
+        standing.insert((path.to_string(), name), opens.lease());
+    }
+    let now = crate::when::now_ms();
+    let mut all = vec![];
+    for ((path, name), lease) in standing {
+        let row = rows.iter().find(|row| row.lease == lease);
+        let over = match row {
+            Some(row) if row.state == "active" && row.expires_ms - now > SOON_MS => continue,
+            Some(row) if row.state == "active" => {
+                all.push(Finding::warning(
+                    format!(
+                        "{lease}, by which {name} in {path} works, ends {}",
+                        crate::when::from_now(row.expires_ms, now)
+                    ),
+                    RENEW,
+                ));
+                continue;
+            }
+            Some(row) => row.state.as_str(),
+            None => "unknown",
+        };
+        all.push(Finding::bad(
+            format!(
+                "{lease}, by which {name} in {path} worked, is {over}: the program is not let in"
+            ),
+            RENEW,
+        ));
+    }
     all
 }
 

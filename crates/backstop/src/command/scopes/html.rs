@@ -70,6 +70,9 @@ fn article(out: &mut String, finding: &Ranked) {
         escape(&finding.sentence),
         escape(&finding.backups_say)
     );
+    if let Some(restored) = &finding.restored {
+        let _ = write!(out, "<p>{}</p>", escape(&restored.say));
+    }
     if !finding.evidence.is_empty() {
         out.push_str("<ul>");
         for one in &finding.evidence {

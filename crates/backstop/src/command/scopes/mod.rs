@@ -10,6 +10,7 @@ mod lease;
 mod picture;
 mod probe;
 mod providers;
+mod restored;
 mod salt;
 mod sarif;
 mod text;
@@ -29,13 +30,13 @@ use baseline::Baseline;
 ///
 /// # Errors
 /// Exit code 3 when something at or above the chosen severity was found; 2 when it could not begin.
-pub fn run(path: &Path, args: &Scopes, output: Output) -> Outcome {
+pub fn run(config: &Path, args: &Scopes, output: Output) -> Outcome {
     if let Some(lease) = &args.lease {
-        return lease::run(path, lease, args, output);
+        return lease::run(config, lease, args, output);
     }
     let other = args.compare.as_deref().map(compare::read).transpose()?;
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
-    let mut report = made(args, baseline.as_ref(), output)?;
+    let mut report = made(config, args, baseline.as_ref(), output)?;
     if let Some(other) = other {
         let compared = compare::compared(&mut report, other)?;
         output.either(&compared, |paint| compare::told(&compared, paint))?;
@@ -97,7 +98,12 @@ fn judged(report: &Report, args: &Scopes) -> Outcome {
     }
 }
 
-fn made(args: &Scopes, baseline: Option<&Baseline>, output: Output) -> Outcome<Report> {
+fn made(
+    config: &Path,
+    args: &Scopes,
+    baseline: Option<&Baseline>,
+    output: Output,
+) -> Outcome<Report> {
     let look = look(args)?;
     output.say("looking; nothing is changed, and no secret is shown");
     let found = look.run().map_err(|e| {
@@ -116,6 +122,7 @@ fn made(args: &Scopes, baseline: Option<&Baseline>, output: Output) -> Outcome<R
         baseline.and_then(|b| b.accepts(finding, &root))
     });
     report.salt = args.salt_file.is_some().then(|| look.salt.name());
+    report.restored(&restored::known(config));
     if let Some(baseline) = baseline {
         for entry in baseline.over() {
             output.warn(&entry);

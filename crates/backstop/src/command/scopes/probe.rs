@@ -1,7 +1,6 @@
 //! Asking the systems behind credentials what these may do: reading only, and each named before it is asked.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use backstop_core::secret::Secret;
 use backstop_scopes::find::Place as Lies;
@@ -99,7 +98,7 @@ fn way(group: &Group) -> Option<Result<Way, String>> {
                 (Place::Tcp(host.clone()), Trust::Nothing)
             } else {
                 // A password is shown to nobody who cannot prove to be that host.
-                (Place::Tcp(host.clone()), Trust::Authorities(authorities()))
+                (Place::Tcp(host.clone()), Trust::system())
             };
             Some(Ok(Way {
                 place,
@@ -136,10 +135,4 @@ fn way(group: &Group) -> Option<Result<Way, String>> {
 fn here(host: &str) -> bool {
     let address = host.parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|a| a.is_loopback())
-}
-
-fn authorities() -> Arc<rustls::RootCertStore> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    Arc::new(roots)
 }

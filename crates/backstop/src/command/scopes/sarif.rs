@@ -52,7 +52,7 @@ fn result(finding: &Ranked, rules: &[&Ranked]) -> Value {
         "ruleId": finding.kind,
         "ruleIndex": rules.iter().position(|r| r.kind == finding.kind),
         "level": level,
-        "message": { "text": format!("{} {}", finding.sentence, finding.backups_say) },
+        "message": { "text": message(finding) },
         "locations": finding.places.iter().map(location).collect::<Vec<_>>(),
         "properties": {
             "severity": finding.severity,
@@ -68,6 +68,11 @@ fn result(finding: &Ranked, rules: &[&Ranked]) -> Value {
         properties.insert("unknown".into(), json!(provider.unknown));
         properties.insert("evidence".into(), json!(finding.evidence));
     }
+    if let Some(restored) = &finding.restored
+        && let Some(properties) = out.get_mut("properties").and_then(Value::as_object_mut)
+    {
+        properties.insert("restored".into(), json!(restored));
+    }
     if let Some(why) = &finding.accepted
         && let Some(object) = out.as_object_mut()
     {
@@ -77,6 +82,16 @@ fn result(finding: &Ranked, rules: &[&Ranked]) -> Value {
         );
     }
     out
+}
+
+fn message(finding: &Ranked) -> String {
+    let restored = finding.restored.as_ref().map(|r| r.say.as_str());
+    let said = [
+        Some(finding.sentence.as_str()),
+        Some(finding.backups_say.as_str()),
+        restored,
+    ];
+    said.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 fn location(at: &Place) -> Value {

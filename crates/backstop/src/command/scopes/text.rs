@@ -80,6 +80,9 @@ fn in_full(finding: &Ranked, paint: Paint) -> String {
     )];
     out.push(format!("  {}", safe(&finding.sentence)));
     out.push(format!("  {}", safe(&finding.backups_say)));
+    if let Some(restored) = &finding.restored {
+        out.push(format!("  {}", safe(&restored.say)));
+    }
     if let Some(why) = &finding.accepted {
         out.push(format!("  accepted: {}", safe(why)));
     }

@@ -31,6 +31,9 @@ pub struct PointsStanding {
     pub rpo_s: Option<u64>,
     /// How long the last drill that brought all back took to restore, in milliseconds (RTO).
     pub rto_ms: Option<u64>,
+    /// How long ago that drill began, in seconds.
+    #[serde(default)]
+    pub drill_age_s: Option<u64>,
     /// What came of the last drill, if it failed.
     pub drill_failed: Option<String>,
     /// What is unusual about the newest point, unless a person has accepted it.
@@ -65,6 +68,7 @@ fn standing(points: &Points, target: &Target, now_ms: i64) -> PointsStanding {
         drilled: drilled.map(|r| r.point.name.to_hex()),
         rpo_s: drilled.map(|r| age(r.point.taken_ms)),
         rto_ms: points.last_good_drill().map(|drill| drill.restore_ms),
+        drill_age_s: points.last_good_drill().map(|drill| age(drill.started_ms)),
         drill_failed: last.map(|drill| match (&drill.failure, drill.first.first()) {
             (Some(why), _) => why.clone(),
             (None, Some(first)) => format!("{} differences, first: {first}", drill.differences),
