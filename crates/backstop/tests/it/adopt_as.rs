@@ -1,6 +1,6 @@
 //! Old logins tried as the agent's user, and servers that are known by their certificate.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use backstop_core::digest::Digest;
