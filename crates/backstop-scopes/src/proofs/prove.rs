@@ -123,8 +123,33 @@ impl Proofs {
     }
 }
 
-/// Proves what can be proved of `policy`.
-pub async fn prove(solver: &Solver, policy: &Policy, statements: &[Statement]) -> Proofs {
+/// Stack for Cedar's compiler, which goes down into terms as deep as policies make them. It is mapped as it is used.
+const STACK: usize = 256 * 1024 * 1024;
+
+/// Proves what can be proved of `policy`, on a thread of its own; returns when that is done.
+#[must_use]
+pub fn prove(solver: &Solver, policy: &Policy, statements: &[Statement]) -> Proofs {
+    let unknown = |why: String| Proofs::unknown(policy, statements, &why);
+    std::thread::scope(|scope| {
+        let apart = || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map(|runtime| runtime.block_on(asked(solver, policy, statements)))
+        };
+        let named = std::thread::Builder::new().name("proofs".into());
+        match named.stack_size(STACK).spawn_scoped(scope, apart) {
+            Ok(thread) => match thread.join() {
+                Ok(Ok(proofs)) => proofs,
+                Ok(Err(error)) => unknown(format!("it could not begin: {error}")),
+                Err(_) => unknown("Cedar's compiler gave up".into()),
+            },
+            Err(error) => unknown(format!("it could not begin: {error}")),
+        }
+    })
+}
+
+async fn asked(solver: &Solver, policy: &Policy, statements: &[Statement]) -> Proofs {
     let asking = match Asking::new(solver, policy) {
         Ok(asking) => asking,
         Err(why) => return Proofs::unknown(policy, statements, &why),

@@ -23,7 +23,7 @@ fn pretender(folder: &TempDir, does: &str) -> PathBuf {
 
 async fn asked(program: &Path, patience: Duration) -> Proofs {
     let solver = Solver::find(Some(program), patience).await.unwrap();
-    prove(&solver, &Policy::with("").unwrap(), &everywhere()).await
+    prove(&solver, &Policy::with("").unwrap(), &everywhere())
 }
 
 /// Nothing is proved and nothing refuted.

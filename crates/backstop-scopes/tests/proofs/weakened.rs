@@ -76,7 +76,7 @@ async fn no_default_rule_can_be_taken_away_unnoticed() {
             HOLE
         };
         let policy = Policy::exactly(&format!("{}{more}", without(rule))).unwrap();
-        let proofs = prove(&solver, &policy, std::slice::from_ref(&statement)).await;
+        let proofs = prove(&solver, &policy, std::slice::from_ref(&statement));
         let case = refuted(&proofs, id, &policy);
         let before = default.judge_one(&case.question);
         assert_eq!(before.rule, *rule, "{case:?}");
@@ -96,7 +96,7 @@ async fn one_person_in_the_place_of_two_is_noticed() {
     let weak = DEFAULT.replace("@people(\"2\")", "@people(\"1\")");
     assert_ne!(weak, DEFAULT);
     let policy = Policy::exactly(&weak).unwrap();
-    let proofs = prove(&solver, &policy, &everywhere()).await;
+    let proofs = prove(&solver, &policy, &everywhere());
     for id in ["backups-are-out-of-reach", "added-policies-only-restrict"] {
         let case = refuted(&proofs, id, &policy);
         assert_eq!(
@@ -119,7 +119,7 @@ async fn one_person_in_the_place_of_two_is_noticed() {
 async fn no_permit_of_an_operator_opens_what_the_default_policies_keep_shut() {
     let Some(solver) = solver().await else { return };
     let policy = Policy::with(HOLE).unwrap();
-    let proofs = prove(&solver, &policy, &everywhere()).await;
+    let proofs = prove(&solver, &policy, &everywhere());
     assert!(proofs.all_proved(), "{proofs:#?}");
 }
 
@@ -134,14 +134,14 @@ async fn a_hole_that_a_permit_can_open_is_shown_as_a_request() {
     assert_ne!(was, DEFAULT);
     let silent = Policy::exactly(&was).unwrap();
     let decided = statement("every-question-is-decided");
-    let proofs = prove(&solver, &silent, &[decided]).await;
+    let proofs = prove(&solver, &silent, &[decided]);
     let case = refuted(&proofs, "every-question-is-decided", &silent);
     assert_eq!(case.verdict.rule, "not-permitted");
     let operators = format!(
         "{was}\n@id(\"procedures\") permit (principal, action, resource) when {{ context.verb == \"execute\" }};"
     );
     let policy = Policy::exactly(&operators).unwrap();
-    let proofs = prove(&solver, &policy, &everywhere()).await;
+    let proofs = prove(&solver, &policy, &everywhere());
     for id in [
         "writes-are-measured",
         "nothing-outside-the-scope",
@@ -181,7 +181,7 @@ async fn a_policy_that_can_fail_is_shown_with_what_it_fails_on() {
     )
     .unwrap();
     let id = "every-policy-evaluates";
-    let proofs = prove(&solver, &policy, &[statement(id)]).await;
+    let proofs = prove(&solver, &policy, &[statement(id)]);
     let case = refuted(&proofs, id, &policy);
     assert_eq!(
         (case.verdict.decision, case.verdict.rule.as_str()),

@@ -91,17 +91,16 @@ impl One {
 /// # Errors
 /// When it cannot be read, or is none.
 pub(super) fn read(path: &Path) -> Outcome<Other> {
-    let wrong = || Failure::usage(format!("cannot compare with `{}`", path.display()));
+    let wrong = || {
+        Failure::usage(format!("cannot compare with `{}`", path.display()))
+            .hint("name a file of what `backstop scopes --salt-file FILE --json` printed")
+    };
     let file = std::fs::File::open(path).map_err(|e| wrong().because(e))?;
     let mut text = String::new();
     file.take(LONGEST)
         .read_to_string(&mut text)
         .map_err(|e| wrong().because(e))?;
-    let other: Other = serde_json::from_str(&text).map_err(|e| {
-        wrong()
-            .because(e)
-            .hint("it is what `backstop scopes --salt-file FILE --json` prints")
-    })?;
+    let other: Other = serde_json::from_str(&text).map_err(|e| wrong().because(e))?;
     if other.salt.is_none() {
         return Err(wrong()
             .because("it was made with a salt of its own, so that nothing in it can be compared")

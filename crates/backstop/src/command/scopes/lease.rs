@@ -56,7 +56,7 @@ fn made(held: Held, policy: &Policy, args: &Scopes, output: Output) -> Outcome<L
     let own = of_lease(&held.lease.spec, held.budget.is_some());
     let (proofs, lease_proofs) = if held.policies.as_deref() == Some(&policy.version().to_hex()) {
         output.say("proving: the solver is asked about every question that a gate could put");
-        super::super::runtime(1)?.block_on(proved(policy, args, [&all, &own]))
+        proved(policy, args, [&all, &own])?
     } else {
         let why = "the policies on disk are not those that the gate runs; hint: reload or restart `backstop serve`";
         (
@@ -67,12 +67,14 @@ fn made(held: Held, policy: &Policy, args: &Scopes, output: Output) -> Outcome<L
     Ok(lease::report(held, policy, proofs, lease_proofs))
 }
 
-async fn proved(policy: &Policy, args: &Scopes, [all, own]: [&[Statement]; 2]) -> (Proofs, Proofs) {
-    match Solver::find(args.solver.as_deref(), args.patience.0).await {
-        Ok(solver) => (
-            prove(&solver, policy, all).await,
-            prove(&solver, policy, own).await,
-        ),
+fn proved(
+    policy: &Policy,
+    args: &Scopes,
+    [all, own]: [&[Statement]; 2],
+) -> Outcome<(Proofs, Proofs)> {
+    let finding = Solver::find(args.solver.as_deref(), args.patience.0);
+    Ok(match super::super::runtime(1)?.block_on(finding) {
+        Ok(solver) => (prove(&solver, policy, all), prove(&solver, policy, own)),
         Err(error) => {
             let why = error.to_string();
             (
@@ -80,5 +82,5 @@ async fn proved(policy: &Policy, args: &Scopes, [all, own]: [&[Statement]; 2]) -
                 Proofs::unknown(policy, own, &why),
             )
         }
-    }
+    })
 }
