@@ -52,8 +52,17 @@ pub(crate) fn adopt(
     more: &[&str],
     path: &Path,
 ) -> Ran {
-    let child = start(installation, &[&["adopt"][..], more].concat(), path);
-    person.approve(&installation.wait_for_hold()).unwrap();
+    let mut child = start(installation, &[&["adopt"][..], more].concat(), path);
+    let hold = eventually("a hold", || {
+        if child.try_wait().unwrap().is_some() {
+            // Whatever it said is told with the failure.
+            return Some(None);
+        }
+        installation.waiting_hold().map(Some)
+    });
+    if let Some(hold) = hold {
+        person.approve(&hold).unwrap();
+    }
     Ran::of(&child.wait_with_output().unwrap()).fine()
 }
 

@@ -194,11 +194,14 @@ impl Installation {
 
     /// The oldest hold that waits, once there is one.
     pub fn wait_for_hold(&self) -> String {
-        eventually("a hold", || {
-            let holds = self.run(&["--json", "holds"]);
-            let first: Value = serde_json::from_str(holds.out.lines().next()?).ok()?;
-            first["hold"].as_str().map(str::to_owned)
-        })
+        eventually("a hold", || self.waiting_hold())
+    }
+
+    /// The oldest hold that waits, if there is one.
+    pub fn waiting_hold(&self) -> Option<String> {
+        let holds = self.run(&["--json", "holds"]);
+        let first: Value = serde_json::from_str(holds.out.lines().next()?).ok()?;
+        first["hold"].as_str().map(str::to_owned)
     }
 
     /// An unmodified client at the gate.
