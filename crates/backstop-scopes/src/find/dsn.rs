@@ -83,9 +83,12 @@ fn in_front(
         None => return None,
     };
     let secret = decode(password);
-    if host.is_empty()
+    // PostgreSQL's clients take a socket's folder, or another host, from the query, and a socket where none is named.
+    let postgres = kind == "postgres.password";
+    let elsewhere = postgres.then(|| parameter(address, b"host")).flatten();
+    if (host.is_empty() && !postgres)
         || is_hole(password)
-        || is_hole(host)
+        || (!host.is_empty() && is_hole(host))
         || (!user.is_empty() && is_hole(user))
         || is_documentation(host, &secret)
     {
@@ -106,10 +109,15 @@ fn in_front(
         Some(colon) if !host.ends_with(b"]") => (host.get(..colon)?, host.get(colon + 1..)?),
         _ => (host, &b""[..]),
     };
+    let other_port = postgres.then(|| parameter(address, b"port")).flatten();
+    let whole = match &elsewhere {
+        Some(host) => host.clone(),
+        None => decode(name),
+    };
     hit = hit
         .with("scheme", scheme.as_bytes())
-        .with("host", name)
-        .with("port", port)
+        .with("host", &whole)
+        .with("port", other_port.as_deref().unwrap_or(port))
         .with("user", &decode(user));
     let path = address.get(authority.len()..)?;
     if let Some(path) = path.strip_prefix(b"/") {
@@ -135,6 +143,17 @@ fn in_front(
         return Some(hit.doubted("a default password"));
     }
     Some(hit)
+}
+
+/// A parameter of an address's query, decoded; the last one of that name, and none that is empty.
+fn parameter(address: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    let question = address.iter().position(|byte| *byte == b'?')?;
+    let query = address.get(question + 1..)?;
+    let query = query.split(|byte| *byte == b'#').next()?;
+    let pairs = query.split(|byte| *byte == b'&');
+    let values = pairs.filter_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="));
+    let mut values = values.filter(|value| !value.is_empty());
+    values.next_back().map(decode)
 }
 
 /// `jdbc:postgresql://host/database?user=u&password=p`
@@ -280,6 +299,51 @@ mod tests {
                 .unwrap()
                 .confidence
                 .is_doubtful()
+        );
+    }
+
+    /// The host in the query is the one that clients of PostgreSQL go to.
+    #[test]
+    fn a_socket_is_a_host() {
+        for (text, host, port) in [
+            (
+                "postgresql://app:k3Yp9QxL@/shop?host=/run/postgresql&port=5433",
+                Some("/run/postgresql"),
+                Some("5433"),
+            ),
+            (
+                "postgresql://app:k3Yp9QxL@/shop?host=%2Frun%2Fpostgresql",
+                Some("/run/postgresql"),
+                None,
+            ),
+            (
+                "postgresql://app:k3Yp9QxL@%2Frun%2Fpostgresql/shop",
+                Some("/run/postgresql"),
+                None,
+            ),
+            (
+                "postgresql://app:k3Yp9QxL@localhost:5432/shop?host=/cloudsql/p:r:i",
+                Some("/cloudsql/p:r:i"),
+                Some("5432"),
+            ),
+            ("postgresql://app:k3Yp9QxL@/shop", None, None),
+            (
+                "postgresql://app:k3Yp9QxL@db:1/shop?host=",
+                Some("db"),
+                Some("1"),
+            ),
+        ] {
+            let hit = found(text).unwrap_or_else(|| panic!("{text}"));
+            let fact = |name: &str| hit.facts.get(name).map(String::as_str);
+            assert_eq!(
+                (fact("host"), fact("port"), fact("database")),
+                (host, port, Some("shop")),
+                "{text}"
+            );
+        }
+        assert!(
+            found("redis://:k3Yp9QxL@/0").is_none(),
+            "no other has such a form"
         );
     }
 
