@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 ///
 /// Looks for credentials where an agent that runs as you, here, could find them: files (ignored ones, too), git history, environments of processes, sockets. Says of each what it could destroy at worst, whether your backups die with your data, and what to do about it. It reads only, needs no set-up, and shows no secret.
 ///
-/// With --lease it answers the same for what an agent really holds under Backstop: what the lease may do without asking, what waits for a person, what is denied, what its role could do at the target by the catalogue, and what is proved of the policies, your own included. The running `serve` is asked; proving needs cvc5, and without it the answer is \"unknown\".
+/// With --lease it answers the same for what an agent really holds under Backstop: what the lease may do without asking, what waits for a person, what is denied, what its role could do at the target by the catalogue, and what is proved of the policies, your own included. The running `serve` is asked; proving needs cvc5, and without it the answer is `unknown`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 nothing of that severity; 2 it could not begin; 3 something was found that is as bad as --fail-on says.\n\nExamples:\n  backstop scopes\n  backstop scopes --home --html report.html\n  backstop scopes --probe --fix fixes .\n  backstop scopes --files-only --baseline scopes.toml --sarif . > scopes.sarif\n  backstop scopes --lease lease_8f… --html lease.html\n  backstop scopes --salt-file salt --json --fail-on never > inside.json   # where the agent works\n  backstop scopes --salt-file salt --compare inside.json                  # where it does not"
