@@ -67,7 +67,7 @@ impl Solver {
             return Err(SolverError::Missing(shown));
         };
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        let version = version(&said).ok_or_else(|| SolverError::Other(shown))?;
+        let version = version(&said).ok_or(SolverError::Other(shown))?;
         let numbers: Vec<u32> = version.split('.').map_while(|n| n.parse().ok()).collect();
         if numbers.as_slice() < OLDEST.as_slice() {
             return Err(SolverError::Old(version));

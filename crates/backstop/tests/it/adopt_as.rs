@@ -17,7 +17,7 @@ use crate::support::{Installation, Ran};
 #[test]
 fn root_tries_an_old_login_as_the_agents_user() {
     if !rustix::process::geteuid().is_root() {
-        let required = ["CI", "BACKSTOP_REQUIRE_ALL"].map(|name| std::env::var_os(name));
+        let required = ["CI", "BACKSTOP_REQUIRE_ALL"].map(std::env::var_os);
         assert!(required.iter().all(Option::is_none), "this needs root");
         eprintln!("NOT TESTED: doctor --as, which needs root");
         return;
