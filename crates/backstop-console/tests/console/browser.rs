@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use backstop_core::digest::Digest;
 use backstop_core::effect::{Bound, Effect, EffectKind, Verb};
+use backstop_core::entry::Event;
 use backstop_core::hold::HoldState;
 use backstop_core::target::Environment;
 use backstop_testing::browser::{Browser, Colours, Screen, Tab};
@@ -142,6 +143,14 @@ async fn every_page_renders_and_breaks_no_policy() {
         .await
         .unwrap();
     site.points("prod", 40, 24).await;
+    site.store
+        .note(Event::PointAlarm {
+            target: "books".to_owned(),
+            point: Digest::of(b"books 1"),
+            alarms: vec!["\"public\".\"ledger\" had 81234 rows and has 12".to_owned()],
+        })
+        .await
+        .unwrap();
     site.points("books", 1, 24).await;
     // What its action did on a copy comes onto an open page by itself.
     tab.goto(&site.url(&format!("/holds/{id}"))).await.unwrap();
