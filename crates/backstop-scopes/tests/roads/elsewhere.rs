@@ -36,7 +36,7 @@ fn table(named: &'static str) -> impl Fn(&Object) -> bool {
 /// Until it is so; what flows between servers takes its time.
 #[track_caller]
 fn eventually(what: &str, is: impl Fn() -> bool) {
-    for _ in 0..300 {
+    for _ in 0..1200 {
         if is() {
             return;
         }
@@ -128,6 +128,10 @@ fn writes_through_foreign_tables_agree_with_what_happens() {
 fn replicated(major: Major) -> Server {
     let mut server = PostgresServer::start(major).unwrap();
     server.psql("alter system set wal_level = logical").unwrap();
+    // A worker that failed is begun again at once.
+    server
+        .psql("alter system set wal_retrieve_retry_interval = '200ms'")
+        .unwrap();
     server.restart().unwrap();
     server.psql("create database source").unwrap();
     let source = server.superuser().in_database("source");
