@@ -104,6 +104,10 @@ pub struct Effect {
     /// Whether the object is a part of the target's own catalogue (`pg_catalog`, `information_schema`).
     #[serde(default)]
     pub system: bool,
+    /// Whether it takes away or weakens what would bring data back: backups, snapshots, retention, locks, deletion
+    /// protection.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub safeguard: bool,
     /// Why, where the object and verb do not say it: `calls dblink_exec`, `cascades from public.customers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
@@ -121,6 +125,7 @@ impl Effect {
             bound: Bound::Structure,
             own: false,
             system: false,
+            safeguard: false,
             because: None,
         }
     }

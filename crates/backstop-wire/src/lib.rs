@@ -2,5 +2,9 @@
 //!
 //! It must not open sockets, read files, ask a clock, or decide what is allowed.
 
+pub mod graphql;
+pub mod http;
 pub mod postgres;
+pub mod providers;
+pub mod secrets;
 pub mod sql;
