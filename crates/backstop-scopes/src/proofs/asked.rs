@@ -85,12 +85,16 @@ fn effect() -> impl Strategy<Value = Effect> {
         bound,
         any::<bool>(),
         any::<bool>(),
+        any::<bool>(),
     )
-        .prop_map(|(kind, verb, object, bound, own, system)| Effect {
-            own,
-            system,
-            ..Effect::new(kind, verb, object).bounded(bound)
-        })
+        .prop_map(
+            |(kind, verb, object, bound, own, system, safeguard)| Effect {
+                own,
+                system,
+                safeguard,
+                ..Effect::new(kind, verb, object).bounded(bound)
+            },
+        )
 }
 
 fn analysis() -> impl Strategy<Value = Analysis> {

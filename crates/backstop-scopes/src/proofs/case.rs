@@ -67,6 +67,7 @@ pub(super) fn question(request: &Request) -> Option<Question> {
         in_scope: flag("inScope")?,
         own: flag("own")?,
         system: flag("system")?,
+        safeguard: flag("safeguard")?,
         complete: flag("complete")?,
         measurable: flag("measurable")?,
         rows: number("rows")?,
@@ -122,6 +123,9 @@ fn told(q: &Question) -> String {
     }
     if q.system {
         also("which is of the catalogue");
+    }
+    if q.safeguard {
+        also("which takes away what would bring data back");
     }
     also(if q.in_scope {
         "named by a scope"

@@ -130,6 +130,18 @@ pub fn everywhere() -> Vec<Statement> {
             BACKSTOPS_OWN,
         ),
         of(
+            "safeguards-are-out-of-reach",
+            DENY,
+            "No agent takes away or weakens a backup, a snapshot, a retention, a lock or a deletion protection of production through an API. No person can approve it either.",
+            r#"context.environment == "production" && context.safeguard"#,
+        ),
+        of(
+            "staging-safeguards-need-a-person",
+            HOLD,
+            "No agent takes away what would bring data of staging back without a person.",
+            r#"context.environment == "staging" && context.safeguard"#,
+        ),
+        of(
             "backups-are-out-of-reach",
             Claim::AtLeast(Decision::Hold, 2),
             "No agent can reach a backup: files, programs, replication slots, other servers and settings of production are out of its reach without two people.",

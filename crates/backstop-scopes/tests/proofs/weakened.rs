@@ -40,11 +40,13 @@ const CARRIES: &[(&str, &str)] = &[
     ("target-budget", "mass-writes-need-a-person"),
     ("not-recoverable", "loss-needs-a-recovery-point"),
     ("production-destroy", "destroy-needs-a-person"),
+    ("production-safeguards", "safeguards-are-out-of-reach"),
     ("production-admin", "backups-are-out-of-reach"),
     ("production-escape", "backups-are-out-of-reach"),
     ("reveal", "no-credential-is-shown"),
     ("staging", "every-question-is-decided"),
     ("staging-destroy", "staging-is-not-dropped"),
+    ("staging-safeguards", "staging-safeguards-need-a-person"),
     ("staging-admin-escape", "rights-need-a-person"),
     ("development", "every-question-is-decided"),
 ];
