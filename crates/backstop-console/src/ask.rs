@@ -95,6 +95,14 @@ pub fn particulars(ask: &Ask, state: &State) -> Vec<Particular> {
     let lease = |id: &str| state.leases.get(id);
     match ask {
         Ask::Sql { .. } => vec![],
+        Ask::Http { binding } => {
+            let operations = binding.operations.iter();
+            let mut all: Vec<Particular> = operations
+                .map(|name| Particular::fact("Operation", name))
+                .collect();
+            all.push(Particular::fact("Sent to", &binding.origin));
+            all
+        }
         Ask::GrantLease { spec } => {
             let scopes = spec.scopes.iter().map(ToString::to_string);
             let mut all: Vec<Particular> = scopes.map(|s| Particular::fact("May do", s)).collect();
@@ -184,6 +192,7 @@ pub fn particulars_line(ask: &Ask, state: &State) -> String {
 pub fn summary(ask: &Ask) -> String {
     match ask {
         Ask::Sql { .. } => "run a statement".to_owned(),
+        Ask::Http { .. } => "send a request".to_owned(),
         Ask::GrantLease { spec } => format!("grant a lease on {}", spec.target),
         Ask::Undo {
             leases, entries, ..
@@ -205,7 +214,7 @@ pub fn summary(ask: &Ask) -> String {
 
 const fn grounds(ask: &Ask) -> (&'static str, &'static str) {
     match ask {
-        Ask::Sql { .. } => ("hold", "it needs a person"),
+        Ask::Sql { .. } | Ask::Http { .. } => ("hold", "it needs a person"),
         Ask::GrantLease { .. } => ("grant-lease", "only a passkey gives an agent access"),
         Ask::Undo { .. } => (
             "undo",

@@ -15,6 +15,11 @@ pub enum Ask {
         /// What the approval binds.
         binding: SqlBinding,
     },
+    /// Send a request to an API.
+    Http {
+        /// Everything that gives it its meaning.
+        binding: HttpBinding,
+    },
     /// A new lease.
     GrantLease {
         /// Exactly what is asked for.
@@ -81,6 +86,24 @@ pub struct SqlBinding {
     /// Digest of the earlier statements of the open transaction, in order; `None` outside one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<Digest>,
+}
+
+/// Everything that gives a request its meaning. What a client makes anew for every attempt (dates, trace ids) and what
+/// the gate puts in (credentials) is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpBinding {
+    /// Upper case.
+    pub method: String,
+    /// `https://host:port`, as the gate connects.
+    pub origin: String,
+    /// Of path and query, as sent.
+    pub resource: Digest,
+    /// Of the headers that count, sorted.
+    pub headers: Digest,
+    /// Of the body, as sent.
+    pub body: Digest,
+    /// What it was read as, in the provider's names.
+    pub operations: Vec<String>,
 }
 
 /// What the action's digest is taken over.

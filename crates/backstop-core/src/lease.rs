@@ -19,9 +19,35 @@ pub struct LeaseSpec {
     pub ttl_seconds: u64,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// What it may do at other targets; each of them an HTTP API.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Also>,
     /// The lease it was narrowed from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+}
+
+/// A further target of a lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Also {
+    /// The name of the target in the configuration.
+    pub target: String,
+    /// The target's environment when it was asked for.
+    pub environment: Environment,
+    /// What the lease may do there.
+    pub scopes: Vec<Scope>,
+}
+
+impl LeaseSpec {
+    /// The environment of a target of the lease and what it may do there; none for any other.
+    #[must_use]
+    pub fn at(&self, target: &str) -> Option<(Environment, &[Scope])> {
+        if target == self.target {
+            return Some((self.environment, &self.scopes));
+        }
+        let part = self.also.iter().find(|also| also.target == target)?;
+        Some((part.environment, &part.scopes))
+    }
 }
 
 /// A lease as granted.
@@ -42,9 +68,12 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Whether a scope of this lease grants what `effect` does.
+    /// Whether a scope of this lease grants what `effect` does at `target`.
     #[must_use]
-    pub fn covers(&self, effect: &Effect) -> bool {
+    pub fn covers(&self, target: &str, effect: &Effect) -> bool {
+        let Some((_, scopes)) = self.spec.at(target) else {
+            return false;
+        };
         let creates = effect.kind == EffectKind::Define && effect.verb == Verb::Create;
         if (effect.own && !creates) || (effect.system && effect.verb == Verb::Read) {
             return true;
@@ -63,13 +92,10 @@ impl Lease {
             Some(name) => (schema.as_str(), name.as_str()),
             None => ("public", schema.as_str()),
         };
-        self.spec
-            .scopes
-            .iter()
-            .any(|s| s.covers(effect.verb, schema, name))
+        scopes.iter().any(|s| s.covers(effect.verb, schema, name))
     }
 
-    /// Whether any scope grants a verb other than reading.
+    /// Whether any scope grants a verb other than reading at the lease's own target.
     #[must_use]
     pub fn can_write(&self) -> bool {
         self.spec

@@ -576,6 +576,7 @@ mod tests {
             task: String::new(),
             ttl_seconds: 1,
             scopes: vec!["update:public.t".parse().unwrap()],
+            also: vec![],
             parent: None,
         };
         let lease = Lease {
@@ -662,6 +663,7 @@ mod tests {
             task: String::new(),
             ttl_seconds: 1,
             scopes: vec!["read:public.other".parse().unwrap()],
+            also: vec![],
             parent: None,
         };
         let lease = Lease {

@@ -64,6 +64,7 @@ static LEASE: LazyLock<Lease> = LazyLock::new(|| Lease {
         .iter()
         .map(|scope| scope.parse().expect("a scope"))
         .collect(),
+        also: vec![],
         parent: None,
     },
     person: "person".to_owned(),

@@ -288,6 +288,7 @@ impl Store {
                 hold: hold.to_owned(),
             },
             Ask::Sql { .. }
+            | Ask::Http { .. }
             | Ask::GrantLease { .. }
             | Ask::Undo { .. }
             | Ask::AddPerson { .. }

@@ -79,6 +79,7 @@ impl Store {
                 hold: Some(hold.to_owned()),
             },
             Ask::Sql { .. }
+            | Ask::Http { .. }
             | Ask::GrantLease { .. }
             | Ask::Undo { .. }
             | Ask::Resume { .. }

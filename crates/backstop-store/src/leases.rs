@@ -88,6 +88,8 @@ impl Store {
             scopes,
             ttl_seconds,
             parent: Some(parent.to_owned()),
+            // Narrower still: a child has its parent's own target alone.
+            also: vec![],
             ..record.lease.spec
         };
         let mut granted = self.make_lease(spec, record.lease.person, verifier)?;

@@ -248,7 +248,7 @@ impl State {
             }
         };
         let lease = record.hold.lease.clone();
-        let is_action = matches!(record.hold.ask, Ask::Sql { .. });
+        let is_action = matches!(record.hold.ask, Ask::Sql { .. } | Ask::Http { .. });
         let mut counted = None;
         if let Some(lease) = lease.and_then(|l| self.leases.get_mut(&l))
             && is_action

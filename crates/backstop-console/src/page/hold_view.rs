@@ -192,7 +192,7 @@ pub(crate) fn view(console: &Console, record: &HoldRecord, person: &str) -> View
 
 const fn question(ask: &Ask) -> &'static str {
     match ask {
-        Ask::Sql { .. } => "Let the agent do this, once?",
+        Ask::Sql { .. } | Ask::Http { .. } => "Let the agent do this, once?",
         Ask::GrantLease { .. } => "Give an agent this lease?",
         Ask::Undo { .. } => "Undo what these leases did, once?",
         Ask::Resume { .. } => "Let what was halted act again?",

@@ -309,6 +309,7 @@ impl Site {
                 "read:*.*".parse().unwrap(),
                 "insert,update,delete:public.payments".parse().unwrap(),
             ],
+            also: vec![],
             parent: None,
         };
         let person = self
@@ -406,6 +407,7 @@ impl Site {
                     "read:*.*".parse().unwrap(),
                     "update:public.p\u{430}yments".parse().unwrap(),
                 ],
+                also: vec![],
                 parent: None,
             },
         }

@@ -142,8 +142,8 @@ pub(super) fn questions(asker: Asker<'_>, analysis: &Analysis) -> Vec<Question> 
             kind: effect.kind,
             verb: effect.verb,
             object: effect.object.clone().unwrap_or_default(),
-            in_scope: in_scope(asker.lease, effect),
-            own: effect.own && !is_new_elsewhere(asker.lease, effect),
+            in_scope: in_scope(asker, effect),
+            own: effect.own && !is_new_elsewhere(asker, effect),
             system: effect.system,
             safeguard: effect.safeguard,
             complete: analysis.is_complete(),
@@ -155,11 +155,11 @@ pub(super) fn questions(asker: Asker<'_>, analysis: &Analysis) -> Vec<Question> 
         .collect()
 }
 
-fn in_scope(lease: Option<&Lease>, effect: &Effect) -> bool {
-    match lease {
+fn in_scope(asker: Asker<'_>, effect: &Effect) -> bool {
+    match asker.lease {
         // A read without an object looks at nothing that a scope could name.
         Some(_) if effect.kind == EffectKind::Read && effect.object.is_none() => true,
-        Some(lease) => lease.covers(effect),
+        Some(lease) => lease.covers(asker.target, effect),
         None => matches!(
             effect.verb,
             Verb::Read | Verb::Insert | Verb::Update | Verb::Delete
@@ -169,10 +169,12 @@ fn in_scope(lease: Option<&Lease>, effect: &Effect) -> bool {
 
 /// A relation that the lease would make in a schema where no scope lets it: that it will be its owner makes it no less
 /// a change of somebody else's schema, whose names others look up.
-fn is_new_elsewhere(lease: Option<&Lease>, effect: &Effect) -> bool {
+fn is_new_elsewhere(asker: Asker<'_>, effect: &Effect) -> bool {
     effect.kind == EffectKind::Define
         && effect.verb == Verb::Create
-        && lease.is_some_and(|lease| !lease.covers(effect))
+        && asker
+            .lease
+            .is_some_and(|lease| !lease.covers(asker.target, effect))
 }
 
 fn rows(bound: Bound) -> i64 {

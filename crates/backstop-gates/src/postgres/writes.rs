@@ -240,7 +240,8 @@ impl Relay<'_> {
             || analysis.effects.iter().any(|e| {
                 !e.own
                     && e.kind != EffectKind::Read
-                    && (e.kind != EffectKind::Write || !self.lease.covers(e))
+                    && (e.kind != EffectKind::Write
+                        || !self.lease.covers(&self.lease.spec.target, e))
             })
     }
 }

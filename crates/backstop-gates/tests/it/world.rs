@@ -350,6 +350,7 @@ impl World {
                 .iter()
                 .map(|s| s.parse().map_err(|e: String| anyhow!(e)))
                 .collect::<Result<_>>()?,
+            also: vec![],
             parent: None,
         };
         let hold = self.ask(Ask::GrantLease { spec }).await?;

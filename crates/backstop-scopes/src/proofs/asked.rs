@@ -117,6 +117,7 @@ fn spec() -> impl Strategy<Value = LeaseSpec> {
         task: "a test".into(),
         ttl_seconds: 60,
         scopes: scopes.iter().map(|s| Scope::from_str(s).unwrap()).collect(),
+        also: vec![],
         parent: None,
     })
 }

@@ -121,6 +121,7 @@ impl Installation {
                 .iter()
                 .map(|s| s.parse().map_err(|e: String| anyhow!(e)))
                 .collect::<Result<_>>()?,
+            also: vec![],
             parent: None,
         };
         let hold = self.ask(Ask::GrantLease { spec }).await?;

@@ -1,6 +1,6 @@
 //! From the file as written to a configuration that can work: the first mistake is told with its place.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use backstop_core::target::Environment;
 use toml::Spanned;
 use url::Url;
 
+use super::api::{self, Api};
 use super::{Config, Console, Dsn, Gate, Host, Journal, Target, Tls, fault, file};
 use crate::duration::Span;
 use crate::failure::{Failure, Outcome};
@@ -44,7 +45,7 @@ impl Place<'_> {
     }
 
     /// A message of another's that ends in `; hint: …`.
-    fn told(&self, span: Range<usize>, message: &str) -> Failure {
+    pub(super) fn told(&self, span: Range<usize>, message: &str) -> Failure {
         let (what, right) = message
             .split_once("; hint: ")
             .unwrap_or((message, "see docs/configuration.md"));
@@ -64,11 +65,15 @@ pub(super) fn check(path: &Path, text: &str, raw: file::File) -> Outcome<Config>
     let place = Place { path, text };
     let console = console(&place, raw.console)?;
     let vault = super::vault::vault(&place, raw.vault)?;
+    let (targets, apis) = targets(&place, raw.targets, vault.as_ref())?;
+    let http = raw.http.map(|http| api::http(&place, http)).transpose()?;
     Ok(Config {
         path: path.to_owned(),
         data_dir: place.resolve(raw.data_dir.get_ref()),
         gate: gate(&place, raw.gate)?,
-        targets: targets(&place, raw.targets, vault.as_ref())?,
+        targets,
+        apis,
+        http,
         policy: policy(&place, &raw.policy)?,
         policy_files: raw
             .policy
@@ -192,49 +197,67 @@ fn targets(
     place: &Place<'_>,
     raw: Vec<Spanned<file::Target>>,
     vault: Option<&super::Vault>,
-) -> Outcome<Vec<Target>> {
-    let mut seen: HashMap<String, ()> = HashMap::new();
-    let mut out = Vec::with_capacity(raw.len());
-    for target in raw {
-        let target = one_target(place, target.into_inner(), &mut seen, vault)?;
-        out.push(target);
+) -> Outcome<(Vec<Target>, Vec<Api>)> {
+    let mut seen: HashSet<String> = HashSet::new();
+    let (mut databases, mut apis) = (Vec::new(), Vec::new());
+    for spanned in raw {
+        let whole = spanned.span();
+        let target = spanned.into_inner();
+        let (name, at) = (target.name.get_ref().clone(), target.name.span());
+        target_name(&name).map_err(|e| place.told(at.clone(), &e))?;
+        if !seen.insert(name.clone()) {
+            return Err(place.fault(
+                at,
+                format!("there are two targets named `{name}`"),
+                "give each its own name",
+            ));
+        }
+        match target.kind.as_ref().map_or("postgres", |k| k.get_ref()) {
+            "postgres" => databases.push(database(place, whole, name, target, vault)?),
+            "http" => apis.push(api::api(place, whole, name, target)?),
+            other => {
+                return Err(place.fault(
+                    target.kind.as_ref().map_or(at, Spanned::span),
+                    format!("`{other}` is not a kind of target"),
+                    "write postgres or http",
+                ));
+            }
+        }
     }
-    Ok(out)
+    api::lives(place, &apis, &databases)?;
+    Ok((databases, apis))
 }
 
-fn one_target(
-    place: &Place<'_>,
-    raw: file::Target,
-    seen: &mut HashMap<String, ()>,
-    vault: Option<&super::Vault>,
-) -> Outcome<Target> {
-    let (name, at) = (raw.name.get_ref().clone(), raw.name.span());
-    target_name(&name).map_err(|e| place.told(at.clone(), &e))?;
-    if seen.insert(name.clone(), ()).is_some() {
-        return Err(place.fault(
-            at,
-            format!("there are two targets named `{name}`"),
-            "give each its own name",
-        ));
-    }
-    if let Some(kind) = raw.kind.filter(|k| k.get_ref() != "postgres") {
-        return Err(place.fault(
-            kind.span(),
-            format!("`{}` is not a kind of target", kind.get_ref()),
-            "write postgres",
-        ));
-    }
-    let environment = match raw.environment {
-        None => Environment::default(),
+pub(super) fn environment(place: &Place<'_>, raw: Option<Spanned<String>>) -> Outcome<Environment> {
+    match raw {
+        None => Ok(Environment::default()),
         Some(e) => e
             .get_ref()
             .parse()
-            .map_err(|m: String| place.told(e.span(), &m))?,
+            .map_err(|m: String| place.told(e.span(), &m)),
+    }
+}
+
+fn database(
+    place: &Place<'_>,
+    whole: Range<usize>,
+    name: String,
+    raw: file::Target,
+    vault: Option<&super::Vault>,
+) -> Outcome<Target> {
+    api::none_of_its_keys(place, &raw)?;
+    let Some(written) = raw.dsn else {
+        return Err(place.fault(
+            whole,
+            format!("the target `{name}` has no `dsn`"),
+            "write dsn = \"postgresql://USER@HOST/DATABASE\", or kind = \"http\" with a `url`",
+        ));
     };
-    let mut dsn = Dsn::parse(raw.dsn.get_ref()).map_err(|e| place.told(raw.dsn.span(), &e))?;
+    let environment = environment(place, raw.environment)?;
+    let mut dsn = Dsn::parse(written.get_ref()).map_err(|e| place.told(written.span(), &e))?;
     if dsn.password.is_some() {
         return Err(place.fault(
-            raw.dsn.span(),
+            written.span(),
             "a password stands in the configuration",
             "take it out; `backstop init --target NAME --dsn …` seals it in the data directory",
         ));
@@ -410,7 +433,7 @@ fn journal(place: &Place<'_>, raw: &file::Journal) -> Outcome<Journal> {
     Ok(Journal { keep_traffic })
 }
 
-fn bounded(
+pub(super) fn bounded(
     place: &Place<'_>,
     value: Option<&Spanned<usize>>,
     usual: usize,
@@ -451,7 +474,7 @@ fn identity(
     }
 }
 
-fn address(place: &Place<'_>, text: &str, span: Range<usize>) -> Outcome<SocketAddr> {
+pub(super) fn address(place: &Place<'_>, text: &str, span: Range<usize>) -> Outcome<SocketAddr> {
     text.parse().map_err(|_| {
         place.fault(
             span,

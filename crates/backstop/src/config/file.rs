@@ -1,5 +1,6 @@
 //! The configuration file as it is written, before it is checked. Unknown keys are refused here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -18,6 +19,8 @@ pub(super) struct File {
     pub(super) console: Console,
     #[serde(default, rename = "target")]
     pub(super) targets: Vec<Spanned<Target>>,
+    #[serde(default)]
+    pub(super) http: Option<Http>,
     #[serde(default)]
     pub(super) policy: Policy,
     #[serde(default)]
@@ -62,12 +65,31 @@ pub(super) struct Target {
     pub(super) name: Spanned<String>,
     pub(super) kind: Option<Spanned<String>>,
     pub(super) environment: Option<Spanned<String>>,
-    pub(super) dsn: Spanned<String>,
+    // PostgreSQL's.
+    pub(super) dsn: Option<Spanned<String>>,
     pub(super) tls: Option<Spanned<String>>,
     pub(super) ca: Option<PathBuf>,
     pub(super) pin: Option<Spanned<String>>,
     pub(super) points: Option<Spanned<String>>,
     pub(super) pg_bin: Option<PathBuf>,
+    // An HTTP API's; `ca` is of both.
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) hosts: Option<Vec<Spanned<String>>>,
+    pub(super) pack: Option<Spanned<String>>,
+    pub(super) credential: Option<Spanned<String>>,
+    pub(super) private: Option<Spanned<bool>>,
+    pub(super) everyone: Option<Spanned<bool>>,
+    pub(super) reverse: Option<Spanned<String>>,
+    pub(super) lives: Option<BTreeMap<String, Spanned<String>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Http {
+    pub(super) listen: Option<Spanned<String>>,
+    pub(super) allow: Option<Vec<Spanned<String>>>,
+    pub(super) judged: Option<Spanned<usize>>,
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

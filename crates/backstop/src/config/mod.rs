@@ -3,6 +3,7 @@
 //! Nothing with a wrong or unknown value starts; every error says file, line, column, what is wrong and what
 //! would be right.
 
+mod api;
 mod check;
 mod dsn;
 mod fault;
@@ -20,6 +21,7 @@ use url::Url;
 
 use crate::failure::{Failure, Outcome};
 
+pub use api::{Api, Http, Placing};
 pub(crate) use check::{fingerprint, origin, target_name};
 pub use dsn::{Dsn, Host, Tls};
 pub(crate) use dsn::{encode, encode_path};
@@ -38,8 +40,12 @@ pub struct Config {
     pub gate: Gate,
     /// The console.
     pub console: Console,
-    /// The protected systems.
+    /// The protected databases.
     pub targets: Vec<Target>,
+    /// The protected HTTP APIs.
+    pub apis: Vec<Api>,
+    /// The HTTP gate; none where the section is absent.
+    pub http: Option<Http>,
     /// Policies after the default ones.
     pub policy: String,
     /// The files they came from.

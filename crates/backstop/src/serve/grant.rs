@@ -153,6 +153,7 @@ impl Service {
             task: ask.task.trim().to_owned(),
             ttl_seconds: ask.ttl_seconds,
             scopes: ask.scopes.clone(),
+            also: vec![],
             parent: None,
         })
     }

@@ -282,6 +282,7 @@ impl Site {
             task: "a test".into(),
             ttl_seconds: 3600,
             scopes: vec!["read,insert:public.marks".parse().unwrap()],
+            also: vec![],
             parent: None,
         };
         let hold = ask(life, Ask::GrantLease { spec }).await;

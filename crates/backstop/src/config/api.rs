@@ -1,0 +1,296 @@
+//! HTTP APIs as targets, and the HTTP gate's own settings.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use backstop_core::target::Environment;
+use toml::Spanned;
+use url::Url;
+
+use super::check::{self, Place};
+use super::{Target, file};
+use crate::failure::Outcome;
+
+/// The HTTP gate's usual address.
+const LISTEN: &str = "127.0.0.1:7443";
+/// How much of a body is kept to be judged, in bytes.
+const JUDGED: usize = 1 << 20;
+
+/// The HTTP gate's own settings.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Where agents reach the forward proxy.
+    pub listen: SocketAddr,
+    /// Hosts that any lease may read from without a credential, exact or `*.suffix`.
+    pub allow: Vec<String>,
+    /// How much of a body is kept to be judged, in bytes.
+    pub judged: usize,
+    /// Where the proxy's CA certificate is put for agents to read.
+    pub ca_file: PathBuf,
+}
+
+/// A protected HTTP API.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Its name here.
+    pub name: String,
+    /// How much a mistake costs there.
+    pub environment: Environment,
+    /// Scheme, host, port and the path that everything of it stands under.
+    pub url: Url,
+    /// Further hosts of the same API, exact or `*.suffix`, on the same port.
+    pub hosts: Vec<String>,
+    /// The pack that reads its requests; none: the one that knows its host, else the generic one.
+    pub pack: Option<String>,
+    /// How its credential is put into requests.
+    pub placing: Placing,
+    /// CAs to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Whether its addresses may be private.
+    pub private: bool,
+    /// Whether every lease may use it, as an agent's own model provider.
+    pub everyone: bool,
+    /// Where clients reach it that cannot use a proxy.
+    pub reverse: Option<SocketAddr>,
+    /// What lives in its objects: `volume.…` holds the database of a target.
+    pub lives: BTreeMap<String, String>,
+}
+
+/// How a credential is put into a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placing {
+    /// There is none.
+    None,
+    /// In a header, after a prefix: `Authorization`, `Bearer `.
+    Header {
+        /// In lower case.
+        name: String,
+        /// Before the credential.
+        prefix: &'static str,
+    },
+    /// As the password of a user.
+    Basic {
+        /// The user.
+        user: String,
+    },
+    /// As a parameter of the URL.
+    Query {
+        /// The parameter.
+        name: String,
+    },
+    /// As a cookie.
+    Cookie {
+        /// The cookie.
+        name: String,
+    },
+    /// As the secret access key that requests are signed with.
+    Aws {
+        /// The access key's id.
+        id: String,
+    },
+}
+
+impl Placing {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let rest = rest.trim();
+        let header = |name: &str, prefix| Self::Header {
+            name: name.to_ascii_lowercase(),
+            prefix,
+        };
+        let name = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic());
+        match (kind, name) {
+            ("none", false) => Ok(Self::None),
+            ("bearer", false) => Ok(header("authorization", "Bearer ")),
+            ("token", false) => Ok(header("authorization", "token ")),
+            ("header", true) => Ok(header(rest, "")),
+            ("basic", true) => Ok(Self::Basic { user: rest.into() }),
+            ("query", true) => Ok(Self::Query { name: rest.into() }),
+            ("cookie", true) => Ok(Self::Cookie { name: rest.into() }),
+            ("aws", true) => Ok(Self::Aws { id: rest.into() }),
+            _ => Err(format!(
+                "`{}` is not a way to put a credential into requests; hint: write bearer, token, header NAME, \
+                 basic USER, query NAME, cookie NAME, aws ACCESS-KEY-ID or none; the credential itself is sealed \
+                 by `backstop init --target NAME --url …`",
+                text.escape_debug()
+            )),
+        }
+    }
+}
+
+impl Api {
+    /// The port of its URL.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or(443)
+    }
+}
+
+pub(super) fn http(place: &Place<'_>, raw: file::Http) -> Outcome<Http> {
+    let listen = match &raw.listen {
+        None => check::address(place, LISTEN, 0..0)?,
+        Some(a) => check::address(place, a.get_ref(), a.span())?,
+    };
+    let allow = raw.allow.unwrap_or_default();
+    let allow = allow.iter().map(|host| pattern(place, host));
+    let ca_file = raw.ca_file;
+    Ok(Http {
+        listen,
+        allow: allow.collect::<Outcome<_>>()?,
+        judged: check::bounded(place, raw.judged.as_ref(), JUDGED, 1 << 10..=64 << 20)?,
+        ca_file: place.resolve(&ca_file.unwrap_or_else(|| PathBuf::from("backstop-http-ca.pem"))),
+    })
+}
+
+pub(super) fn api(
+    place: &Place<'_>,
+    whole: Range<usize>,
+    name: String,
+    raw: file::Target,
+) -> Outcome<Api> {
+    let databases = [
+        raw.dsn.as_ref().map(Spanned::span),
+        raw.tls.as_ref().map(Spanned::span),
+        raw.pin.as_ref().map(Spanned::span),
+        raw.points.as_ref().map(Spanned::span),
+    ];
+    if let Some(span) = databases.into_iter().flatten().next() {
+        return Err(place.fault(
+            span,
+            "this is a key of databases",
+            "take it out, or write kind = \"postgres\"",
+        ));
+    }
+    let Some(written) = &raw.url else {
+        return Err(place.fault(
+            whole,
+            format!("the target `{name}` has no `url`"),
+            "write url = \"https://HOST\"",
+        ));
+    };
+    let url = base(written.get_ref()).map_err(|e| place.told(written.span(), &e))?;
+    let private = raw.private.is_some_and(|p| *p.get_ref());
+    if url.scheme() == "http" && !private {
+        return Err(place.fault(
+            written.span(),
+            "a credential would go over the network in the clear",
+            "write https://, or private = true for a network that is yours alone",
+        ));
+    }
+    let placing = match &raw.credential {
+        None => Placing::parse("bearer").map_err(|e| place.told(0..0, &e))?,
+        Some(text) => Placing::parse(text.get_ref()).map_err(|e| place.told(text.span(), &e))?,
+    };
+    let hosts = raw.hosts.unwrap_or_default();
+    let reverse = raw.reverse.as_ref();
+    Ok(Api {
+        name,
+        environment: check::environment(place, raw.environment)?,
+        url,
+        hosts: hosts
+            .iter()
+            .map(|h| pattern(place, h))
+            .collect::<Outcome<_>>()?,
+        pack: raw.pack.map(Spanned::into_inner),
+        placing,
+        ca: raw.ca.map(|ca| place.resolve(&ca)),
+        private,
+        everyone: raw.everyone.is_some_and(|e| *e.get_ref()),
+        reverse: reverse
+            .map(|a| check::address(place, a.get_ref(), a.span()))
+            .transpose()?,
+        lives: raw
+            .lives
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(object, target)| (object, target.into_inner()))
+            .collect(),
+    })
+}
+
+/// What is told to live in an object of an API has to be a database that is protected here.
+pub(super) fn lives(place: &Place<'_>, apis: &[Api], databases: &[Target]) -> Outcome {
+    for (object, target) in apis.iter().flat_map(|api| &api.lives) {
+        if !databases.iter().any(|database| database.name == *target) {
+            return Err(place.fault(
+                0..0,
+                format!("`{object}` is told to hold `{target}`, which is no database here"),
+                "name a target of kind postgres",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses keys that only an HTTP API has.
+pub(super) fn none_of_its_keys(place: &Place<'_>, raw: &file::Target) -> Outcome {
+    let spans = [
+        raw.url.as_ref().map(Spanned::span),
+        raw.pack.as_ref().map(Spanned::span),
+        raw.credential.as_ref().map(Spanned::span),
+        raw.private.as_ref().map(Spanned::span),
+        raw.everyone.as_ref().map(Spanned::span),
+        raw.reverse.as_ref().map(Spanned::span),
+        raw.hosts
+            .as_ref()
+            .and_then(|h| h.first())
+            .map(Spanned::span),
+        raw.lives
+            .as_ref()
+            .and_then(|l| l.values().next())
+            .map(Spanned::span),
+    ];
+    match spans.into_iter().flatten().next() {
+        None => Ok(()),
+        Some(span) => Err(place.fault(
+            span,
+            "this is a key of HTTP APIs",
+            "take it out, or write kind = \"http\"",
+        )),
+    }
+}
+
+/// A base URL: http or https, a host, a path that ends in `/`, nothing else.
+fn base(text: &str) -> Result<Url, String> {
+    let mut url = Url::parse(text).map_err(|e| {
+        format!(
+            "`{}` is not a URL: {e}; hint: write https://HOST",
+            text.escape_debug()
+        )
+    })?;
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !bare {
+        return Err(format!(
+            "`{}` is not the base URL of an API; hint: write https://HOST or https://HOST/PATH, without user, query or fragment",
+            text.escape_debug()
+        ));
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+/// A host, exact or `*.suffix`, as requests are compared with: lower case, IDNA in its ASCII form.
+fn pattern(place: &Place<'_>, text: &Spanned<String>) -> Outcome<String> {
+    let written = text.get_ref();
+    let (star, host) = match written.strip_prefix("*.") {
+        Some(host) => ("*.", host),
+        None => ("", written.as_str()),
+    };
+    let name = url::Host::parse(host).ok().map(|h| h.to_string());
+    match name {
+        Some(name) if star.is_empty() || name.contains('.') => Ok(format!("{star}{name}")),
+        _ => Err(place.fault(
+            text.span(),
+            format!("`{}` is not a host", written.escape_debug()),
+            "write a name such as api.example.com, or *.example.com",
+        )),
+    }
+}
