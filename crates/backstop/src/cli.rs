@@ -386,7 +386,7 @@ pub struct Freeze {
     pub no_wait: bool,
 }
 
-/// Judge statements without running them
+/// Judge statements and requests without running them
 #[derive(Debug, Args)]
 pub struct Judge {
     /// The protocol
@@ -398,6 +398,7 @@ pub struct Judge {
 #[derive(Debug, Subcommand)]
 pub enum JudgeProtocol {
     Postgres(JudgePostgres),
+    Http(JudgeHttp),
 }
 
 /// Judge SQL: NDJSON in, NDJSON out, nothing is executed
@@ -421,6 +422,24 @@ pub struct JudgePostgres {
     /// Replay a server's statement log (stderr, csvlog or jsonlog format)
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+}
+
+/// Judge HTTP requests: NDJSON in, NDJSON out, nothing is sent
+///
+/// Judges requests without sending them, with the default policy (and the configuration's, if there is one) and a lease that covers every provider that a pack knows, whose credential the gate would put in. So a request that carries any credential is answered with `halt`.
+///
+/// Reads one JSON object a line from standard input, {"id":…,"request":{"method","url","headers":[["name","value"],…],"body"}} (`body_base64` for bytes), and answers each with one line, in order: {"id","verdict","effects","rule","reason"}. A line that is not such an object is answered with `deny` and the rule `input`, and the next one is read. The exit code is 0 when all lines were answered: verdicts are data here.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  echo '{\"id\":\"1\",\"request\":{\"method\":\"POST\",\"url\":\"https://backboard.railway.com/graphql/v2\",\"headers\":[[\"content-type\",\"application/json\"]],\"body\":\"{\\\"query\\\":\\\"mutation { volumeDelete(volumeId: \\\\\\\"v\\\\\\\") }\\\"}\"}}' | backstop judge http"
+)]
+pub struct JudgeHttp {
+    /// Judge as on a target of this environment
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<Environment>,
+    /// Read the requests with this pack, whatever their host
+    #[arg(long, value_name = "NAME")]
+    pub pack: Option<String>,
 }
 
 /// Read and verify the journal

@@ -26,7 +26,7 @@ pub(crate) use undo::ask as ask_undo;
 
 use std::path::Path;
 
-use crate::cli::{Cli, JudgeProtocol, Verb};
+use crate::cli::{Cli, Verb};
 use crate::config::Config;
 use crate::control::client::Client;
 use crate::failure::{Context, Outcome};
@@ -50,9 +50,7 @@ pub fn run(cli: Cli, output: Output) -> Outcome {
         Verb::Halt(args) => halt::run(&path, args, output),
         Verb::Resume(args) => resume::run(&path, args, output),
         Verb::Freeze(args) => freeze::run(&path, args, output),
-        Verb::Judge(args) => match args.protocol {
-            JudgeProtocol::Postgres(args) => judge::run(&path, &args, output),
-        },
+        Verb::Judge(args) => judge::run(&path, &args.protocol, output),
         Verb::Journal(args) => journal::run(&path, args.verb, output),
         Verb::Undo(args) => undo::run(&path, &args, output),
         Verb::Vault(args) => vault::run(&path, args.verb, output),

@@ -1,0 +1,145 @@
+//! The gate's own answers to requests, so that an agent reads what stopped it and what to do.
+
+use std::time::Duration;
+
+use backstop_core::hold::Hold;
+use backstop_core::verdict::{Decision, Verdict};
+use backstop_wire::http::Refused;
+use hyper::StatusCode;
+
+use crate::http::Problem;
+
+/// How soon a held request is worth sending again.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// It could be read in two ways.
+pub(super) fn ambiguous(refused: &Refused) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "ambiguous",
+            "The request could be read in two ways",
+            format!("Nothing was sent: {}.", refused.what),
+        )
+        .decided(Decision::Deny, "ambiguous")
+        .hint(&refused.hint),
+    )
+}
+
+/// Policy denies it.
+pub(super) fn denied(verdict: &Verdict) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "denied",
+            "Policy denies this",
+            format!("Nothing was sent: {}.", verdict.reason),
+        )
+        .decided(Decision::Deny, &verdict.rule)
+        .hint("do not try another way; tell the person you work for what you need"),
+    )
+}
+
+/// The host is no target of the lease.
+pub(super) fn elsewhere(host: &str) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "not-in-lease",
+            "This host is not in the lease",
+            format!("Nothing was sent: `{host}` is no target of this lease."),
+        )
+        .decided(Decision::Deny, "not-in-lease")
+        .hint("ask for a lease on it, or have its host put under `allow` in [http] if it is only read from"),
+    )
+}
+
+/// A person denied it.
+pub(super) fn refused_by_person(hold: &Hold, reason: &str, link: &str) -> Box<Problem> {
+    let why = match reason.trim() {
+        "" => "A person denied this.".to_owned(),
+        reason => format!("A person denied this: {reason}"),
+    };
+    let mut problem = Problem::new(StatusCode::FORBIDDEN, "refused", "A person denied this", why)
+        .decided(Decision::Deny, &hold.rule)
+        .hint("do not send it again");
+    problem.hold = Some(hold.id.clone());
+    problem.link = Some(link.to_owned());
+    Box::new(problem)
+}
+
+/// It waits for people.
+pub(super) fn held(hold: &Hold, link: &str, besides: &str) -> Box<Problem> {
+    let mut problem = Problem::new(
+        StatusCode::FORBIDDEN,
+        "held",
+        "This waits for a person",
+        format!("Nothing was sent: {}{besides}.", hold.reason),
+    )
+    .decided(Decision::Hold, &hold.rule)
+    .retry_after(AGAIN)
+    .hint("send the identical request again once a person has approved it; it passes once");
+    problem.hold = Some(hold.id.clone());
+    problem.link = Some(link.to_owned());
+    Box::new(problem)
+}
+
+/// Too much waits already.
+pub(super) fn too_many(error: &backstop_store::StoreError) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-holds",
+            "Too much waits for people already",
+            format!("Nothing was sent: {error}."),
+        )
+        .decided(Decision::Hold, "too-many-holds")
+        .retry_after(AGAIN)
+        .hint("wait until a person has decided what is held"),
+    )
+}
+
+/// The gate itself cannot go on; the action does not happen (invariant 7).
+pub(super) fn broken(error: &dyn std::fmt::Display) -> Box<Problem> {
+    tracing::error!(%error, "a request was not sent");
+    Box::new(
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "gate",
+            "The gate cannot do this now",
+            "Nothing was sent: the gate could not write its journal or read its own state.",
+        )
+        .hint("tell the person who runs Backstop; its log says more"),
+    )
+}
+
+/// Only reads pass.
+pub(super) fn reads_only(why: &str) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "reads-only",
+            "Only reads pass now",
+            format!("Nothing was sent: {why}."),
+        )
+        .decided(Decision::Deny, "reads-only")
+        .hint("stop and tell the person you work for"),
+    )
+}
+
+/// The target refused the gate's own credential: the incident's first moment.
+pub(super) fn mismatch(api: &str, status: u16) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "mismatch",
+            "Stop: the target refused the credential",
+            format!(
+                "`{api}` refused the gate's own credential (status {status}). The lease's writes there are held until \
+                 a person has answered."
+            ),
+        )
+        .decided(Decision::Halt, "credential-mismatch")
+        .hint("stop here, do not look for another credential, and tell the person you work for"),
+    )
+}

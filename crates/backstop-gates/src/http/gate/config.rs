@@ -1,0 +1,133 @@
+//! What the HTTP gate is told at its start and at each reload.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstop_core::secret::Secret;
+use backstop_core::target::Environment;
+use backstop_wire::http::Scheme;
+
+use super::explain::Explain;
+use crate::http::{Site, Target};
+
+/// The gate's own settings.
+#[derive(Clone)]
+pub struct HttpConfig {
+    /// Where the forward proxy listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How much of a body is kept to be judged, in bytes.
+    pub judged: usize,
+    /// How long a held call is paused.
+    pub pause: Duration,
+    /// The console's address, without a slash at the end.
+    pub console_url: String,
+    /// Denials within ten minutes after which a lease is halted.
+    pub denials_before_halt: usize,
+    /// Says more of a credential that should not have been presented.
+    pub explain: Arc<dyn Explain>,
+}
+
+/// A protected API.
+#[derive(Clone)]
+pub struct Api {
+    /// Its name in leases.
+    pub name: String,
+    /// Its environment.
+    pub environment: Environment,
+    /// Whether it is asked with TLS.
+    pub scheme: Scheme,
+    /// Where it is.
+    pub site: Site,
+    /// What every path of it begins with; ends in `/`.
+    pub base: String,
+    /// Further hosts of it on the same port, exact or `*.suffix`.
+    pub hosts: Vec<String>,
+    /// The pack that reads its requests; none: the one that knows its host, else the generic one.
+    pub pack: Option<String>,
+    /// How its credential is put into requests.
+    pub placing: Placing,
+    /// The credential; none where [`Placing::None`].
+    pub secret: Option<Secret<String>>,
+    /// Whom to trust there and how far to go.
+    pub target: Arc<Target>,
+    /// Whether every lease may use it.
+    pub everyone: bool,
+    /// Where clients reach it that cannot use a proxy.
+    pub reverse: Option<SocketAddr>,
+    /// What lives in its objects: `volume.…` holds the database of a target.
+    pub lives: BTreeMap<String, String>,
+}
+
+/// How a credential is put into a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placing {
+    /// There is none.
+    None,
+    /// In a header, after a prefix.
+    Header {
+        /// In lower case.
+        name: String,
+        /// Before the credential.
+        prefix: String,
+    },
+    /// As the password of a user.
+    Basic {
+        /// The user.
+        user: String,
+    },
+    /// As a parameter of the URL.
+    Query {
+        /// The parameter.
+        name: String,
+    },
+    /// As a cookie.
+    Cookie {
+        /// The cookie.
+        name: String,
+    },
+}
+
+impl Api {
+    /// Whether a request to `site` is one to it.
+    #[must_use]
+    pub fn is_at(&self, scheme: Scheme, site: &Site) -> bool {
+        if scheme != self.scheme || site.port() != self.site.port() {
+            return false;
+        }
+        site.host() == self.site.host() || self.hosts.iter().any(|host| is_host(host, site.host()))
+    }
+}
+
+/// Whether `host` is what a pattern, exact or `*.suffix`, names.
+#[must_use]
+pub fn is_host(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix("*.") {
+        None => pattern == host,
+        Some(suffix) => host
+            .strip_suffix(suffix)
+            .and_then(|rest| rest.strip_suffix('.'))
+            .is_some_and(|rest| !rest.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_host;
+
+    #[test]
+    fn a_pattern_names_what_is_below_it_and_not_what_only_ends_so() {
+        assert!(is_host("a.example", "a.example"));
+        assert!(is_host("*.a.example", "x.a.example"));
+        assert!(is_host("*.a.example", "y.x.a.example"));
+        for (pattern, host) in [
+            ("a.example", "b.a.example"),
+            ("*.a.example", "a.example"),
+            ("*.a.example", "xa.example"),
+            ("*.a.example", ".a.example"),
+        ] {
+            assert!(!is_host(pattern, host), "{pattern} {host}");
+        }
+    }
+}

@@ -1,0 +1,507 @@
+//! One request, five steps: read, judge, hold, act; nothing is measured, an API has no ROLLBACK.
+
+use std::sync::Arc;
+
+use backstop_core::action::Ask;
+use backstop_core::effect::{Analysis, EffectKind};
+use backstop_core::hold::{Hold, HoldText};
+use backstop_core::lease::LeaseRecord;
+use backstop_core::policy::{Asker, Policy};
+use backstop_core::verdict::{Decision, Verdict};
+use backstop_store::NewHold;
+use backstop_wire::http::{self, Request};
+use backstop_wire::providers::{self, Reading};
+use bytes::Bytes;
+use hyper::Method;
+
+use super::config::Api;
+use super::journal::{self, Written};
+use super::place;
+use super::raw;
+use super::reply::Watching;
+use super::who::Standing;
+use super::{HttpShared, answer, foreign, hold, lives, mismatch, pack_of};
+use crate::http::{Carried, Forward, Head, Outcome, Problem, Sent, Site};
+
+/// What is known of one request between its steps.
+pub struct Case {
+    pub(super) record: LeaseRecord,
+    pub(super) standing: Standing,
+    pub(super) api: Option<Arc<Api>>,
+    pub(super) placeholder: Option<String>,
+    pub(super) site: Site,
+    pub(super) source: String,
+    pub(super) tls_name: Option<String>,
+    pub(super) tunnel: Option<Site>,
+    pub(super) connection: u64,
+    pub(super) action: u64,
+    /// Whether its intent stands in the journal.
+    pub(super) journaled: bool,
+    /// What its outcome is called if nothing else comes of it.
+    pub(super) result: &'static str,
+    pub(super) graphql: bool,
+    /// Where credentials stand in its answer.
+    pub(super) reveals: Vec<String>,
+}
+
+/// A request that was read and judged.
+struct Judged {
+    clean: Head,
+    reading: Reading,
+    verdict: Verdict,
+    text: String,
+    origin: String,
+}
+
+impl HttpShared {
+    /// What becomes of a request.
+    pub(super) async fn decide(&self, case: &mut Case, head: Head, body: &Carried) -> Outcome {
+        match self.try_to_decide(case, head, body).await {
+            Ok(forward) => Outcome::Forward(Box::new(forward)),
+            Err(problem) => Outcome::Answer(problem),
+        }
+    }
+
+    async fn try_to_decide(
+        &self,
+        case: &mut Case,
+        head: Head,
+        body: &Carried,
+    ) -> Result<Forward, Box<Problem>> {
+        let (clean, bytes) = self.clean(case, head, body);
+        let request = self.read(case, &clean, &bytes, body).await?;
+        if clean.upgrade.is_some() {
+            let verdict = deny("change-of-protocol", "what comes after a change of protocol cannot be judged");
+            return Err(self.deny(case, &verdict).await);
+        }
+        let Some(api) = case.api.clone() else {
+            return self.outside(case, clean, &request).await;
+        };
+        let reading = self.understand(&api, &request);
+        let policy = self.policy();
+        let verdict = judge(&policy, case, &api, &reading.analysis);
+        let origin = origin(&clean, &case.site);
+        let judged = Judged {
+            text: journal::text(&clean, &origin, &bytes, &[]),
+            clean,
+            reading,
+            verdict,
+            origin,
+        };
+        if let Standing::ReadsOnly(why) = &case.standing
+            && !judged.reading.analysis.is_read()
+        {
+            let problem = answer::reads_only(why);
+            self.intend(case, &judged, &bytes, None).await?;
+            case.result = "denied";
+            return Err(problem);
+        }
+        let spent = self.enforce(case, &api, &policy, &judged, &bytes).await?;
+        self.intend(case, &judged, &bytes, spent.as_ref()).await?;
+        self.act(case, &api, judged, body)
+    }
+
+    /// Takes the lease's own placeholder out of its place.
+    fn clean(&self, case: &Case, mut head: Head, body: &Carried) -> (Head, Bytes) {
+        if let (Some(api), Some(placeholder)) = (&case.api, &case.placeholder) {
+            place::take_out(&mut head, &api.placing, placeholder);
+        }
+        let bytes = match body {
+            Carried::Whole { bytes, .. } => bytes.clone(),
+            Carried::Absent | Carried::Streamed { .. } => Bytes::new(),
+        };
+        (head, bytes)
+    }
+
+    /// Reads it. A credential that is not the lease's stops the lease, however the rest reads.
+    async fn read(
+        &self,
+        case: &mut Case,
+        clean: &Head,
+        bytes: &Bytes,
+        body: &Carried,
+    ) -> Result<Request, Box<Problem>> {
+        let headers = raw::headers(clean);
+        let told = raw::told(case);
+        let read = http::read(&raw::raw(clean, &headers, &told, bytes, body));
+        let ring = self.ring();
+        let found = foreign::find(clean, bytes, read.as_ref().ok(), &ring, |value| {
+            self.issued(case, value)
+        });
+        if let Some(found) = found {
+            let why = mismatch::foreign(
+                &self.store,
+                &*self.config.explain,
+                &case.record.lease.id,
+                &case.source,
+                case.site.host(),
+                found,
+            )
+            .await;
+            self.intend_refused(case, "foreign-credential", Decision::Halt, &why)
+                .await?;
+            case.result = "halted";
+            return Err(super::who::stopped(&why));
+        }
+        match read {
+            Ok(request) => Ok(request),
+            Err(refused) => {
+                self.intend_refused(case, "ambiguous", Decision::Deny, &refused.what)
+                    .await?;
+                self.count_denial(case).await;
+                Err(answer::ambiguous(&refused))
+            }
+        }
+    }
+
+    fn understand(&self, api: &Api, request: &Request) -> Reading {
+        let mut reading = providers::read(request, Some(&pack_of(api)));
+        for effect in &mut reading.analysis.effects {
+            // A kind alone is any of that kind: no scope for one thing covers it.
+            if let Some(object) = &mut effect.object
+                && !object.contains('.')
+            {
+                object.push_str(".\"*\"");
+            }
+        }
+        reading
+    }
+
+    /// Enforces the verdict. The hold whose approval was spent, if one was.
+    async fn enforce(
+        &self,
+        case: &mut Case,
+        api: &Api,
+        policy: &Policy,
+        judged: &Judged,
+        bytes: &Bytes,
+    ) -> Result<Option<Hold>, Box<Problem>> {
+        match judged.verdict.decision {
+            Decision::Allow | Decision::Measure => Ok(None),
+            Decision::Deny => {
+                self.intend(case, judged, bytes, None).await?;
+                Err(self.deny(case, &judged.verdict).await)
+            }
+            Decision::Halt => {
+                self.intend(case, judged, bytes, None).await?;
+                let why = judged.verdict.reason.clone();
+                mismatch::halt(&self.store, &case.record.lease.id, &why, false).await;
+                case.result = "halted";
+                Err(super::who::stopped(&why))
+            }
+            Decision::Hold => self.hold(case, api, policy, judged, bytes).await.map(Some),
+        }
+    }
+
+    async fn hold(
+        &self,
+        case: &mut Case,
+        api: &Api,
+        policy: &Policy,
+        judged: &Judged,
+        bytes: &Bytes,
+    ) -> Result<Hold, Box<Problem>> {
+        let tied = lives::tied(&self.store, api, &judged.reading.analysis);
+        if let Some(problem) = tied.refused {
+            self.intend(case, judged, bytes, None).await?;
+            case.result = "denied";
+            return Err(problem);
+        }
+        let ask = self.ask(judged, bytes);
+        let new = NewHold {
+            ask: ask.clone(),
+            lease: Some(case.record.lease.id.clone()),
+            target: Some(api.name.clone()),
+            environment: api.environment,
+            summary: summary(&judged.reading),
+            analysis: judged.reading.analysis.clone(),
+            verdict: judged.verdict.clone(),
+            recoverable: tied.recoverable,
+            whole: String::new(),
+            policy: policy.version(),
+            text: HoldText {
+                statement: judged.text.clone(),
+                earlier: said(&judged.reading),
+                ..HoldText::default()
+            },
+        };
+        let asked = hold::ask(
+            &self.store,
+            new,
+            self.config.pause,
+            &self.config.console_url,
+        )
+        .await;
+        let held = match asked {
+            Ok(held) => held,
+            Err(problem) => {
+                self.intend(case, judged, bytes, None).await?;
+                case.result = "held";
+                return Err(problem);
+            }
+        };
+        // Policy, lease and configuration may have changed while people thought.
+        let now = self.policy();
+        let verdict = judge(&now, case, api, &judged.reading.analysis);
+        let lease = &case.record.lease.id;
+        let same = verdict.rule == held.rule
+            && hold::digest(&self.store, lease, &api.name, now.version(), &ask) == Some(held.digest);
+        if !same {
+            let link = hold::link(&self.config.console_url, &held);
+            return Err(answer::held(
+                &held,
+                &link,
+                "; what it means has changed since it was approved, send it again",
+            ));
+        }
+        hold::spend(&self.store, &held, &self.config.console_url).await?;
+        Ok(held)
+    }
+
+    fn ask(&self, judged: &Judged, bytes: &Bytes) -> Ask {
+        let operations = judged.reading.operations.iter();
+        Ask::Http {
+            binding: hold::binding(
+                &judged.clean,
+                judged.origin.clone(),
+                bytes,
+                operations.map(|o| o.name.clone()).collect(),
+                |part| self.traffic.salted(part),
+            ),
+        }
+    }
+
+    /// INVARIANT 2: the intent, durable where something may change.
+    async fn intend(
+        &self,
+        case: &mut Case,
+        judged: &Judged,
+        bytes: &Bytes,
+        spent: Option<&Hold>,
+    ) -> Result<(), Box<Problem>> {
+        let target = case.api.as_ref().map_or_else(String::new, |api| api.name.clone());
+        let analysis = &judged.reading.analysis;
+        let written = Written {
+            lease: &case.record.lease.id,
+            target: &target,
+            connection: case.connection,
+            action: case.action,
+            text: &judged.text,
+            body: bytes,
+            effect: analysis.worst(),
+            verdict: &judged.verdict,
+            hold: spent.map(|hold| hold.id.as_str()),
+        };
+        let durable = !analysis.is_read() || spent.is_some();
+        journal::intent(&self.traffic, &self.store, &written, durable)
+            .await
+            .map_err(|e| answer::broken(&e))?;
+        case.journaled = true;
+        Ok(())
+    }
+
+    /// The same for what was never understood. Nothing of it is kept but why.
+    async fn intend_refused(
+        &self,
+        case: &mut Case,
+        rule: &str,
+        decision: Decision,
+        why: &str,
+    ) -> Result<(), Box<Problem>> {
+        let verdict = Verdict {
+            decision,
+            rule: rule.to_owned(),
+            reason: why.to_owned(),
+            people: 0,
+        };
+        let target = case.api.as_ref().map_or_else(String::new, |api| api.name.clone());
+        let written = Written {
+            lease: &case.record.lease.id,
+            target: &target,
+            connection: case.connection,
+            action: case.action,
+            text: &format!("a request to {}: {why}", case.site.host()),
+            body: &[],
+            effect: EffectKind::Escape,
+            verdict: &verdict,
+            hold: None,
+        };
+        journal::intent(&self.traffic, &self.store, &written, false)
+            .await
+            .map_err(|e| answer::broken(&e))?;
+        case.journaled = true;
+        case.result = "denied";
+        Ok(())
+    }
+
+    async fn deny(&self, case: &mut Case, verdict: &Verdict) -> Box<Problem> {
+        if !case.journaled
+            && let Err(problem) = self
+                .intend_refused(case, &verdict.rule, verdict.decision, &verdict.reason)
+                .await
+        {
+            return problem;
+        }
+        case.result = "denied";
+        self.count_denial(case).await;
+        answer::denied(verdict)
+    }
+
+    /// A lease past its scope again and again is halted.
+    async fn count_denial(&self, case: &Case) {
+        let lease = &case.record.lease.id;
+        let count = self.denials.count(lease, self.store.now_ms());
+        if count >= self.config.denials_before_halt {
+            let why = format!("{count} of its actions went past its scope within ten minutes");
+            mismatch::halt(&self.store, lease, &why, false).await;
+        }
+    }
+
+    /// To a host that is no target of the lease: only reads without a credential, only from hosts on the list.
+    async fn outside(
+        &self,
+        case: &mut Case,
+        clean: Head,
+        request: &Request,
+    ) -> Result<Forward, Box<Problem>> {
+        let host = case.site.host().to_owned();
+        if !self.is_allowed(&host) || !only_reads(request) {
+            let verdict = deny("not-in-lease", "the host is no target of the lease");
+            self.deny(case, &verdict).await;
+            return Err(answer::elsewhere(&host));
+        }
+        let verdict = Verdict {
+            decision: Decision::Allow,
+            rule: "allowed-host".into(),
+            reason: "a read without a credential, from a host on the list".into(),
+            people: 0,
+        };
+        let text = journal::text(&clean, &origin(&clean, &case.site), &[], &[]);
+        let written = Written {
+            lease: &case.record.lease.id,
+            target: &host,
+            connection: case.connection,
+            action: case.action,
+            text: &text,
+            body: &[],
+            effect: EffectKind::Read,
+            verdict: &verdict,
+            hold: None,
+        };
+        journal::intent(&self.traffic, &self.store, &written, false)
+            .await
+            .map_err(|e| answer::broken(&e))?;
+        case.journaled = true;
+        case.result = "failed";
+        Ok(Forward {
+            target: self.public(),
+            scheme: clean.scheme,
+            site: case.site.clone(),
+            head: clean,
+            body: Sent::AsCame,
+            upgrade: None,
+            repeatable: true,
+        })
+    }
+
+    /// Puts the credential in and lets it go.
+    fn act(
+        &self,
+        case: &mut Case,
+        api: &Api,
+        judged: Judged,
+        body: &Carried,
+    ) -> Result<Forward, Box<Problem>> {
+        let mut head = judged.clean;
+        if let Some(secret) = &api.secret {
+            place::put_in(&mut head, &api.placing, secret).map_err(|e| answer::broken(&e))?;
+        }
+        case.result = "failed";
+        case.graphql = judged.reading.is_graphql();
+        case.reveals = judged
+            .reading
+            .operations
+            .iter()
+            .flat_map(|o| o.reveals.clone())
+            .collect();
+        let sent = match body {
+            Carried::Streamed { .. } => {
+                Sent::Filtered(Box::new(Watching::new(self.ring().of_requests())))
+            }
+            Carried::Absent | Carried::Whole { .. } => Sent::AsCame,
+        };
+        Ok(Forward {
+            target: Arc::clone(&api.target),
+            scheme: api.scheme,
+            site: case.site.clone(),
+            repeatable: judged.reading.analysis.is_read(),
+            head,
+            body: sent,
+            upgrade: None,
+        })
+    }
+}
+
+fn judge(policy: &Policy, case: &Case, api: &Api, analysis: &Analysis) -> Verdict {
+    let lease = &case.record.lease;
+    let named = lease.spec.at(&api.name).is_some();
+    policy.judge(
+        Asker {
+            // What everyone may use is not narrowed by the lease.
+            lease: named.then_some(lease),
+            target: &api.name,
+            environment: api.environment,
+            limits: None,
+        },
+        analysis,
+    )
+}
+
+fn deny(rule: &str, reason: &str) -> Verdict {
+    Verdict {
+        decision: Decision::Deny,
+        rule: rule.to_owned(),
+        reason: reason.to_owned(),
+        people: 0,
+    }
+}
+
+fn only_reads(request: &Request) -> bool {
+    let method = request.method.as_str();
+    let safe = [Method::GET, Method::HEAD, Method::OPTIONS];
+    let safe = safe.iter().any(|m| m.as_str() == method) && request.body == http::Body::Absent;
+    // What `git clone` and `git fetch` ask with.
+    let fetch = method == "POST"
+        && request.segments.last().is_some_and(|last| last == "git-upload-pack");
+    safe || fetch
+}
+
+/// Scheme, host and port, as the gate connects.
+fn origin(head: &Head, site: &Site) -> String {
+    let scheme = match head.scheme {
+        http::Scheme::Http => "http",
+        http::Scheme::Https => "https",
+    };
+    format!("{scheme}://{site}")
+}
+
+/// One sentence without data.
+fn summary(reading: &Reading) -> String {
+    let names: Vec<&str> = reading.operations.iter().map(|o| o.name.as_str()).collect();
+    match names.as_slice() {
+        [] => format!("a request to {}", reading.provider),
+        names => format!("{} at {}", names.join(", "), reading.provider),
+    }
+}
+
+/// What a person should know besides: facts of the pack, one line each.
+fn said(reading: &Reading) -> Vec<String> {
+    let mut all = Vec::new();
+    for operation in &reading.operations {
+        all.push(format!("{}: {} ({})", operation.name, operation.does, operation.knowledge.word()));
+        all.extend(operation.along.iter().map(|what| format!("with it goes: {what}")));
+        all.extend(operation.grace.iter().map(|time| format!("can be taken back at the provider for {time}")));
+        all.extend(operation.preview.iter().map(|how| format!("to see what it would hit: {how}")));
+    }
+    all
+}

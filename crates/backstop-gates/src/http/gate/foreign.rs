@@ -1,0 +1,95 @@
+//! Credentials that a lease did not get here. The incident began with one.
+
+use backstop_core::secret::Secret;
+use backstop_wire::http::{self, Request};
+use hyper::HeaderMap;
+
+use super::known::{Owner, Ring};
+use crate::http::Head;
+
+/// A credential that should not be there.
+pub(super) struct Foreign {
+    /// Where it stands, in words.
+    pub(super) place: String,
+    /// What its place and form say of its kind.
+    pub(super) kind: Option<String>,
+    /// Itself, to be looked for on this machine.
+    pub(super) value: Option<Secret<String>>,
+    /// Whose it is, if the gate knows.
+    pub(super) owner: Option<Owner>,
+}
+
+impl Foreign {
+    /// In a few words without a secret.
+    pub(super) fn told(&self) -> String {
+        match &self.owner {
+            Some(Owner::Placeholder { api, .. }) => {
+                format!("a placeholder for `{api}` in {}", self.place)
+            }
+            Some(Owner::Real { api }) => format!("the real credential of `{api}` in {}", self.place),
+            None => format!(
+                "a credential that this lease did not get, in {}{}",
+                self.place,
+                self.kind
+                    .as_ref()
+                    .map_or_else(String::new, |kind| format!(" ({kind})"))
+            ),
+        }
+    }
+}
+
+/// The first credential in a request from which the lease's own placeholder was taken. `issued` says what the API itself
+/// gave this lease.
+pub(super) fn find(
+    head: &Head,
+    body: &[u8],
+    request: Option<&Request>,
+    ring: &Ring,
+    issued: impl Fn(&str) -> bool,
+) -> Option<Foreign> {
+    known(head, body, ring).or_else(|| {
+        let request = request?;
+        http::presented(request)
+            .into_iter()
+            .find(|found| !issued(found.value.reveal()))
+            .map(|found| Foreign {
+                place: found.place.to_string(),
+                kind: found.kind,
+                value: Some(found.value),
+                owner: None,
+            })
+    })
+}
+
+/// What the gate itself knows, wherever it hides: it is in no ordinary request.
+fn known(head: &Head, body: &[u8], ring: &Ring) -> Option<Foreign> {
+    let found = |place: &str, bytes: &[u8]| {
+        ring.find(bytes).map(|owner| Foreign {
+            place: place.to_owned(),
+            kind: None,
+            value: None,
+            owner: Some(owner.clone()),
+        })
+    };
+    let authority = head.authority.as_deref().unwrap_or_default();
+    found("the URL", authority.as_bytes())
+        .or_else(|| found("the URL", head.target.as_str().as_bytes()))
+        .or_else(|| in_headers(&head.headers, &found))
+        .or_else(|| found("the body", body))
+}
+
+fn in_headers(
+    headers: &HeaderMap,
+    found: &impl Fn(&str, &[u8]) -> Option<Foreign>,
+) -> Option<Foreign> {
+    for (name, value) in headers {
+        let place = format!("the header `{name}`");
+        let hit = found(&place, name.as_str().as_bytes()).or_else(|| found(&place, value.as_bytes()));
+        if hit.is_some() {
+            return hit;
+        }
+    }
+    // One that was cut in pieces over several.
+    let joined: Vec<u8> = headers.values().flat_map(|v| v.as_bytes().to_vec()).collect();
+    found("several headers", &joined)
+}

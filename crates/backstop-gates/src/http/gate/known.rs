@@ -1,0 +1,134 @@
+//! Every credential that the gate knows: the placeholders of all leases and the real ones of all targets. None of them
+//! may stand in a request but a lease's own placeholder in its place, and no real one in a response.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use backstop_core::lease::LeaseState;
+use backstop_core::secret::Secret;
+use backstop_store::Store;
+use backstop_wire::secrets::Known;
+
+use super::config::Api;
+use super::placeholder::placeholder;
+use super::pack_of;
+
+/// Whose a known credential is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The placeholder of a lease at an API.
+    Placeholder {
+        /// The lease.
+        lease: String,
+        /// The API.
+        api: String,
+    },
+    /// The gate's own at an API.
+    Real {
+        /// The API.
+        api: String,
+    },
+}
+
+/// What is known at a moment.
+pub(super) struct Ring {
+    owners: Vec<Owner>,
+    requests: Known,
+    /// The gate's own alone, for responses.
+    real: Arc<Known>,
+    by_placeholder: HashMap<String, (String, String)>,
+    leases: Vec<String>,
+}
+
+/// Keeps what is known up to date.
+#[derive(Default)]
+pub(super) struct Rings {
+    last: Mutex<Option<Arc<Ring>>>,
+}
+
+impl Rings {
+    /// What is known now. Made anew when leases came or ended.
+    pub(super) fn now(&self, store: &Store, apis: &[Arc<Api>]) -> Arc<Ring> {
+        let leases = alive(store);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ring) = &*last
+            && ring.leases == leases
+        {
+            return Arc::clone(ring);
+        }
+        let ring = Arc::new(Ring::new(store, apis, leases));
+        *last = Some(Arc::clone(&ring));
+        ring
+    }
+
+    /// After a change of the configuration.
+    pub(super) fn forget(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn alive(store: &Store) -> Vec<String> {
+    let state = store.state();
+    let all = state.leases.values();
+    let mut ids: Vec<String> = all
+        .filter(|record| !matches!(record.state, LeaseState::Ended { .. }))
+        .map(|record| record.lease.id.clone())
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+impl Ring {
+    fn new(store: &Store, apis: &[Arc<Api>], leases: Vec<String>) -> Self {
+        let mut owners = Vec::new();
+        let mut secrets = Vec::new();
+        let mut by_placeholder = HashMap::new();
+        let mut real = Vec::new();
+        for api in apis {
+            if let Some(secret) = &api.secret {
+                real.push(secret.clone());
+                secrets.push(secret.clone());
+                owners.push(Owner::Real {
+                    api: api.name.clone(),
+                });
+            }
+            for lease in &leases {
+                let value = placeholder(store.key(), lease, &api.name, &pack_of(api));
+                by_placeholder.insert(value.clone(), (lease.clone(), api.name.clone()));
+                secrets.push(Secret::new(value));
+                owners.push(Owner::Placeholder {
+                    lease: lease.clone(),
+                    api: api.name.clone(),
+                });
+            }
+        }
+        Self {
+            owners,
+            requests: Known::new(secrets),
+            real: Arc::new(Known::new(real)),
+            by_placeholder,
+            leases,
+        }
+    }
+
+    /// Lease and API of a placeholder.
+    pub(super) fn of_placeholder(&self, value: &str) -> Option<(&str, &str)> {
+        let (lease, api) = self.by_placeholder.get(value)?;
+        Some((lease, api))
+    }
+
+    /// The first known credential in these bytes, in any form that it may hide in.
+    pub(super) fn find(&self, bytes: &[u8]) -> Option<&Owner> {
+        self.owners.get(self.requests.find(bytes)?)
+    }
+
+    /// All that no request may carry, for what passes as it comes.
+    pub(super) const fn of_requests(&self) -> &Known {
+        &self.requests
+    }
+
+    /// The real ones, which no response may carry.
+    pub(super) fn real(&self) -> Arc<Known> {
+        Arc::clone(&self.real)
+    }
+}

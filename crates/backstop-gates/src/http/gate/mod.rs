@@ -1,0 +1,336 @@
+//! The HTTP gate: it tells leases apart, reads what a request would do, enforces the verdict, and puts credentials in.
+//! The proxy around it carries bytes and decides nothing.
+//!
+//! `who` proves the lease, `place` takes its placeholder out and puts the credential in, `known` and `foreign` find
+//! credentials that should not be there and `mismatch` stops the lease for them; `decide` goes through the five steps,
+//! `hold` waits for people, `journal` writes, `reply` looks at answers.
+
+mod answer;
+pub mod config;
+mod decide;
+mod denials;
+pub mod explain;
+mod foreign;
+mod hold;
+mod issued;
+mod journal;
+mod known;
+mod lives;
+mod mismatch;
+mod place;
+mod placeholder;
+mod raw;
+mod reply;
+mod reveal;
+mod who;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use backstop_core::policy::Policy;
+use backstop_core::secret::Secret;
+use backstop_store::Store;
+use bytes::Bytes;
+use hyper::StatusCode;
+
+use config::{Api, HttpConfig, Placing, is_host};
+use decide::Case;
+use denials::Denials;
+use issued::Issued;
+use known::{Ring, Rings};
+use who::{Doorman, standing};
+
+use super::judge::{
+    Begin, Carried, Client, End, How, Judge, Mode, Outcome, ResponseHead, Treatment, Tunnel, Whole,
+    Wish,
+};
+use super::{Head, Problem, Site, Target};
+use crate::postgres::TrafficLog;
+
+pub use placeholder::placeholder;
+
+/// What every request shares.
+pub struct HttpShared {
+    config: HttpConfig,
+    store: Store,
+    traffic: Arc<TrafficLog>,
+    policy: RwLock<Arc<Policy>>,
+    apis: RwLock<Arc<Reachable>>,
+    doorman: Doorman,
+    rings: Rings,
+    denials: Denials,
+    issued: Issued,
+    actions: AtomicU64,
+}
+
+/// Where requests may go.
+pub struct Reachable {
+    /// The protected APIs.
+    pub apis: Vec<Arc<Api>>,
+    /// Hosts that any lease may read from without a credential, exact or `*.suffix`.
+    pub allow: Vec<String>,
+    /// How the gate reaches those.
+    pub public: Arc<Target>,
+}
+
+impl HttpShared {
+    /// A gate that decides by this policy about requests to these APIs.
+    #[must_use]
+    pub fn new(
+        config: HttpConfig,
+        reachable: Reachable,
+        store: Store,
+        traffic: Arc<TrafficLog>,
+        policy: Arc<Policy>,
+    ) -> Self {
+        Self {
+            config,
+            store,
+            traffic,
+            policy: RwLock::new(policy),
+            apis: RwLock::new(Arc::new(reachable)),
+            doorman: Doorman::default(),
+            rings: Rings::default(),
+            denials: Denials::default(),
+            issued: Issued::default(),
+            actions: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes up a changed configuration; what is under way goes on by the old one.
+    pub fn change(&self, reachable: Reachable, policy: Arc<Policy>) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        *self.apis.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(reachable);
+        self.rings.forget();
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn reachable(&self) -> Arc<Reachable> {
+        Arc::clone(&self.apis.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn ring(&self) -> Arc<Ring> {
+        self.rings.now(&self.store, &self.reachable().apis)
+    }
+
+    fn public(&self) -> Arc<Target> {
+        Arc::clone(&self.reachable().public)
+    }
+
+    fn is_allowed(&self, host: &str) -> bool {
+        self.reachable().allow.iter().any(|pattern| is_host(pattern, host))
+    }
+
+    fn issued(&self, case: &Case, value: &str) -> bool {
+        let Some(api) = &case.api else { return false };
+        let digest = self.traffic.salted(value.as_bytes());
+        self.issued.has(&case.record.lease.id, &api.name, digest)
+    }
+
+    /// The lease behind a request, and the API that it is for.
+    async fn case(&self, client: &Client, head: &Head) -> Result<Case, Box<Problem>> {
+        let source = client.address.to_string();
+        let reachable = self.reachable();
+        let (record, api, site) = match client.mode {
+            Mode::Reverse => self.by_placeholder(&reachable, client, head, &source).await?,
+            Mode::Forward => {
+                let presented = head.presented.as_deref();
+                let record = self.doorman.lease(&self.store, presented, &source).await?;
+                let site = head.site.clone().ok_or_else(|| no_site(""))?;
+                let api = reachable.apis.iter().find(|api| {
+                    let named = api.everyone || record.lease.spec.at(&api.name).is_some();
+                    named && api.is_at(head.scheme, &site)
+                });
+                (record, api.cloned(), site)
+            }
+        };
+        let standing = standing(&self.store, &record)?;
+        let placeholder = api.as_ref().map(|api| {
+            placeholder(self.store.key(), &record.lease.id, &api.name, &pack_of(api))
+        });
+        let inside = client.tunnel.as_ref();
+        Ok(Case {
+            record,
+            standing,
+            api,
+            placeholder,
+            site,
+            source,
+            tls_name: inside.and_then(|inside| inside.tls_name.clone()),
+            tunnel: inside.map(|inside| inside.site.clone()),
+            connection: client.number,
+            action: self.actions.fetch_add(1, Ordering::Relaxed),
+            journaled: false,
+            result: "failed",
+            graphql: false,
+            reveals: vec![],
+        })
+    }
+
+    /// On the listener of one API the placeholder says whose request it is.
+    async fn by_placeholder(
+        &self,
+        reachable: &Reachable,
+        client: &Client,
+        head: &Head,
+        source: &str,
+    ) -> Result<(backstop_core::lease::LeaseRecord, Option<Arc<Api>>, Site), Box<Problem>> {
+        let named = |api: &&Arc<Api>| *api.name == *client.listener;
+        let api = reachable.apis.iter().find(named).cloned();
+        let api = api.ok_or_else(|| no_site("This listener's target is gone."))?;
+        let ring = self.ring();
+        let lease = place::presented(head, &api.placing).and_then(|value| {
+            let (lease, of) = ring.of_placeholder(&value)?;
+            (of == api.name).then(|| lease.to_owned())
+        });
+        match lease.and_then(|id| self.store.lease(&id)) {
+            Some(record) if api.everyone || record.lease.spec.at(&api.name).is_some() => {
+                let site = api.site.clone();
+                Ok((record, Some(api), site))
+            }
+            _ => {
+                let wait = self.doorman.failed(source);
+                tokio::time::sleep(wait).await;
+                Err(Box::new(
+                    Problem::new(
+                        StatusCode::UNAUTHORIZED,
+                        "lease",
+                        "This listener is for leases",
+                        "The request carries no placeholder of a lease for this target.",
+                    )
+                    .hint("use the placeholder that `backstop lease create` printed"),
+                ))
+            }
+        }
+    }
+}
+
+impl Judge for HttpShared {
+    type Case = Case;
+
+    async fn tunnel(&self, client: &Client, _to: &Site) -> Tunnel {
+        let source = client.address.to_string();
+        let presented = client.presented.as_deref();
+        match self.doorman.lease(&self.store, presented, &source).await {
+            Ok(_) => Tunnel::Inspect,
+            Err(problem) => Tunnel::Answer(problem),
+        }
+    }
+
+    async fn begin(&self, client: &Client, head: &Head) -> Begin<Case> {
+        match self.case(client, head).await {
+            Ok(case) => Begin::Judge {
+                case,
+                wish: Wish::Whole {
+                    limit: self.config.judged,
+                },
+            },
+            Err(problem) => Begin::Answer(problem),
+        }
+    }
+
+    async fn judge(&self, case: &mut Case, head: Head, body: &Carried) -> Outcome {
+        self.decide(case, head, body).await
+    }
+
+    async fn response(&self, case: &mut Case, head: &mut ResponseHead) -> Treatment {
+        let Some(api) = case.api.clone() else {
+            return Treatment::Pass;
+        };
+        let known = self.ring().real();
+        reply::mask_headers(head, &known);
+        if api.placing != Placing::None && reply::is_refusal(head.status) {
+            let how = format!("status {}", head.status.as_u16());
+            self.refused(case, &api, &how).await;
+            return Treatment::Replace(answer::mismatch(&api.name, head.status.as_u16()));
+        }
+        for cookie in reply::cookies(head) {
+            let digest = self.traffic.salted(cookie.as_bytes());
+            self.issued.add(&case.record.lease.id, &api.name, digest);
+        }
+        if !case.reveals.is_empty() {
+            return Treatment::Whole {
+                limit: self.config.judged,
+            };
+        }
+        if reply::may_refuse_inside(head, case.graphql) {
+            return Treatment::Whole {
+                limit: reply::REFUSAL,
+            };
+        }
+        Treatment::Filter(Box::new(reply::Masking::new(known)))
+    }
+
+    async fn whole(
+        &self,
+        case: &mut Case,
+        _head: &mut ResponseHead,
+        body: Option<&Bytes>,
+    ) -> Whole {
+        let Some(api) = case.api.clone() else {
+            return Whole::AsCame;
+        };
+        if !case.reveals.is_empty() {
+            return reveal::answer(body, &case.reveals);
+        }
+        if body.is_some_and(|body| reply::refuses_inside(body)) {
+            self.refused(case, &api, "in its answer").await;
+            return Whole::Problem(answer::mismatch(&api.name, 200));
+        }
+        Whole::Filter(Box::new(reply::Masking::new(self.ring().real())))
+    }
+
+    fn done(&self, case: Case, end: End) {
+        if !case.journaled {
+            return;
+        }
+        let status = end.status.map(|s| s.as_u16().to_string());
+        let result = match (&end.how, end.sent) {
+            (_, false) => case.result,
+            (How::Finished, true) => "done",
+            (How::ClientGone, true) => "client-gone",
+            (How::Failed(_), true) => "failed",
+        };
+        journal::outcome(
+            &self.traffic,
+            &self.store,
+            case.connection,
+            case.action,
+            result,
+            status.as_deref(),
+        );
+    }
+}
+
+impl HttpShared {
+    async fn refused(&self, case: &Case, api: &Api, how: &str) {
+        let lease = &case.record.lease.id;
+        mismatch::refused(&self.store, lease, &case.source, &api.name, how).await;
+    }
+}
+
+/// The pack that reads an API's requests.
+fn pack_of(api: &Api) -> String {
+    api.pack.clone().unwrap_or_else(|| {
+        backstop_wire::providers::for_host(api.site.host())
+            .map_or_else(|| "generic".to_owned(), |pack| pack.name().to_owned())
+    })
+}
+
+fn no_site(detail: &str) -> Box<Problem> {
+    Box::new(Problem::new(
+        StatusCode::BAD_REQUEST,
+        "proxy",
+        "The request names no site",
+        detail,
+    ))
+}
+
+/// The environment of a lease's agent: where the proxy is and what it presents there. It holds the lease's secret.
+#[must_use]
+pub fn proxy_url(address: &std::net::SocketAddr, lease: &str, secret: &Secret<String>) -> Secret<String> {
+    Secret::new(format!("http://{lease}:{}@{address}", secret.reveal()))
+}

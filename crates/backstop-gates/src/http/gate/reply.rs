@@ -1,0 +1,153 @@
+//! What becomes of a target's answer: no real credential comes back, a refused credential stops the lease, and what an
+//! API hands to the lease is not foreign when it comes again.
+
+use std::sync::Arc;
+
+use backstop_wire::secrets::{Known, Mask};
+use bytes::Bytes;
+use hyper::header;
+use hyper::{HeaderMap, StatusCode};
+
+use crate::http::{Filter, ResponseHead, Stop};
+
+/// How much of an answer is looked at for a refusal in a 200, in bytes.
+pub(super) const REFUSAL: usize = 64 * 1024;
+
+/// Masks the gate's own credentials in what passes.
+pub(super) struct Masking(Mask);
+
+impl Masking {
+    pub(super) fn new(known: Arc<Known>) -> Self {
+        Self(Mask::new(known))
+    }
+}
+
+impl Filter for Masking {
+    fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
+        Ok(self.0.feed(&bytes).into())
+    }
+
+    fn end(&mut self) -> Result<Bytes, Stop> {
+        Ok(self.0.finish().into())
+    }
+
+    fn trailers(&mut self, trailers: &mut HeaderMap) -> Result<(), Stop> {
+        trailers.clear();
+        Ok(())
+    }
+
+    fn keeps_length(&self) -> bool {
+        true
+    }
+}
+
+/// Stops a body that passes as it comes where it carries a credential that the gate knows.
+pub(super) struct Watching(backstop_wire::secrets::Watch);
+
+impl Watching {
+    pub(super) fn new(known: Arc<Known>) -> Self {
+        Self(backstop_wire::secrets::Watch::new(known))
+    }
+}
+
+impl Filter for Watching {
+    fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
+        if self.0.feed(&bytes) {
+            return Err(Stop("a credential that this lease did not get, in the body".into()));
+        }
+        Ok(bytes)
+    }
+
+    fn keeps_length(&self) -> bool {
+        true
+    }
+}
+
+/// Takes the gate's own credentials out of the headers of an answer.
+pub(super) fn mask_headers(head: &mut ResponseHead, known: &Known) {
+    for value in head.headers.values_mut() {
+        if known.find(value.as_bytes()).is_some() {
+            *value = header::HeaderValue::from_static("[credential]");
+        }
+    }
+}
+
+/// The cookies that an answer sets.
+pub(super) fn cookies(head: &ResponseHead) -> impl Iterator<Item = &str> {
+    head.headers
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .filter_map(|value| value.split(';').next())
+        .filter_map(|pair| pair.split_once('=').map(|(_, value)| value.trim()))
+}
+
+/// Whether a status says that the credential was refused.
+pub(super) fn is_refusal(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+/// Whether an answer is one that may say so in its body only.
+pub(super) fn may_refuse_inside(head: &ResponseHead, graphql: bool) -> bool {
+    let json = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.to_ascii_lowercase().contains("json"));
+    graphql && json && head.status.is_success()
+}
+
+/// Whether a GraphQL answer says that the credential was refused: an error with a code that is for nothing else, or with
+/// the words that servers have for it.
+pub(super) fn refuses_inside(body: &[u8]) -> bool {
+    const CODES: [&str; 4] = ["UNAUTHENTICATED", "UNAUTHORIZED", "NOT_AUTHORIZED", "FORBIDDEN"];
+    const WORDS: [&str; 5] = [
+        "not authorized",
+        "unauthorized",
+        "not authenticated",
+        "unauthenticated",
+        "invalid token",
+    ];
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else {
+        return false;
+    };
+    let answers = match &value {
+        serde_json::Value::Array(all) => all.iter().collect(),
+        one => vec![one],
+    };
+    answers
+        .iter()
+        .filter_map(|answer| answer.get("errors")?.as_array())
+        .flatten()
+        .any(|error| {
+            let code = error.pointer("/extensions/code").and_then(|c| c.as_str());
+            let words = error.get("message").and_then(|m| m.as_str());
+            code.is_some_and(|code| CODES.contains(&code.to_ascii_uppercase().as_str()))
+                || words.is_some_and(|words| {
+                    let words = words.to_ascii_lowercase();
+                    WORDS.iter().any(|word| words.contains(word))
+                })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_in_a_200_is_known_by_its_error() {
+        for body in [
+            r#"{"errors":[{"message":"Not Authorized"}],"data":null}"#,
+            r#"[{"data":{}},{"errors":[{"message":"x","extensions":{"code":"UNAUTHENTICATED"}}]}]"#,
+        ] {
+            assert!(refuses_inside(body.as_bytes()), "{body}");
+        }
+        for body in [
+            r#"{"data":{"note":"Not Authorized"}}"#,
+            r#"{"errors":[{"message":"Project not found"}]}"#,
+            "Not Authorized",
+        ] {
+            assert!(!refuses_inside(body.as_bytes()), "{body}");
+        }
+    }
+}

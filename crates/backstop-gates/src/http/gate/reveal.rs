@@ -1,0 +1,98 @@
+//! Answers that hold credentials: people approved that the gate gets them, and the agent does not (invariant 8).
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde_json::Value;
+
+use crate::http::Problem;
+use crate::http::judge::Whole;
+
+/// What stands in the place of a credential.
+const KEPT: &str = "[credential kept by Backstop]";
+
+/// The answer without its credentials.
+pub(super) fn answer(body: Option<&Bytes>, pointers: &[String]) -> Whole {
+    let value = body.and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    let Some(mut value) = value else {
+        return Whole::Problem(Box::new(
+            Problem::new(
+                StatusCode::BAD_GATEWAY,
+                "revealing",
+                "The answer holds a credential",
+                "The target did it. Its answer is not passed on: it holds a credential, and cannot be read.",
+            )
+            .hint("a person can look it up at the provider"),
+        ));
+    };
+    for pointer in pointers {
+        let parts: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
+        hide(&mut value, &parts);
+    }
+    Whole::Replaced(value.to_string().into())
+}
+
+/// RFC 6901, section 4.
+fn unescaped(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
+}
+
+/// Hides what a pointer leads to; `*` is every element.
+fn hide(value: &mut Value, parts: &[String]) {
+    let Some((first, rest)) = parts.split_first() else {
+        return cover(value);
+    };
+    match value {
+        Value::Array(all) if first == "*" => all.iter_mut().for_each(|one| hide(one, rest)),
+        Value::Array(all) => {
+            let at = first.parse().ok().and_then(|i: usize| all.get_mut(i));
+            at.into_iter().for_each(|one| hide(one, rest));
+        }
+        Value::Object(all) if first == "*" => all.values_mut().for_each(|one| hide(one, rest)),
+        Value::Object(all) => all.get_mut(first).into_iter().for_each(|one| hide(one, rest)),
+        _ => {}
+    }
+}
+
+/// Every text and number below.
+fn cover(value: &mut Value) {
+    match value {
+        Value::Array(all) => all.iter_mut().for_each(cover),
+        Value::Object(all) => all.values_mut().for_each(cover),
+        Value::Null | Value::Bool(_) => {}
+        other => *other = Value::String(KEPT.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(body: &str, pointers: &[&str]) -> String {
+        let pointers: Vec<String> = pointers.iter().map(|p| (*p).to_owned()).collect();
+        match answer(Some(&Bytes::copy_from_slice(body.as_bytes())), &pointers) {
+            Whole::Replaced(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+            _ => "a problem".to_owned(),
+        }
+    }
+
+    #[test]
+    fn credentials_are_covered_wherever_a_pointer_leads() {
+        for (body, pointers, hidden) in [
+            (r#"{"data":{"token":"s3cret"}}"#, &["/data/token"][..], true),
+            (r#"{"all":[{"key":"s3cret"},{"key":"s3cret"}]}"#, &["/all/*/key"], true),
+            (r#"{"vars":{"A":"s3cret","B":{"C":"s3cret"}}}"#, &["/vars"], true),
+            (r#"{"a~/b":"s3cret"}"#, &["/a~0~1b"], true),
+            (r#""s3cret""#, &[""], true),
+            (r#"{"other":"s3cret"}"#, &["/token"], false),
+        ] {
+            let shown = shown(body, pointers);
+            assert_eq!(!shown.contains("s3cret"), hidden, "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_not_passed_on() {
+        assert_eq!(shown("s3cret", &["/token"]), "a problem");
+        assert!(matches!(answer(None, &["/token".into()]), Whole::Problem(_)));
+    }
+}

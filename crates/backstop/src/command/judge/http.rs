@@ -1,0 +1,183 @@
+//! `backstop judge http`: what Backstop would say to requests, without sending any.
+
+use std::path::Path;
+
+use backstop_core::effect::Analysis;
+use backstop_core::policy::{Asker, Policy};
+use backstop_core::target::Environment;
+use backstop_core::verdict::{Decision, Verdict};
+use backstop_wire::http::{self, Raw, RawBody, Scheme, Version};
+use backstop_wire::providers;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use url::Url;
+
+use super::{Cases, stream, verdict};
+use crate::cli::JudgeHttp;
+use crate::config::Config;
+use crate::failure::{Context, Outcome};
+
+/// Judges standard input.
+pub(super) fn run(path: &Path, args: &JudgeHttp) -> Outcome {
+    let config = if path.exists() {
+        Some(Config::load(path)?)
+    } else {
+        None
+    };
+    let more = config.as_ref().map_or("", |c| c.policy.as_str());
+    stream(&Judge {
+        policy: Policy::with(more).doing("the policies cannot be used")?,
+        environment: args.environment.unwrap_or_default(),
+        pack: args.pack.clone(),
+    })
+}
+
+/// What judging needs. The lease covers every provider that a pack knows, and the gate's credential would be put in.
+struct Judge {
+    policy: Policy,
+    environment: Environment,
+    pack: Option<String>,
+}
+
+impl Cases for Judge {
+    fn judge(&self, case: &Value) -> Result<(Verdict, Analysis), String> {
+        let case = Case::read(case)?;
+        Ok(self.verdict(&case))
+    }
+}
+
+impl Judge {
+    fn verdict(&self, case: &Case) -> (Verdict, Analysis) {
+        let headers = case.headers();
+        let nothing = Analysis::default();
+        let request = match http::read(&case.raw(&headers)) {
+            Ok(request) => request,
+            Err(refused) => return (verdict(Decision::Deny, "ambiguous", &refused.what), nothing),
+        };
+        if let Some(found) = http::presented(&request).first() {
+            let why = format!("a credential that the lease did not get, in {}", found.place);
+            return (verdict(Decision::Halt, "foreign-credential", &why), nothing);
+        }
+        let pack = match &self.pack {
+            Some(pack) => Some(pack.as_str()),
+            None => providers::for_host(&request.host).map(|pack| pack.name()),
+        };
+        let Some(pack) = pack else {
+            let why = "the host is no target that a pack knows";
+            return (verdict(Decision::Deny, "not-in-lease", why), nothing);
+        };
+        let analysis = providers::read(&request, Some(pack)).analysis;
+        let asker = Asker {
+            lease: None,
+            target: pack,
+            environment: self.environment,
+            limits: None,
+        };
+        (self.policy.judge(asker, &analysis), analysis)
+    }
+}
+
+/// A case as it is written.
+struct Case {
+    method: String,
+    scheme: Scheme,
+    authority: String,
+    target: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Case {
+    fn read(case: &Value) -> Result<Self, String> {
+        let request = case.get("request").ok_or("the object has no `request`")?;
+        let text = |name: &str| request.get(name).and_then(Value::as_str);
+        let method = text("method").ok_or("the request has no string `method`")?;
+        let written = text("url").ok_or("the request has no string `url`")?;
+        let (scheme, authority, target) = split(written)?;
+        Ok(Self {
+            method: method.to_owned(),
+            scheme,
+            authority,
+            target,
+            headers: headers(request.get("headers"))?,
+            body: match (text("body"), text("body_base64")) {
+                (Some(_), Some(_)) => return Err("the request has two bodies".into()),
+                (Some(body), None) => body.as_bytes().to_vec(),
+                (None, Some(body)) => STANDARD
+                    .decode(body)
+                    .map_err(|_| "`body_base64` is not base64".to_owned())?,
+                (None, None) => vec![],
+            },
+        })
+    }
+
+    fn headers(&self) -> Vec<(&str, &[u8])> {
+        let all = self.headers.iter();
+        all.map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect()
+    }
+
+    fn raw<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])]) -> Raw<'a> {
+        Raw {
+            method: &self.method,
+            version: Version::Http11,
+            scheme: self.scheme,
+            authority: Some(&self.authority),
+            target: &self.target,
+            headers,
+            tls_name: None,
+            tunnel: None,
+            reverse: None,
+            body: if self.body.is_empty() {
+                RawBody::Absent
+            } else {
+                RawBody::Whole(&self.body)
+            },
+        }
+    }
+}
+
+/// Scheme, authority, and path with query, as they are written: what is ambiguous in them is for the reader to find.
+fn split(written: &str) -> Result<(Scheme, String, String), String> {
+    Url::parse(written).map_err(|error| format!("`url` is not a URL: {error}"))?;
+    let (scheme, rest) = written
+        .split_once("://")
+        .ok_or("`url` is not absolute")?;
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => return Err("`url` is neither http nor https".into()),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let target = match target.chars().next() {
+        None => "/".to_owned(),
+        Some('/') => target.to_owned(),
+        Some(_) => format!("/{target}"),
+    };
+    // A fragment is the client's own and never sent.
+    let sent = target.split('#').next().unwrap_or_default().to_owned();
+    Ok((scheme, authority.to_owned(), sent))
+}
+
+/// `[["name", "value"], …]`, or an object.
+fn headers(value: Option<&Value>) -> Result<Vec<(String, String)>, String> {
+    let wrong = || "`headers` is not a list of [name, value]".to_owned();
+    let text = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(wrong);
+    match value {
+        None | Some(Value::Null) => Ok(vec![]),
+        Some(Value::Object(all)) => all
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), text(value)?)))
+            .collect(),
+        Some(Value::Array(all)) => all
+            .iter()
+            .map(|pair| match pair.as_array().map(Vec::as_slice) {
+                Some([name, value]) => Ok((text(name)?, text(value)?)),
+                _ => Err(wrong()),
+            })
+            .collect(),
+        Some(_) => Err(wrong()),
+    }
+}
