@@ -53,7 +53,10 @@ fn of_type(decoded: &Decoded<'_>, media: &Media<'_>) -> Result<Body, Refused> {
         Kind::Multipart => Body::Multipart(multipart::read(content, media)?),
         Kind::Xml => Body::Xml(xml::read(content, media)?),
         Kind::Cbor => Body::Cbor(cbor::read(content)?),
-        Kind::Text => text(media, charset::text(content, media.charset())?),
+        Kind::Text => {
+            charset::without_mark(content)?;
+            text(media, charset::text(content, media.charset())?)
+        }
         Kind::Prose => match charset::text(content, media.charset()) {
             Ok(content) => text(media, content),
             Err(_) => bytes(media.essence.clone(), decoded),

@@ -70,13 +70,18 @@ const MATTER_TOO: &[&str] = &[
     "x-amz-target",
 ];
 
-/// What these name is served by some servers instead of the path that was asked for.
+/// By these some servers take another path than the one that was asked for, or take its beginning off.
 const OTHER_PATHS: &[&str] = &[
+    "path-info",
+    "script-name",
+    "x-forwarded-path",
+    "x-forwarded-prefix",
     "x-forwarded-uri",
     "x-original-uri",
     "x-original-url",
     "x-override-url",
     "x-rewrite-url",
+    "x-script-name",
 ];
 
 /// Headers that were read: names in lower case, values without white space around them.

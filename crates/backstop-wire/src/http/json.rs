@@ -23,7 +23,7 @@ pub(super) const VALUES: usize = 1_000_000;
 
 pub(super) fn read(bytes: &[u8], media: &Media<'_>) -> Result<Value, Refused> {
     charset::without_mark(bytes)?;
-    strict(charset::text(bytes, media.charset())?)
+    strict_json(charset::text(bytes, media.charset())?)
 }
 
 /// Whether `bytes` are a JSON object or list, whatever they are called.
@@ -32,7 +32,12 @@ pub(super) fn is_structure(bytes: &[u8]) -> bool {
     matches!(begins, Some(b'{' | b'[')) && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
 }
 
-fn strict(text: &str) -> Result<Value, Refused> {
+/// JSON that stands inside something else: a parameter, a part of a form.
+///
+/// # Errors
+///
+/// [`Refused`] if servers could read it in two ways, or not at all.
+pub fn strict_json(text: &str) -> Result<Value, Refused> {
     let left = Cell::new(VALUES);
     let mut json = serde_json::Deserializer::from_str(text);
     let seed = Strict {
@@ -180,9 +185,9 @@ mod tests {
             ("{\"a\":{\"b\":1,\"B\":2}}", json!({"a": {"b": 1, "B": 2}})),
             ("\"a\\u0000b\"", json!("a\0b")),
         ] {
-            assert_eq!(strict(text), Ok(expected), "{text}");
+            assert_eq!(strict_json(text), Ok(expected), "{text}");
         }
-        assert!(strict(&format!("{}{}", "[".repeat(127), "]".repeat(127))).is_ok());
+        assert!(strict_json(&format!("{}{}", "[".repeat(127), "]".repeat(127))).is_ok());
     }
 
     #[test]
@@ -223,11 +228,11 @@ mod tests {
             "True",
             "undefined",
         ] {
-            assert!(strict(text).is_err(), "{text}");
+            assert!(strict_json(text).is_err(), "{text}");
         }
-        assert!(strict(&"[".repeat(200_000)).is_err());
-        assert!(strict(&format!("{}{}", "[".repeat(128), "]".repeat(128))).is_err());
-        assert!(strict(&format!("[{}0]", "0,".repeat(VALUES))).is_err());
+        assert!(strict_json(&"[".repeat(200_000)).is_err());
+        assert!(strict_json(&format!("{}{}", "[".repeat(128), "]".repeat(128))).is_err());
+        assert!(strict_json(&format!("[{}0]", "0,".repeat(VALUES))).is_err());
     }
 
     #[test]
@@ -238,7 +243,7 @@ mod tests {
             "hunter2",
             "{\"a\":hunter2}",
         ] {
-            let refusal = strict(text).unwrap_err().to_string();
+            let refusal = strict_json(text).unwrap_err().to_string();
             assert!(!refusal.contains("hunter2"), "{refusal}");
         }
     }

@@ -37,5 +37,6 @@ use media::Media;
 
 pub use encoding::EXPANDED;
 pub use hop::{forwardable, is_hop_by_hop};
+pub use json::strict_json;
 pub use read::read;
 pub use request::{Body, Carried, Part, Raw, RawBody, Refused, Request, Scheme, Version};

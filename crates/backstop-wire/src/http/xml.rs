@@ -40,17 +40,19 @@ fn check_declaration(prolog: &str) -> Result<(), Refused> {
     if said(declaration, "version") != Some("1.0") {
         return Err(unreadable("is of another version than 1.0"));
     }
-    let encoding = said(declaration, "encoding")
-        .unwrap_or("utf-8")
-        .to_ascii_lowercase();
-    if !matches!(encoding.as_str(), "utf-8" | "utf8" | "us-ascii")
-        || (declaration.contains("encoding") && said(declaration, "encoding").is_none())
-    {
+    let is_utf_8 = match said(declaration, "encoding") {
+        Some(encoding) => ["utf-8", "utf8", "us-ascii"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(encoding)),
+        None => !declaration.contains("encoding"),
+    };
+    if !is_utf_8 {
         return Err(unreadable("says that it is in another encoding than UTF-8"));
     }
     Ok(())
 }
 
+/// The quoted value behind `name`.
 fn said<'d>(declaration: &'d str, name: &str) -> Option<&'d str> {
     let (_, rest) = declaration.split_once(name)?;
     let rest = rest.trim_start().strip_prefix('=')?.trim_start();

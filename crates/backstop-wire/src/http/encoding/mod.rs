@@ -52,6 +52,7 @@ pub(super) fn take_off<'b>(
     // S3's frame is the outermost wherever it is named.
     if is_chunked {
         decoded.bytes = Cow::Owned(aws_chunked::take_off(sent, decoded_length)?);
+        decoded.is_legible = true;
     }
     // Named in the order in which they were put on.
     for coding in codings.iter().rev() {

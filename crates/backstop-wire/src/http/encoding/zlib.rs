@@ -9,7 +9,7 @@ use super::{EXPANDED, bounded, broken, ended};
 
 pub(super) fn take_off(bytes: &[u8]) -> Result<Vec<u8>, Refused> {
     let zlib = inflate(bytes, true)?;
-    let bare = inflate(bytes, false).ok().flatten();
+    let bare = inflate(bytes, false)?;
     match (zlib, bare) {
         (Some((out, rest)), None) => {
             ended(rest)?;

@@ -639,6 +639,10 @@ fn another_body_than_the_one_that_is_judged() {
     let form = with("Content-Type: application/x-www-form-urlencoded\nContent-Encoding: zstd")
         .body(packed);
     refused("a form that is legible encoded", &form, "without decoding");
+    let framed =
+        with("Content-Type: application/x-www-form-urlencoded\nContent-Encoding: aws-chunked")
+            .body(&b"3\r\na=1\r\n0\r\nx:&action=delete&\r\n\r\n"[..]);
+    refused("a form in the frame of S3", &framed, "without decoding");
 }
 
 #[test]
