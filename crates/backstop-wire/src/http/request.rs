@@ -70,7 +70,10 @@ pub struct Request {
     pub host: String,
     /// Also where the request left it out.
     pub port: u16,
-    /// Decoded once, dots resolved, empty segments gone: `/a//b/%63` is `["a", "b", "c"]`.
+    /// The path as sent, without the query: where an empty segment, a slash at the end or an encoded slash counts.
+    pub raw_path: String,
+    /// Decoded once, empty segments gone: `/a//b/%63` is `["a", "b", "c"]`. An encoded slash stands inside its segment.
+    /// Dot segments are refused.
     pub segments: Vec<String>,
     /// Decoded, in order, repetitions kept.
     pub query: Vec<(String, String)>,
