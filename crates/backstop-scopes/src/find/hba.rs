@@ -7,12 +7,11 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use backstop_wire::secrets::{Hit, Name, Rank};
 use rustix::fs::{Access, Mode, OFlags};
 
 use super::finding::{Finding, Place, Salt};
-use super::hit::{Hit, Rank};
 use super::identity::Identity;
-use super::name::Name;
 use super::reader;
 
 /// Where packages of PostgreSQL keep it; a `*` stands for any one folder.
@@ -64,9 +63,9 @@ fn of_file(path: &Path, salt: &Salt, identity: Option<&Identity>) -> Vec<Finding
     }
     let text = may(4, Access::READ_OK).then(|| text(path)).flatten();
     for hit in text.iter().flat_map(|text| read(text)) {
-        let before = text.as_ref().and_then(|text| text.get(..hit.span.start));
+        let before = text.as_ref().and_then(|text| text.get(..hit.range.start));
         let line = reader::lines(before.unwrap_or_default()) + 1;
-        let place = place(line, hit.span.start, hit.span.len());
+        let place = place(line, hit.range.start, hit.range.len());
         all.push(reader::finding(salt, hit, place, None));
     }
     all
@@ -264,7 +263,7 @@ mod tests {
     fn open(text: &str) -> Vec<String> {
         let hits = read(text.as_bytes());
         hits.iter()
-            .map(|hit| text.get(hit.span.clone()).unwrap_or_default().to_owned())
+            .map(|hit| text.get(hit.range.clone()).unwrap_or_default().to_owned())
             .collect()
     }
 

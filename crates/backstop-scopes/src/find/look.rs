@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use backstop_wire::secrets::Engine;
 use serde::Serialize;
 
-use super::engine::Engine;
 use super::finding::{Finding, Place, Salt};
 use super::identity::Identity;
 use super::reader::{Reader, Shared};

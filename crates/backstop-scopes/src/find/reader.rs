@@ -5,17 +5,15 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use backstop_core::secret::Secret;
+use backstop_wire::secrets::{Engine, Hit, Name, Rank, Text, class_of, kind_of_rule};
 use rustix::fs::{SeekFrom, Stat};
 use zeroize::Zeroizing;
 
-use super::class;
-use super::engine::{Engine, Text};
 use super::finding::{Finding, Place, Salt};
 use super::hba;
-use super::hit::{self, Hit};
 use super::known;
-use super::name::Name;
 use super::seen::{Counts, Seen};
+use super::sift;
 use super::walk::Visit;
 
 /// Files up to this are read whole, larger ones in pieces of it.
@@ -113,7 +111,7 @@ impl<'a> Reader<'a> {
         sparse: bool,
         buffer: &mut [u8],
     ) -> rustix::io::Result<()> {
-        let (class, _) = class::of(path);
+        let (class, _) = class_of(path);
         let mut at = At::default();
         let mut filled = first;
         loop {
@@ -136,7 +134,7 @@ impl<'a> Reader<'a> {
             let hits = found
                 .hits
                 .into_iter()
-                .filter(|hit| last || hit.span.start < filled - keep)
+                .filter(|hit| last || hit.range.start < filled - keep)
                 .collect();
             self.publish(path, text, hits, at);
             if last {
@@ -176,12 +174,8 @@ impl<'a> Reader<'a> {
             self.shared.counts.add_many(Seen::Bytes, start.len() as u64);
             return self.whole(path, &text);
         }
-        let kind = known::present(path).or_else(|| {
-            self.shared
-                .engine
-                .by_path(path)
-                .map(super::provider::kind_of_rule)
-        });
+        let kind =
+            known::present(path).or_else(|| self.shared.engine.by_path(path).map(kind_of_rule));
         match kind {
             Some(kind) => {
                 let place = Place::File {
@@ -191,10 +185,10 @@ impl<'a> Reader<'a> {
                     offset: 0,
                     length: 0,
                 };
-                let mut hit = Hit::new("", "file", 0..0, b"", hit::Rank::Structure);
+                let mut hit = Hit::new("", "file", 0..0, b"", Rank::Structure);
                 hit.kind = kind.into();
                 self.findings
-                    .push(finding(self.shared.salt, hit, place, class::of(path).1));
+                    .push(finding(self.shared.salt, hit, place, class_of(path).1));
             }
             None => self.shared.counts.add(Seen::Binary),
         }
@@ -204,18 +198,18 @@ impl<'a> Reader<'a> {
         if hits.is_empty() {
             return;
         }
-        let doubt = class::of(path).1;
+        let doubt = class_of(path).1;
         let mut counted = (0, at.line);
-        for hit in hit::best(hits) {
+        for hit in sift::best(hits) {
             // In order of their places: lines are counted once.
-            counted.1 += lines(text.get(counted.0..hit.span.start).unwrap_or_default());
-            counted.0 = hit.span.start;
+            counted.1 += lines(text.get(counted.0..hit.range.start).unwrap_or_default());
+            counted.0 = hit.range.start;
             let place = Place::File {
                 path: Name::new(path),
                 line: counted.1 + 1,
-                column: at.column(text, hit.span.start),
-                offset: at.offset + hit.span.start as u64,
-                length: hit.span.len() as u64,
+                column: at.column(text, hit.range.start),
+                offset: at.offset + hit.range.start as u64,
+                length: hit.range.len() as u64,
             };
             self.findings
                 .push(finding(self.shared.salt, hit, place, doubt));
@@ -244,7 +238,7 @@ impl At {
 
 /// Everything found in a whole text, by structure and by rule, not yet sifted.
 pub(crate) fn whole(shared: Shared<'_>, path: &[u8], text: &[u8]) -> Vec<Hit> {
-    let (class, _) = class::of(path);
+    let (class, _) = class_of(path);
     let found = shared.engine.find(Text {
         bytes: text,
         path,

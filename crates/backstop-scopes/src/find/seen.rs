@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use backstop_wire::secrets::Name;
 use serde::Serialize;
-
-use super::name::Name;
 
 /// Paths remembered of each sort; beyond it only the number grows.
 const REMEMBERED: usize = 50;

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use backstop_wire::secrets::{Confidence, Name};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rustix::fs::{Access, FileType};
 
-use super::finding::{Confidence, Finding, Place};
+use super::finding::{Finding, Place};
 use super::identity::Identity;
-use super::name::Name;
 
 /// How long an agent may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -321,7 +321,7 @@ fn a_line_of_a_hundred_megabytes_is_one_line() {
 #[test]
 fn a_text_made_to_be_slow_costs_no_more_than_a_bound() {
     let folder = tempfile::tempdir().unwrap();
-    let rules: &str = include_str!("../../rules/betterleaks.toml");
+    let rules: &str = include_str!("../../../backstop-wire/rules/betterleaks.toml");
     let mut words: Vec<&str> = rules
         .lines()
         .filter_map(|line| line.strip_prefix("keywords = ["))

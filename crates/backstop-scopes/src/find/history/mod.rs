@@ -12,15 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use backstop_wire::secrets::{Name, class_of};
 use zeroize::Zeroizing;
 
-use super::class;
 use super::finding::{Finding, Place};
-use super::hit;
 use super::identity::Identity;
-use super::name::Name;
 use super::reader::{self, Shared};
 use super::seen::Seen;
+use super::sift;
 
 /// Larger blobs are no settings and no source.
 const LARGEST: usize = 16 << 20;
@@ -182,9 +181,9 @@ fn publish(
     // Rooted, so that ends of paths are told as they are on disk.
     let rooted = [b"/", path].concat();
     let hits = reader::whole(shared, &rooted, blob);
-    let doubt = class::of(&rooted).1;
-    for hit in hit::best(hits) {
-        let at = hit.span.start;
+    let doubt = class_of(&rooted).1;
+    for hit in sift::best(hits) {
+        let at = hit.range.start;
         let place = Place::History {
             repository: Name::from(repository),
             commit: None,

@@ -1,9 +1,7 @@
 //! Files of lines: `.ini`, `.netrc`, `.pgpass`, `.npmrc`, and files that are nothing but a secret.
 
 use super::Entry;
-use crate::find::hit::{Hit, Rank};
-use crate::find::lookalike;
-use crate::find::provider;
+use backstop_wire::secrets::{Hit, Rank, is_placeholder, kind_by_host};
 
 /// Sections with names and values.
 pub(crate) fn ini(text: &[u8]) -> Vec<Entry> {
@@ -44,10 +42,10 @@ pub(crate) fn netrc(text: &[u8]) -> Vec<Hit> {
                 let Some((at, secret)) = words.next() else {
                     break;
                 };
-                if secret.len() >= 4 && !lookalike::is_placeholder(secret) {
+                if secret.len() >= 4 && !is_placeholder(secret) {
                     let kind = match host {
                         b"api.github.com" | b"github.com" => "github.token",
-                        host => provider::kind_by_host(host).unwrap_or("password.http"),
+                        host => kind_by_host(host).unwrap_or("password.http"),
                     };
                     let hit = Hit::new(
                         kind,
@@ -100,7 +98,7 @@ pub(crate) fn pgpass(text: &[u8]) -> Vec<Hit> {
         let [host, port, database, user] = fields.as_slice() else {
             continue;
         };
-        if field.is_empty() || lookalike::is_placeholder(&field) {
+        if field.is_empty() || is_placeholder(&field) {
             continue;
         }
         let hit = Hit::new(
@@ -144,7 +142,7 @@ pub(crate) fn npmrc(text: &[u8]) -> Vec<Hit> {
             .any(|end| name.ends_with(end));
         if !is_secret
             || secret.len() < 6
-            || lookalike::is_placeholder(secret)
+            || is_placeholder(secret)
             || name.starts_with(b"#")
             || name.starts_with(b";")
         {
@@ -160,7 +158,7 @@ pub(crate) fn npmrc(text: &[u8]) -> Vec<Hit> {
         let kind = if host.is_empty() {
             "npm.token"
         } else {
-            provider::kind_by_host(host).unwrap_or("npm.token")
+            kind_by_host(host).unwrap_or("npm.token")
         };
         hits.push(
             Hit::new(
@@ -179,7 +177,7 @@ pub(crate) fn npmrc(text: &[u8]) -> Vec<Hit> {
 /// A file that is nothing but a secret.
 pub(crate) fn whole(text: &[u8], kind: &'static str) -> Vec<Hit> {
     let secret = text.trim_ascii();
-    if secret.len() < 12 || lookalike::is_placeholder(secret) {
+    if secret.len() < 12 || is_placeholder(secret) {
         return Vec::new();
     }
     let at = text.len() - text.trim_ascii_start().len();
@@ -203,7 +201,7 @@ mod tests {
         assert_eq!(hits.len(), 1);
         assert_eq!(hits[0].secret.as_slice(), b"a:b\\c");
         assert_eq!(hits[0].facts["host"], "db:1");
-        assert_eq!(&text[hits[0].span.clone()], b"a\\:b\\\\c");
+        assert_eq!(&text[hits[0].range.clone()], b"a\\:b\\\\c");
     }
 
     #[test]

@@ -7,9 +7,7 @@ pub(crate) mod yaml;
 
 use std::sync::OnceLock;
 
-use super::hit::{Hit, Rank};
-use super::lookalike;
-use super::names;
+use backstop_wire::secrets::{Hit, Rank, is_placeholder, meaning};
 
 use table::{Format, Known};
 
@@ -97,13 +95,13 @@ fn pick(known: &Known, text: &[u8], entries: &[Entry]) -> Vec<Hit> {
             continue;
         };
         let value = entry.value.trim();
-        if value.len() < 4 || lookalike::is_placeholder(value.as_bytes()) {
+        if value.len() < 4 || is_placeholder(value.as_bytes()) {
             continue;
         }
         let name = entry.path.last().map(String::as_str).unwrap_or_default();
         let kind = match *kind {
             // Anything may stand there; its name must say that it is a secret.
-            "" => match names::meaning(name.as_bytes()) {
+            "" => match meaning(name.as_bytes()) {
                 Some(meaning) if meaning.specific || value.len() >= 8 => meaning.kind,
                 _ => continue,
             },

@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::class::Class;
+use super::confidence::Confidence;
 use super::engine::Text;
-use super::finding::Confidence;
 use super::hit::{Hit, Rank};
 use super::lookalike;
 use super::names::{self, Meaning, Shape};
@@ -39,8 +39,9 @@ pub(crate) fn at(text: Text<'_>, at: &Range<usize>, assigned: &mut usize) -> Opt
     Some(hit)
 }
 
-/// The value of the variable `name`, which is not in a text but in an environment.
-pub(crate) fn variable(name: &[u8], value: &[u8]) -> Option<Hit> {
+/// The value of the variable `name`, which is not in a text but in an environment or a structure that was read.
+#[must_use]
+pub fn variable(name: &[u8], value: &[u8]) -> Option<Hit> {
     let meaning = names::meaning(name)?;
     let text = Text {
         bytes: value,
@@ -173,7 +174,7 @@ fn is_token(secret: &[u8]) -> bool {
 }
 
 /// `my-secret-name-2`, `com.example.Token1`, `kube-system/default-token`: words with separators, not chance.
-fn looks_named(secret: &[u8]) -> bool {
+pub(crate) fn looks_named(secret: &[u8]) -> bool {
     let words: Vec<&[u8]> = secret
         .split(|byte| b"-_./:".contains(byte))
         .filter(|word| !word.is_empty())
@@ -469,9 +470,9 @@ pub(crate) fn aws_pair(bytes: &[u8], at: usize) -> Option<Hit> {
             && !lookalike::is_placeholder(secret)
             && secret.iter().any(u8::is_ascii_lowercase)
         {
-            let span = from + start + skipped..from + start + length;
+            let range = from + start + skipped..from + start + length;
             return Some(
-                Hit::new("aws.access-key", "aws-pair", span, secret, Rank::Known)
+                Hit::new("aws.access-key", "aws-pair", range, secret, Rank::Known)
                     .with("access_key_id", text),
             );
         }

@@ -1,7 +1,8 @@
 //! What is shaped like a secret and is none: placeholders, references to where a secret really is, examples.
 
 /// Whether `value` stands for a secret instead of being one.
-pub(crate) fn is_placeholder(value: &[u8]) -> bool {
+#[must_use]
+pub fn is_placeholder(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else {
         return false;
     };

@@ -1,6 +1,7 @@
 //! Finds secrets in one text: one pass for the keywords of all rules at once, then each rule only near its own.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::assign;
 use super::class::Class;
@@ -24,7 +25,7 @@ const PATIENCE: usize = 48;
 const MOST: usize = 20_000;
 
 /// Everything that finds secrets in a text. Made once, shared by threads.
-pub(crate) struct Engine {
+pub struct Engine {
     rules: Rules,
     keywords: Keywords,
     /// What each keyword calls for.
@@ -85,16 +86,21 @@ const OWN: &[(&str, Call)] = &[
 
 /// A text and what its path says of it.
 #[derive(Clone, Copy)]
-pub(crate) struct Text<'a> {
-    pub(crate) bytes: &'a [u8],
-    pub(crate) path: &'a [u8],
-    pub(crate) class: Class,
+pub struct Text<'a> {
+    /// What is looked through.
+    pub bytes: &'a [u8],
+    /// Where it lies, for rules that ask; empty where it lies nowhere.
+    pub path: &'a [u8],
+    /// How much a name with a value says in it.
+    pub class: Class,
 }
 
 /// What was found, and whether the text was looked through to its end.
-pub(crate) struct Found {
-    pub(crate) hits: Vec<Hit>,
-    pub(crate) given_up: bool,
+pub struct Found {
+    /// Several in the same bytes where several readers saw one; [`best`](super::best) sifts them.
+    pub hits: Vec<Hit>,
+    /// Somebody made the text to be slow: it was not looked through to its end.
+    pub given_up: bool,
 }
 
 impl Engine {
@@ -102,7 +108,7 @@ impl Engine {
     ///
     /// # Errors
     /// If the rules that were compiled in cannot be read, which a test excludes.
-    pub(crate) fn new() -> Result<Self, String> {
+    pub fn new() -> Result<Self, String> {
         let rules = Rules::published().map_err(|error| error.to_string())?;
         let mut words: Vec<String> = Vec::new();
         let mut calls: Vec<Vec<Call>> = Vec::new();
@@ -136,8 +142,22 @@ impl Engine {
         })
     }
 
+    /// The engine that all of this process shares, made when first asked for. Each rule's expression is compiled when
+    /// its keyword is first met.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn shared() -> Result<&'static Self, &'static str> {
+        static SHARED: OnceLock<Result<Engine, String>> = OnceLock::new();
+        SHARED
+            .get_or_init(Self::new)
+            .as_ref()
+            .map_err(String::as_str)
+    }
+
     /// Every secret in `text`; several in the same bytes where several readers saw one.
-    pub(crate) fn find(&self, text: Text<'_>) -> Found {
+    #[must_use]
+    pub fn find(&self, text: Text<'_>) -> Found {
         let mut found = Found {
             hits: Vec::new(),
             given_up: false,
@@ -165,8 +185,9 @@ impl Engine {
         found
     }
 
-    /// A rule about files as such, whatever they hold.
-    pub(crate) fn by_path(&self, path: &[u8]) -> Option<&str> {
+    /// The id of a rule about files as such, whatever they hold, that is about the file at `path`.
+    #[must_use]
+    pub fn by_path(&self, path: &[u8]) -> Option<&str> {
         self.rules
             .all
             .iter()

@@ -37,9 +37,9 @@ pub(crate) fn at(text: Text<'_>, at: usize) -> Option<Hit> {
         (_, false, true) => "key.private-encrypted",
         (_, false, false) => "key.private",
     };
-    let span = at..at + end + end_mark.len();
-    let secret = text.bytes.get(span.clone())?;
-    Some(Hit::new(kind, "private-key", span, secret, Rank::Known).with("format", label.as_bytes()))
+    let range = at..at + end + end_mark.len();
+    let secret = text.bytes.get(range.clone())?;
+    Some(Hit::new(kind, "private-key", range, secret, Rank::Known).with("format", label.as_bytes()))
 }
 
 /// Headers, and the decoded body; line ends may be written out, as in JSON.
@@ -86,7 +86,7 @@ fn openssh_is_encrypted(label: &str, data: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::find::class::Class;
+    use crate::secrets::class::Class;
 
     fn kind(pem: &str, path: &str) -> Option<String> {
         let text = Text {

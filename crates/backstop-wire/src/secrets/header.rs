@@ -21,22 +21,22 @@ pub(crate) fn at(bytes: &[u8], at: usize) -> Option<Hit> {
     if length < 16 || lookalike::is_placeholder(secret) || !secret.iter().any(u8::is_ascii_digit) {
         return None;
     }
-    let span = at..at + length;
+    let range = at..at + length;
     let before = bytes.get(at.saturating_sub(6)..at)?;
     if before.eq_ignore_ascii_case(b"basic ") {
-        return basic(bytes, secret, span);
+        return basic(bytes, secret, range);
     }
-    match host(bytes, &span) {
-        Some(kind) => Some(Hit::new(kind, "bearer", span, secret, Rank::Known)),
+    match host(bytes, &range) {
+        Some(kind) => Some(Hit::new(kind, "bearer", range, secret, Rank::Known)),
         // Without a host a UUID may be anything.
         None if lookalike::is_uuid(secret) || entropy(secret) < 3.2 => None,
         None => Some(explain_jwt(
-            Hit::new("token.http", "bearer", span, secret, Rank::Name).likely(),
+            Hit::new("token.http", "bearer", range, secret, Rank::Name).likely(),
         )),
     }
 }
 
-fn basic(bytes: &[u8], secret: &[u8], span: std::ops::Range<usize>) -> Option<Hit> {
+fn basic(bytes: &[u8], secret: &[u8], range: std::ops::Range<usize>) -> Option<Hit> {
     let decoded = STANDARD.decode(secret).ok()?;
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     let (user, password) = (decoded.get(..colon)?, decoded.get(colon + 1..)?);
@@ -46,28 +46,28 @@ fn basic(bytes: &[u8], secret: &[u8], span: std::ops::Range<usize>) -> Option<Hi
     {
         return None;
     }
-    let kind = host(bytes, &span).unwrap_or("password.http");
-    Some(Hit::new(kind, "basic", span, password, Rank::Known).with("user", user))
+    let kind = host(bytes, &range).unwrap_or("password.http");
+    Some(Hit::new(kind, "basic", range, password, Rank::Known).with("user", user))
 }
 
 /// Whose it is by the address in the same statement; by one nearby only where the statement has none.
-fn host(bytes: &[u8], span: &std::ops::Range<usize>) -> Option<&'static str> {
-    let statement = statement(bytes, span);
+fn host(bytes: &[u8], range: &std::ops::Range<usize>) -> Option<&'static str> {
+    let statement = statement(bytes, range);
     provider::kind_by_host(statement).or_else(|| {
         memchr::memmem::find(statement, b"://")
             .is_none()
-            .then(|| provider::kind_by_host(around(bytes, span, 400)))
+            .then(|| provider::kind_by_host(around(bytes, range, 400)))
             .flatten()
     })
 }
 
-/// What a token's own claims tell: whose it is, that it is public, that it has ended.
+/// What a token's own claims tell: whose it is, that it is public, when it ends.
 pub(crate) fn explain_jwt(mut hit: Hit) -> Hit {
     let Some(claims) = claims(&hit.secret) else {
         return hit;
     };
     hit.kind = "token.jwt".into();
-    hit.confidence = super::finding::Confidence::Likely;
+    hit.confidence = super::confidence::Confidence::Likely;
     let text = |name: &str| {
         claims
             .get(name)
@@ -96,13 +96,8 @@ pub(crate) fn explain_jwt(mut hit: Hit) -> Hit {
     } else {
         hit = hit.with("issuer", issuer.as_bytes());
     }
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    match claims.get("exp").and_then(Value::as_u64) {
-        Some(end) if end < now => hit.doubted("it has expired"),
-        _ => hit,
-    }
+    hit.ends = claims.get("exp").and_then(Value::as_u64);
+    hit
 }
 
 fn claims(token: &[u8]) -> Option<Value> {

@@ -2,7 +2,7 @@
 
 /// How to read a file's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
+pub enum Class {
     /// Settings: a bare value after a name is a value.
     Settings,
     /// A program: only a quoted text is a value.
@@ -14,7 +14,8 @@ pub(crate) enum Class {
 }
 
 /// The class of the file at `path`, and why its secrets may be no live ones.
-pub(crate) fn of(path: &[u8]) -> (Class, Option<&'static str>) {
+#[must_use]
+pub fn of(path: &[u8]) -> (Class, Option<&'static str>) {
     let path = String::from_utf8_lossy(path).to_ascii_lowercase();
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", &path));
     (class(name, folders), doubt(name, folders))

@@ -20,11 +20,13 @@ impl Name {
     }
 
     /// The bytes, unescaped: for opening files, never for showing.
+    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// The name as a path.
+    #[must_use]
     pub fn to_path(&self) -> PathBuf {
         PathBuf::from(OsStr::from_bytes(&self.0))
     }

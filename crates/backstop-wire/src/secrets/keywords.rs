@@ -160,7 +160,7 @@ mod tests {
     use aho_corasick::{AhoCorasick, MatchKind};
 
     use super::*;
-    use crate::find::rules::Rules;
+    use crate::secrets::rules::Rules;
 
     /// Against an automaton that others wrote, over texts made of keywords, pieces of them, and chance.
     #[test]

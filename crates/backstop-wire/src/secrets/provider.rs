@@ -1,7 +1,8 @@
 //! Whose a credential is, by the rule that matched it or by a host nearby.
 
 /// The kind that a published rule finds.
-pub(crate) fn kind_of_rule(rule: &str) -> &'static str {
+#[must_use]
+pub fn kind_of_rule(rule: &str) -> &'static str {
     const RULES: &[(&str, &str)] = &[
         ("github-fine-grained-pat", "github.fine-grained"),
         ("github-pat", "github.classic"),
@@ -56,7 +57,8 @@ pub(crate) fn kind_of_rule(rule: &str) -> &'static str {
 }
 
 /// The kind of a credential that is sent to a host named in `near`.
-pub(crate) fn kind_by_host(near: &[u8]) -> Option<&'static str> {
+#[must_use]
+pub fn kind_by_host(near: &[u8]) -> Option<&'static str> {
     const HOSTS: &[(&str, &str)] = &[
         ("backboard.railway.", "railway.token"),
         ("railway.app/graphql", "railway.token"),

@@ -21,13 +21,13 @@ pub(crate) fn at(bytes: &[u8], at: usize) -> Option<Hit> {
         .position(|byte| is_end(*byte))
         .unwrap_or(rest.len());
     let address = rest.get(..end)?;
-    let span = at - length..at + 3 + end;
+    let range = at - length..at + 3 + end;
     let authority = address
         .split(|byte| matches!(byte, b'/' | b'?' | b'#'))
         .next()?;
     match authority.iter().rposition(|byte| *byte == b'@') {
-        Some(sign) => in_front(&scheme, address, authority, sign, span),
-        None => in_query(&scheme, address, authority, span, at + 3),
+        Some(sign) => in_front(&scheme, address, authority, sign, range),
+        None => in_query(&scheme, address, authority, range, at + 3),
     }
 }
 
@@ -71,7 +71,7 @@ fn in_front(
     address: &[u8],
     authority: &[u8],
     sign: usize,
-    span: Range<usize>,
+    range: Range<usize>,
 ) -> Option<Hit> {
     let (user, host) = (authority.get(..sign)?, authority.get(sign + 1..)?);
     let kind = kind(scheme, host)?;
@@ -97,7 +97,7 @@ fn in_front(
     let mut hit = Hit::new(
         kind,
         "dsn",
-        span,
+        range,
         &secret,
         if kind == "password.http" {
             Rank::Rule
@@ -161,7 +161,7 @@ fn in_query(
     scheme: &str,
     address: &[u8],
     authority: &[u8],
-    span: Range<usize>,
+    range: Range<usize>,
     start: usize,
 ) -> Option<Hit> {
     let kind = kind(scheme, b"")
@@ -195,7 +195,7 @@ fn in_query(
         .split(|byte| *byte == b':')
         .next()
         .unwrap_or_default();
-    let hit = Hit::new(kind, "dsn", span, &secret, Rank::Structure)
+    let hit = Hit::new(kind, "dsn", range, &secret, Rank::Structure)
         .with("host", host)
         .with("user", &decode(user))
         .with("database", database);
@@ -282,7 +282,7 @@ mod tests {
             (fact("host"), fact("port"), fact("user"), fact("database")),
             (Some("db.internal"), Some("6432"), Some("app"), Some("shop"))
         );
-        assert_eq!(hit.span, 5..73);
+        assert_eq!(hit.range, 5..73);
         assert_eq!(
             found("redis://:k3Yp9QxL@cache:6379/0").unwrap().kind,
             "database.password"

@@ -1,0 +1,129 @@
+//! How a secret may be written inside of a text.
+
+use base64::Engine as _;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+use zeroize::Zeroizing;
+
+/// How a secret is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// As it is.
+    Plain,
+    /// In lower case, and it is not; only of those that are long enough to be no word.
+    LowerCase,
+    /// In base64, of either alphabet and at any alignment.
+    Base64,
+    /// In hexadecimal.
+    Hex,
+    /// Percent-encoded, or escaped as JSON or HTML have it.
+    Escaped,
+}
+
+/// One way to write one secret.
+pub(super) struct Needle {
+    /// The secret's number.
+    pub(super) secret: usize,
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) form: Form,
+}
+
+/// Every way to write `secret`. Percent-encoding and `\u0041` can be put to any of its bytes, and are undone in the
+/// text instead.
+pub(super) fn of(number: usize, secret: &[u8]) -> Vec<Needle> {
+    let mut all: Vec<Needle> = Vec::new();
+    let mut add = |bytes: Vec<u8>, form: Form| {
+        let bytes = Zeroizing::new(bytes);
+        if !all.iter().any(|needle| needle.bytes == bytes) {
+            all.push(Needle {
+                secret: number,
+                bytes,
+                form,
+            });
+        }
+    };
+    add(secret.to_vec(), Form::Plain);
+    // A word in lower case may be any word.
+    if secret.len() >= 16 && secret.iter().any(u8::is_ascii_digit) {
+        add(secret.to_ascii_lowercase(), Form::LowerCase);
+    }
+    for alphabet in [STANDARD, URL_SAFE] {
+        let engine = GeneralPurpose::new(&alphabet, NO_PAD);
+        for before in 0..3 {
+            add(base64_after(&engine, before, secret), Form::Base64);
+        }
+    }
+    add(hex(secret, b"0123456789abcdef"), Form::Hex);
+    add(hex(secret, b"0123456789ABCDEF"), Form::Hex);
+    for escapes in ESCAPES {
+        add(escaped(secret, escapes), Form::Escaped);
+    }
+    all
+}
+
+/// The characters of base64 that `secret` alone decides, where `before` bytes stand before it in its group of three.
+fn base64_after(engine: &GeneralPurpose, before: usize, secret: &[u8]) -> Vec<u8> {
+    let mut bytes = Zeroizing::new(vec![0; before]);
+    bytes.extend_from_slice(secret);
+    let text = Zeroizing::new(engine.encode(bytes.as_slice()).into_bytes());
+    // One byte before reaches into two characters, two reach into three.
+    let from = match before {
+        0 => 0,
+        1 => 2,
+        _ => 3,
+    };
+    let shared = usize::from(bytes.len() % 3 != 0);
+    text.get(from..text.len() - shared)
+        .unwrap_or_default()
+        .to_vec()
+}
+
+fn hex(secret: &[u8], digits: &[u8; 16]) -> Vec<u8> {
+    let digit = |half: u8| digits.get(usize::from(half)).copied().unwrap_or_default();
+    secret
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+type Escapes = &'static [(u8, &'static str)];
+
+/// What encoders write for some characters: JSON as all have it, as PHP and as Go have it by default; HTML as most and
+/// as Go have it; a form's space.
+const ESCAPES: &[Escapes] = &[
+    &[(b'"', "\\\""), (b'\\', "\\\\")],
+    &[(b'"', "\\\""), (b'\\', "\\\\"), (b'/', "\\/")],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&quot;"),
+        (b'\'', "&#39;"),
+    ],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&quot;"),
+        (b'\'', "&#x27;"),
+    ],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&#34;"),
+        (b'\'', "&#39;"),
+    ],
+    &[(b' ', "+")],
+];
+
+fn escaped(secret: &[u8], escapes: Escapes) -> Vec<u8> {
+    let mut out = Vec::with_capacity(secret.len());
+    for byte in secret {
+        match escapes.iter().find(|(escape, _)| escape == byte) {
+            Some((_, text)) => out.extend_from_slice(text.as_bytes()),
+            None => out.push(*byte),
+        }
+    }
+    out
+}

@@ -1,0 +1,95 @@
+//! Known secrets in a text that comes in pieces.
+
+use zeroize::Zeroizing;
+
+use super::view::View;
+use super::{DEEPEST, Known, Match};
+
+/// Looks through a text as it comes. A byte is given on as soon as it can no longer be part of one of them, so that
+/// what streams keeps streaming; what is kept back is no longer than the longest way to write one of them.
+///
+/// A secret shorter than [`SHORTEST`](super::SHORTEST) bytes is not looked for.
+pub struct Stream<'k, I> {
+    known: &'k Known<I>,
+    masks: bool,
+    /// What came and was not given on, as it came.
+    held: Zeroizing<Vec<u8>>,
+    /// Which of those bytes are in one of them.
+    masked: Vec<bool>,
+    /// How many bytes were given on.
+    given: u64,
+    /// How many bytes have been looked through.
+    seen: u64,
+}
+
+impl<'k, I> Stream<'k, I> {
+    pub(super) fn new(known: &'k Known<I>, masks: bool) -> Self {
+        Self {
+            known,
+            masks,
+            held: Zeroizing::new(Vec::new()),
+            masked: Vec::new(),
+            given: 0,
+            seen: 0,
+        }
+    }
+
+    /// Takes the next piece, appends what can be given on to `out`, and says what ended in this piece.
+    #[must_use]
+    pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Vec<Match<'k, I>> {
+        self.held.extend_from_slice(piece);
+        self.masked.resize(self.held.len(), false);
+        let found = self.look();
+        let view = View::plain(&self.held);
+        let free = self.known.pending(&view, DEEPEST);
+        self.give(free, out);
+        found
+    }
+
+    /// The text is over: appends the rest of it to `out`.
+    pub fn finish(mut self, out: &mut Vec<u8>) {
+        self.give(self.held.len(), out);
+    }
+
+    /// How many bytes are kept back.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    fn look(&mut self) -> Vec<Match<'k, I>> {
+        let (known, given, seen) = (self.known, self.given, self.seen);
+        let (mut found, masked) = (Vec::new(), &mut self.masked);
+        known.each(
+            &View::plain(&self.held),
+            DEEPEST,
+            &mut |needle, range, form| {
+                if let Some(bytes) = masked.get_mut(range.clone()) {
+                    bytes.fill(true);
+                }
+                // What ended before was told before.
+                if given + range.end as u64 > seen {
+                    found.extend(known.found(needle, range, form, given));
+                }
+            },
+        );
+        found.sort_by_key(|found| (found.range.end, found.range.start));
+        found.dedup_by(|a, b| a.range == b.range && std::ptr::eq(a.id, b.id));
+        self.seen = self.given + self.held.len() as u64;
+        found
+    }
+
+    fn give(&mut self, free: usize, out: &mut Vec<u8>) {
+        let bytes = self.held.iter().zip(&self.masked).take(free);
+        if self.masks {
+            out.extend(bytes.map(|(byte, masked)| if *masked { b'*' } else { *byte }));
+        } else {
+            out.extend(bytes.map(|(byte, _)| *byte));
+        }
+        let free = free.min(self.held.len());
+        let rest = Zeroizing::new(self.held.split_off(free));
+        self.held = rest;
+        self.masked.drain(..free);
+        self.given += free as u64;
+    }
+}
