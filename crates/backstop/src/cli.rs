@@ -167,12 +167,23 @@ pub struct Undo {
 )]
 pub struct Init {
     /// The target's name
-    #[arg(long, value_name = "NAME", requires = "dsn")]
+    #[arg(long, value_name = "NAME", requires = "place")]
     pub target: Option<String>,
     /// Where the database is, and the role that the gate logs in as (not a superuser, CREATEROLE);
     /// the password is taken from here, PGPASSWORD, ~/.pgpass or the terminal, and sealed
-    #[arg(long, value_name = "DSN", requires = "target")]
+    #[arg(long, value_name = "DSN", requires = "target", group = "place")]
     pub dsn: Option<String>,
+    /// Where the HTTP API is, as in https://backboard.railway.com; its credential is taken from
+    /// --credential-file or the terminal, and sealed
+    #[arg(long, value_name = "URL", requires = "target", group = "place")]
+    pub url: Option<String>,
+    /// How the credential is put into requests: bearer, token, `header NAME`, `basic USER`, `query NAME`,
+    /// `cookie NAME` or none; bearer if not given
+    #[arg(long, value_name = "HOW", requires = "url")]
+    pub credential: Option<String>,
+    /// The file with the credential
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub credential_file: Option<PathBuf>,
     /// How much a mistake costs there: production, staging or development
     #[arg(long, value_name = "NAME", default_value = "production")]
     pub environment: Environment,
@@ -270,12 +281,38 @@ pub struct LeaseCreate {
     /// What it may do; can be repeated
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
     pub scopes: Vec<Scope>,
+    /// What it may do at an HTTP API besides, as in railway=read; can be repeated
+    #[arg(long, value_name = "API=SCOPE", conflicts_with = "parent")]
+    pub also: Vec<AlsoScope>,
     /// The lease that it is narrowed from
     #[arg(long, value_name = "LEASE", conflicts_with = "target")]
     pub parent: Option<String>,
     /// Print the hold and do not wait for a person
     #[arg(long)]
     pub no_wait: bool,
+}
+
+/// One scope at an HTTP API, `API=SCOPE`.
+#[derive(Debug, Clone)]
+pub struct AlsoScope {
+    /// The API's name.
+    pub api: String,
+    /// What the lease may do there.
+    pub scope: Scope,
+}
+
+impl std::str::FromStr for AlsoScope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (api, scope) = text
+            .split_once('=')
+            .ok_or_else(|| format!("`{text}` is not API=SCOPE; hint: write it as railway=read"))?;
+        Ok(Self {
+            api: api.to_owned(),
+            scope: scope.parse()?,
+        })
+    }
 }
 
 /// List leases

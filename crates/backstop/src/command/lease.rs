@@ -39,20 +39,22 @@ fn create(path: &Path, args: LeaseCreate, output: Output) -> Outcome {
         },
         (Some(target), None) => {
             let config = Config::load(path)?;
-            let target = config.target(&target)?;
+            let (target, environment) = config.any_target(&target)?;
             output.say(&asked(
-                &target.name,
-                &target.environment.to_string(),
+                target,
+                &environment.to_string(),
                 &args.task,
                 args.ttl,
                 &args.scopes,
+                &args.also,
                 output.paint_err,
             ));
             Request::LeaseCreate(LeaseAsk {
-                target: target.name.clone(),
+                target: target.to_owned(),
                 task: args.task,
                 ttl_seconds: args.ttl.seconds(),
                 scopes: args.scopes,
+                also: args.also.into_iter().map(|a| (a.api, a.scope)).collect(),
                 wait,
                 standing: false,
             })
@@ -79,7 +81,16 @@ fn create(path: &Path, args: LeaseCreate, output: Output) -> Outcome {
             .paint_err
             .dim("the agent connects with this; it is printed once and stored nowhere"),
     ));
-    output.either(&grant, |_| grant.dsn.clone())
+    output.either(&grant, |_| printed(&grant))
+}
+
+/// The DSN, and the environment as a shell takes it.
+fn printed(grant: &Grant) -> String {
+    let dsn = (!grant.dsn.is_empty()).then(|| grant.dsn.clone());
+    let exports = grant.environment.iter();
+    // None of them holds a quote: names, hex, base 64 and paths.
+    let exports = exports.map(|(name, value)| format!("export {name}='{}'", value.replace('\'', "'\\''")));
+    dsn.into_iter().chain(exports).collect::<Vec<_>>().join("\n")
 }
 
 fn asked(
@@ -88,9 +99,11 @@ fn asked(
     task: &str,
     ttl: Span,
     scopes: &[backstop_core::scope::Scope],
+    also: &[crate::cli::AlsoScope],
     paint: Paint,
 ) -> String {
-    let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+    let also = also.iter().map(|a| format!("{}={}", a.api, a.scope));
+    let scopes: Vec<String> = scopes.iter().map(ToString::to_string).chain(also).collect();
     let rows: Vec<Vec<String>> = [
         ("target", format!("{target} ({environment})")),
         ("task", safe(task)),

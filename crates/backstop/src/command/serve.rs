@@ -18,7 +18,7 @@ use crate::telemetry;
 /// When it cannot start, or could not stop in order.
 pub fn run(path: &Path, args: &Serve, output: Output) -> Outcome {
     let config = Config::load(path)?;
-    if config.targets.is_empty() {
+    if config.targets.is_empty() && config.apis.is_empty() {
         return Err(
             Failure::usage(format!("there is no target in `{}`", path.display()))
                 .hint("add one with `backstop init --target NAME --dsn …`"),
@@ -46,6 +46,7 @@ fn ready(run: &Run, path: &Path, output: Output) {
         let _ = output.value(&json!({
             "serving": true,
             "gate": run.service.gate_addresses(),
+            "http": run.service.http_address(),
             "console": run.service.config().console.origin(),
             "invitation": invitation,
         }));
@@ -67,11 +68,20 @@ fn banner(run: &Run, path: &Path, invitation: Option<&str>, paint: Paint) -> Str
     for address in run.service.gate_addresses() {
         row("agents connect to", address);
     }
+    if let Some(address) = run.service.http_address() {
+        row("agents' HTTP proxy", address);
+    }
     row("people decide at", config.console.origin());
     for target in &config.targets {
         row(
             "target",
             format!("{} ({}) {}", target.name, target.environment, target.dsn),
+        );
+    }
+    for api in &config.apis {
+        row(
+            "target",
+            format!("{} ({}) {}", api.name, api.environment, api.url),
         );
     }
     row("data", config.data_dir.display().to_string());

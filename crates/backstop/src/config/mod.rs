@@ -180,6 +180,17 @@ impl Config {
         Some(std::path::absolute(&joined).unwrap_or(joined))
     }
 
+    /// The database or API of this name, and its environment.
+    ///
+    /// # Errors
+    /// When there is neither.
+    pub fn any_target(&self, name: &str) -> Outcome<(&str, Environment)> {
+        match self.apis.iter().find(|api| api.name == name) {
+            Some(api) => Ok((&api.name, api.environment)),
+            None => self.target(name).map(|t| (t.name.as_str(), t.environment)),
+        }
+    }
+
     /// The target of this name.
     ///
     /// # Errors

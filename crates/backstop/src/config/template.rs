@@ -73,6 +73,11 @@ alone_delay = "10m"                  # when fewer people are enrolled than must 
 # target_rows = 20000                # and by all leases
 # window = "1h"
 
+# Where agents send HTTP requests: a proxy that reads them. Needs a restart.
+# [http]
+# listen = "127.0.0.1:7443"
+# allow = ["docs.python.org"]        # hosts that any lease may read from, without a credential
+
 # The control log (leases, holds, decisions, halts) is kept for ever.
 [journal]
 keep_traffic = "90d"                 # what agents did; or "forever"
@@ -103,6 +108,21 @@ pub fn target(name: &str, environment: Environment, dsn: &Dsn) -> String {
         "\n# The password is sealed in the data directory; `backstop init --target {name} --dsn …` replaces it.\n\
          [[target]]\nname = \"{name}\"\nkind = \"postgres\"\nenvironment = \"{environment}\"\ndsn = {}\n{tls}",
         toml::Value::String(dsn.to_url())
+    )
+}
+
+/// The HTTP gate's own section.
+pub const HTTP: &str = "\n# Where agents send HTTP requests: a proxy that reads them. Needs a restart.\n\
+    [http]\nlisten = \"127.0.0.1:7443\"\n\
+    allow = []                           # hosts that any lease may read from, without a credential\n";
+
+/// The section of an HTTP API.
+pub fn api(name: &str, environment: Environment, url: &str, credential: Option<&str>) -> String {
+    format!(
+        "\n# The credential is sealed in the data directory; `backstop init --target {name} --url …` replaces it.\n\
+         [[target]]\nname = \"{name}\"\nkind = \"http\"\nenvironment = \"{environment}\"\nurl = {}\ncredential = {}\n",
+        toml::Value::String(url.to_owned()),
+        toml::Value::String(credential.unwrap_or("bearer").to_owned()),
     )
 }
 

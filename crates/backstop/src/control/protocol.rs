@@ -203,6 +203,9 @@ pub struct LeaseAsk {
     pub ttl_seconds: u64,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// What it may do at HTTP APIs besides: the API, and one scope there.
+    #[serde(default)]
+    pub also: Vec<(String, Scope)>,
     /// Whether to wait for a person.
     pub wait: bool,
     /// Whether it stands in for a credential that a program has for good, and may live longer than an agent's task.
@@ -267,8 +270,11 @@ pub struct Grant {
     pub target: String,
     /// When it ends: Unix time in milliseconds.
     pub expires_ms: i64,
-    /// What the agent connects with. The secret in it is stored nowhere.
+    /// What the agent connects with; empty where the target is no database. The secret in it is stored nowhere.
     pub dsn: String,
+    /// What the agent puts into its environment for HTTP APIs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<(String, String)>,
 }
 
 impl Reply {

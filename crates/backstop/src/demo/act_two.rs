@@ -86,6 +86,7 @@ impl Play<'_> {
                 .map(|s| s.parse())
                 .collect::<Result<_, _>>()
                 .map_err(Failure::new)?,
+            also: vec![],
             wait: true,
             standing: false,
         });

@@ -3,6 +3,7 @@
 //! Must not follow what others left there: a directory that others can enter is refused.
 
 mod ca;
+pub mod http_authority;
 mod keys;
 mod ledger;
 

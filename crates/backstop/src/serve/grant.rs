@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backstop_core::action::Ask;
-use backstop_core::lease::{Lease, LeaseSpec};
+use backstop_core::lease::{Also, Lease, LeaseSpec};
 use backstop_core::scope::Scope;
 use backstop_gates::postgres::lease_verifier;
 use backstop_store::{Granted, Opened};
@@ -12,6 +12,7 @@ use tokio::sync::mpsc::Sender;
 use super::answer::{done, finish, refused};
 use super::{Doorway, Service};
 use crate::control::protocol::{Grant, LeaseAsk, Reply};
+use crate::config::Config;
 use crate::duration::Span;
 use crate::failure::{Context, Failure, Outcome};
 
@@ -105,7 +106,9 @@ impl Service {
 
     async fn hand_out(&self, granted: Granted) -> Outcome<Reply> {
         let (lease, secret) = (granted.lease, granted.secret);
-        if let Err(error) = self.provision(&lease).await {
+        let config = self.config();
+        let is_api = config.apis.iter().any(|api| api.name == lease.spec.target);
+        if !is_api && let Err(error) = self.provision(&lease).await {
             // A lease without its role is of no use to anybody, and must not lie around.
             let why = "its role could not be made at the target";
             let ended = self.store.end_lease(&lease.id, why).await;
@@ -114,12 +117,17 @@ impl Service {
                 .because(error)
                 .hint("`backstop doctor` says what the gate's role lacks"));
         }
-        let config = self.config();
-        let target = config.target(&lease.spec.target)?;
-        let doorway = Doorway::of(&config, &self.addresses)?;
+        let dsn = if is_api {
+            String::new()
+        } else {
+            let target = config.target(&lease.spec.target)?;
+            let doorway = Doorway::of(&config, &self.addresses)?;
+            doorway.dsn(&lease.id, secret.reveal(), &target.dsn.database)
+        };
         done(&Grant {
-            dsn: doorway.dsn(&lease.id, secret.reveal(), &target.dsn.database),
-            target: target.name.clone(),
+            dsn,
+            environment: self.environment(&config, &lease, &secret),
+            target: lease.spec.target.clone(),
             expires_ms: lease.expires_ms,
             lease: lease.id,
         })
@@ -144,19 +152,41 @@ impl Service {
 
     fn spec(&self, ask: &LeaseAsk) -> Outcome<LeaseSpec> {
         let config = self.config();
-        let target = config.target(&ask.target)?;
+        let (target, environment) = config.any_target(&ask.target)?;
         let longest = if ask.standing { STANDING } else { *TTL.end() };
         check(&ask.task, ask.ttl_seconds, &ask.scopes, longest)?;
         Ok(LeaseSpec {
-            target: target.name.clone(),
-            environment: target.environment,
+            target: target.to_owned(),
+            environment,
             task: ask.task.trim().to_owned(),
             ttl_seconds: ask.ttl_seconds,
             scopes: ask.scopes.clone(),
-            also: vec![],
+            also: also(&config, &ask.also)?,
             parent: None,
         })
     }
+}
+
+/// The further targets, each once with all its scopes.
+fn also(config: &Config, asked: &[(String, Scope)]) -> Outcome<Vec<Also>> {
+    let mut all: Vec<Also> = vec![];
+    for (name, scope) in asked {
+        if let Some(known) = all.iter_mut().find(|also| also.target == *name) {
+            known.scopes.push(scope.clone());
+            continue;
+        }
+        let api = config.apis.iter().find(|api| api.name == *name);
+        let api = api.ok_or_else(|| {
+            Failure::usage(format!("there is no HTTP API `{name}` in the configuration"))
+                .hint("--also is for targets of kind http; a lease has one database at most")
+        })?;
+        all.push(Also {
+            target: api.name.clone(),
+            environment: api.environment,
+            scopes: vec![scope.clone()],
+        });
+    }
+    Ok(all)
 }
 
 fn check(task: &str, ttl_seconds: u64, scopes: &[Scope], longest: u64) -> Outcome {

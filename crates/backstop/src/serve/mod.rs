@@ -7,6 +7,7 @@ mod cosign;
 mod deletions;
 mod grant;
 mod held;
+mod http;
 mod notices;
 mod notifier;
 mod points;
@@ -54,6 +55,9 @@ pub struct Service {
     /// None once it is stopping.
     gate: tokio::sync::RwLock<Option<Gate>>,
     addresses: Vec<SocketAddr>,
+    /// The HTTP gate, where there is one; none once it is stopping.
+    http: tokio::sync::RwLock<Option<http::HttpGate>>,
+    http_address: Option<SocketAddr>,
     key: backstop_store::SealKey,
     since_ms: i64,
     /// Held while a changed configuration is taken up.
@@ -204,6 +208,11 @@ pub(crate) fn publish_ca(config: &Config, authority: &Authority) -> Outcome {
 }
 
 impl Service {
+    /// Where agents send HTTP requests.
+    pub fn http_address(&self) -> Option<String> {
+        self.http_address.map(|address| address.to_string())
+    }
+
     /// Where agents connect.
     pub fn gate_addresses(&self) -> Vec<String> {
         self.addresses.iter().map(ToString::to_string).collect()

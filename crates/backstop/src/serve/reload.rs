@@ -37,6 +37,9 @@ impl Service {
                 .await
                 .doing("the gate keeps its old configuration")?,
         };
+        if let Some(http) = self.http.read().await.as_ref() {
+            http.reload(&new, &self.home, &self.key, Arc::clone(&policy))?;
+        }
         let targets = changes::of_targets(&old.targets, &new.targets, &opened);
         let policy_before = self.store.state().policy;
         if !targets.is_empty() || policy_before != Some(policy.version()) {
@@ -74,6 +77,11 @@ fn kept(old: &Config, new: Config) -> Config {
     Config {
         data_dir: old.data_dir.clone(),
         gate: old.gate.clone(),
+        http: old.http.clone().map(|http| crate::config::Http {
+            // What may be read from outside the lease can change at any time.
+            allow: new.http.as_ref().map_or_else(Vec::new, |new| new.allow.clone()),
+            ..http
+        }),
         console: old.console.clone(),
         limits: old.limits.clone(),
         ..new

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::reload::Watch;
 use super::{
-    Service, assemble, cosign, deletions, notices, notifier, points, ready, retention, timeline,
+    Service, assemble, cosign, deletions, http, notices, notifier, points, ready, retention, timeline,
 };
 use crate::config::Config;
 use crate::control;
@@ -188,7 +188,13 @@ pub async fn run(config: Config) -> Outcome<Run> {
     let (console, tls) = console(&config, &home, &opened)?;
     let logs = [("control", &*opened.control), ("traffic", &*opened.traffic)];
     cosign::look_back(&config, logs).await?;
-    let gate = start_gate(&config, &home, &opened, Arc::clone(&policy)).await?;
+    let log = Arc::new(TrafficLog::new(
+        Arc::clone(&opened.traffic),
+        opened.key.clone(),
+    ));
+    let gate = start_gate(&config, &home, &opened, &log, Arc::clone(&policy)).await?;
+    let (key, store) = (&opened.key, &opened.store);
+    let http = http::start(&config, &home, key, store, log, Arc::clone(&policy)).await?;
     open_to_agents(&config)?;
     let started = Event::Started {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -208,6 +214,8 @@ pub async fn run(config: Config) -> Outcome<Run> {
         traffic: opened.traffic,
         addresses: gate.local_addrs(),
         gate: tokio::sync::RwLock::new(Some(gate)),
+        http_address: http.as_ref().map(|http| http.address),
+        http: tokio::sync::RwLock::new(http),
         key: opened.key,
         since_ms: when::now_ms(),
         reloading: tokio::sync::Mutex::new(()),
@@ -251,15 +259,12 @@ async fn start_gate(
     config: &Config,
     home: &Home,
     opened: &Opened,
+    log: &Arc<TrafficLog>,
     policy: Arc<Policy>,
 ) -> Outcome<Gate> {
     let gate = assemble::gate_config(config, home)?;
     let targets = assemble::target_configs(config, home, &opened.key)?;
-    let traffic = Arc::new(TrafficLog::new(
-        Arc::clone(&opened.traffic),
-        opened.key.clone(),
-    ));
-    Gate::start(gate, targets, opened.store.clone(), traffic, policy)
+    Gate::start(gate, targets, opened.store.clone(), Arc::clone(log), policy)
         .await
         .doing("the gate cannot start")
 }
@@ -342,6 +347,9 @@ impl Run {
         let _ = self.stop.send(true);
         let hurry = told_again()?;
         let gate = self.service.gate.write().await.take();
+        if let Some(http) = self.service.http.write().await.take() {
+            http.stop(grace).await;
+        }
         if let Some(gate) = gate {
             let mut hurry = hurry.clone();
             gate.shutdown_by(async move {

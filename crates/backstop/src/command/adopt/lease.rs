@@ -41,6 +41,7 @@ pub(super) fn ask(
             task: task(work, at),
             ttl_seconds: args.ttl.seconds(),
             scopes: chosen.scopes.clone(),
+            also: vec![],
             wait: !args.no_wait,
             standing: true,
         };

@@ -153,6 +153,7 @@ fn ask(
         scopes: scopes
             .collect::<Result<_, _>>()
             .map_err(|e| Failure::new("the old lease's scopes cannot be read").because(e))?,
+        also: vec![],
         wait: !args.no_wait,
         standing: true,
     };

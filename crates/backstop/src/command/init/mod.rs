@@ -2,7 +2,8 @@
 //!
 //! Must not destroy: run again it completes what is missing, and refuses what would replace something else.
 
-pub(in crate::command) mod ask;
+pub(in crate::command) mod api;
+mod ask;
 mod enrol;
 pub(in crate::command) mod target;
 
@@ -43,6 +44,7 @@ pub fn run(path: &Path, args: Init, output: Output) -> Outcome {
     if let Some(found) = found {
         found.keep(path, &home, output)?;
     }
+    api::add(path, &config, &home, &args, output)?;
     let config = Config::load(path)?;
     summary(&config, made, output)?;
     if args.no_enrol {

@@ -1,0 +1,66 @@
+//! A new HTTP API: its credential is sealed, and the configuration extended.
+
+use std::io::Write;
+use std::path::Path;
+
+use backstop_core::secret::Secret;
+
+use super::ask;
+use crate::cli::Init;
+use crate::config::{Config, target_name, template};
+use crate::failure::{Context, Failure, Outcome};
+use crate::home::{Home, Keys};
+use crate::output::Output;
+
+/// Seals the credential and adds the target, if it is new.
+///
+/// # Errors
+/// When the target cannot be one, or a file cannot be written.
+pub(super) fn add(path: &Path, config: &Config, home: &Home, args: &Init, output: Output) -> Outcome {
+    let (Some(name), Some(url)) = (&args.target, &args.url) else {
+        return Ok(());
+    };
+    target_name(name).map_err(Failure::usage)?;
+    let mut text = template::api(name, args.environment, url, args.credential.as_deref());
+    if config.http.is_none() {
+        text.push_str(template::HTTP);
+    }
+    let known = config.apis.iter().any(|api| api.name == *name);
+    if !known {
+        // What does not work is told before anything is written.
+        let whole = std::fs::read_to_string(path).doing(format!("cannot read `{}`", path.display()))?;
+        Config::parse(path, &format!("{whole}{text}"))?;
+    }
+    if args.credential.as_deref() != Some("none") {
+        let secret = credential(args, name)?;
+        let key = Keys::seal(home)?;
+        home.credential(name)
+            .write(&key, secret.reveal().as_bytes())
+            .doing("cannot seal the credential")?;
+    }
+    if known {
+        output.say(&format!("sealed the credential of `{name}` anew"));
+        return Ok(());
+    }
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .doing(format!("cannot write `{}`", path.display()))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .doing(format!("cannot write `{}`", path.display()))?;
+    output.say(&format!("added the target `{name}` ({}): {url}", args.environment));
+    Ok(())
+}
+
+/// From a file or the terminal, never from the command line, which other users can read.
+fn credential(args: &Init, name: &str) -> Outcome<Secret<String>> {
+    let text = match &args.credential_file {
+        Some(file) => std::fs::read_to_string(file).doing(format!("cannot read `{}`", file.display()))?,
+        None => return ask::password(&format!("credential of `{name}`: ")),
+    };
+    match text.trim_end_matches(['\n', '\r']) {
+        "" => Err(Failure::usage("the file holds no credential")),
+        text => Ok(Secret::new(text.to_owned())),
+    }
+}

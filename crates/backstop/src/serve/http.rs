@@ -1,0 +1,223 @@
+//! The HTTP gate from configuration and data directory.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use backstop_core::policy::Policy;
+use backstop_core::secret::Secret;
+use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
+use backstop_gates::http::gate::explain::Silent;
+use backstop_gates::http::gate::{HttpShared, Reachable, placeholder_at};
+use backstop_gates::http::{Authority, Proxy, ProxyConfig, Reach, Site, Target, TargetSetting, machine_roots};
+use backstop_gates::postgres::TrafficLog;
+use backstop_store::{SealKey, Store};
+use backstop_wire::http::Scheme;
+use rustls::RootCertStore;
+
+use super::Service;
+use crate::config::{self, Config};
+use crate::failure::{Context, Failure, Outcome};
+use crate::home::Home;
+use crate::home::http_authority;
+
+/// The HTTP gate, running.
+pub(super) struct HttpGate {
+    shared: Arc<HttpShared>,
+    proxy: Proxy<HttpShared>,
+    /// Where the forward proxy listens.
+    pub(super) address: SocketAddr,
+}
+
+/// Starts it, where the configuration has one.
+///
+/// # Errors
+/// When a credential is missing, a certificate cannot be used, or an address is taken.
+pub(super) async fn start(
+    config: &Config,
+    home: &Home,
+    key: &SealKey,
+    store: &Store,
+    traffic: Arc<TrafficLog>,
+    policy: Arc<Policy>,
+) -> Outcome<Option<HttpGate>> {
+    let Some(http) = &config.http else {
+        if let Some(api) = config.apis.first() {
+            return Err(Failure::usage(format!("the target `{}` is an HTTP API, and there is no HTTP gate", api.name))
+                .hint("add a section [http] to the configuration"));
+        }
+        return Ok(None);
+    };
+    let installation = store.state().installation.clone();
+    let authority = http_authority::open(home, key, &installation)?;
+    crate::home::write_public(&http.ca_file, authority.certificate_pem().as_bytes())?;
+    let shared = Arc::new(HttpShared::new(
+        HttpConfig {
+            listen: http.listen,
+            judged: http.judged,
+            pause: config.gate.pause,
+            console_url: config.console.origin(),
+            denials_before_halt: 50,
+            explain: Arc::new(Silent),
+        },
+        reachable(config, home, key)?,
+        store.clone(),
+        traffic,
+        policy,
+    ));
+    let reverse = config
+        .apis
+        .iter()
+        .filter_map(|api| Some((api.name.clone(), api.reverse?)))
+        .collect();
+    let proxy = Proxy::start(
+        ProxyConfig {
+            forward: http.listen,
+            reverse,
+        },
+        authority,
+        Arc::clone(&shared),
+    )
+    .await
+    .map_err(|e| Failure::new("the HTTP gate cannot start").because(e))?;
+    Ok(Some(HttpGate {
+        address: proxy.address(),
+        shared,
+        proxy,
+    }))
+}
+
+impl HttpGate {
+    /// Takes up a changed configuration.
+    ///
+    /// # Errors
+    /// When a credential is missing or a certificate cannot be used; nothing has changed then.
+    pub(super) fn reload(&self, config: &Config, home: &Home, key: &SealKey, policy: Arc<Policy>) -> Outcome {
+        self.shared.change(reachable(config, home, key)?, policy);
+        Ok(())
+    }
+
+    /// Ends it: what runs may finish for so long.
+    pub(super) async fn stop(self, grace: std::time::Duration) {
+        self.proxy.stop(grace).await;
+    }
+}
+
+fn reachable(config: &Config, home: &Home, key: &SealKey) -> Outcome<Reachable> {
+    let machine = machine_roots();
+    let apis = config
+        .apis
+        .iter()
+        .map(|api| one(api, home, key, &machine).map(Arc::new))
+        .collect::<Outcome<_>>()?;
+    let public = Target::new("elsewhere", &machine, &TargetSetting::default());
+    Ok(Reachable {
+        apis,
+        allow: config.http.as_ref().map_or_else(Vec::new, |http| http.allow.clone()),
+        public: Arc::new(public.doing("the HTTP gate cannot verify servers")?),
+    })
+}
+
+fn one(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -> Outcome<Api> {
+    let placing = match &api.placing {
+        config::Placing::None => Placing::None,
+        config::Placing::Header { name, prefix } => Placing::Header {
+            name: name.clone(),
+            prefix: (*prefix).to_owned(),
+        },
+        config::Placing::Basic { user } => Placing::Basic { user: user.clone() },
+        config::Placing::Query { name } => Placing::Query { name: name.clone() },
+        config::Placing::Cookie { name } => Placing::Cookie { name: name.clone() },
+    };
+    let secret = match placing {
+        Placing::None => None,
+        _ => Some(credential(api, home, key)?),
+    };
+    let authorities_pem = match &api.ca {
+        None => None,
+        Some(ca) => Some(
+            std::fs::read_to_string(ca).doing(format!("cannot read `{}`", ca.display()))?,
+        ),
+    };
+    let setting = TargetSetting {
+        reach: if api.private { Reach::Anywhere } else { Reach::Public },
+        only_those: authorities_pem.is_some(),
+        authorities_pem,
+        identity_pem: None,
+    };
+    let target = Target::new(&api.name, machine, &setting)
+        .doing(format!("the target `{}` cannot be reached", api.name))?;
+    let https = api.url.scheme() == "https";
+    let host = api.url.host_str().unwrap_or_default();
+    let site = Site::parse(&format!("{host}:{}", api.port()), None)
+        .doing(format!("the host of the target `{}` cannot be used", api.name))?;
+    Ok(Api {
+        name: api.name.clone(),
+        environment: api.environment,
+        scheme: if https { Scheme::Https } else { Scheme::Http },
+        site,
+        base: api.url.path().to_owned(),
+        hosts: api.hosts.clone(),
+        pack: api.pack.clone(),
+        placing,
+        secret,
+        target: Arc::new(target),
+        everyone: api.everyone,
+        reverse: api.reverse,
+        lives: api.lives.clone(),
+    })
+}
+
+fn credential(api: &config::Api, home: &Home, key: &SealKey) -> Outcome<Secret<String>> {
+    let sealed = home.credential(&api.name).read(key).map_err(|e| {
+        Failure::new(format!("the gate has no credential for the target `{}`", api.name))
+            .because(e)
+            .hint(format!("`backstop init --target {} --url …` seals one", api.name))
+    })?;
+    let text = String::from_utf8(sealed.reveal().clone()).doing("a sealed credential is not text")?;
+    Ok(Secret::new(text))
+}
+
+impl Service {
+    /// What an agent puts into its environment: the proxy, whom to trust, and a placeholder for each API. It holds the
+    /// lease's secret.
+    pub(super) fn environment(&self, config: &Config, lease: &backstop_core::lease::Lease, secret: &Secret<String>) -> Vec<(String, String)> {
+        let (Some(address), Some(http)) = (self.http_address, &config.http) else {
+            return vec![];
+        };
+        let proxy = format!("http://{}:{}@{address}", lease.id, secret.reveal());
+        let ca = http.ca_file.display().to_string();
+        let mut all: Vec<(String, String)> = Vec::new();
+        for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
+            all.push((name.to_owned(), proxy.clone()));
+        }
+        for name in [
+            "SSL_CERT_FILE",
+            "CURL_CA_BUNDLE",
+            "REQUESTS_CA_BUNDLE",
+            "NODE_EXTRA_CA_CERTS",
+            "GIT_SSL_CAINFO",
+            "CARGO_HTTP_CAINFO",
+            "AWS_CA_BUNDLE",
+        ] {
+            all.push((name.to_owned(), ca.clone()));
+        }
+        all.push(("NODE_USE_ENV_PROXY".to_owned(), "1".to_owned()));
+        for api in &config.apis {
+            let named = api.everyone || lease.spec.at(&api.name).is_some();
+            if named && api.placing != config::Placing::None {
+                let value = placeholder_at(self.store.key(), &lease.id, &api.name, api.pack.as_deref(), api.url.host_str().unwrap_or_default());
+                all.push((variable(&api.name), value));
+            }
+        }
+        all
+    }
+}
+
+/// The variable that an API's placeholder stands in.
+fn variable(api: &str) -> String {
+    let upper: String = api
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect();
+    format!("{upper}_TOKEN")
+}
