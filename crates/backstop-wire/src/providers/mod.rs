@@ -2,6 +2,12 @@
 //!
 //! What no entry names is unknown, and unknown is not harmless (invariant 1). It must not decide what is allowed.
 
+pub mod generic;
+pub mod kubernetes;
+mod pack;
 mod reading;
+mod registry;
 
+pub use pack::{Call, Pack, PackError, Trial, host_matches};
 pub use reading::{Knowledge, Operation, Reading};
+pub use registry::{Provider, by_name, for_host, packs, read, read_calls};
