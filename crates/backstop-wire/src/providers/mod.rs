@@ -4,6 +4,12 @@
 
 pub mod aws;
 pub mod railway;
+pub mod generic;
+pub mod kubernetes;
+mod pack;
 mod reading;
+mod registry;
 
+pub use pack::{Call, Pack, PackError, Trial, host_matches};
 pub use reading::{Knowledge, Operation, Reading};
+pub use registry::{Provider, by_name, for_host, packs, read, read_calls};

@@ -1,0 +1,243 @@
+//! An entry, read and checked: what an operation does, and what it does besides when a request says more.
+
+use backstop_core::effect::{Bound, EffectKind, Verb};
+
+use super::condition::{Condition, Truth, Way, pointer};
+use super::error::PackError;
+use super::file::{self, Facts};
+use super::pattern::Pattern;
+use super::subject::Subject;
+use super::template::Template;
+use crate::providers::Knowledge;
+
+/// An operation of the API.
+#[derive(Debug)]
+pub struct Entry {
+    /// What it matches.
+    pub pattern: Pattern,
+    /// The provider's own name for it, where it has one.
+    pub id: Option<String>,
+    /// How far it is to be believed.
+    pub knowledge: Knowledge,
+    /// What it does in any case.
+    pub base: Shape,
+    /// What it does when a request says more.
+    pub cases: Vec<Case>,
+}
+
+/// One case of `when`.
+#[derive(Debug)]
+pub struct Case {
+    /// All of them must hold.
+    conditions: Vec<Condition>,
+    /// Whether it stands in the operation's place, or adds to it.
+    pub instead: bool,
+    /// What it then does.
+    pub shape: Shape,
+}
+
+/// What happens.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// Its effects; empty only where nothing at all is known.
+    pub kinds: Vec<EffectKind>,
+    /// The verb of all of them, where it is not the kind's own.
+    pub verb: Option<Verb>,
+    /// On what.
+    pub object: Option<Template>,
+    /// Whether it can be taken back.
+    pub reversible: Option<bool>,
+    /// How many.
+    pub bound: Option<Bound>,
+    /// Whether it weakens what would bring data back.
+    pub safeguard: bool,
+    /// The sentence.
+    pub does: String,
+    /// What goes along.
+    pub along: Vec<String>,
+    /// For how long it can be taken back.
+    pub grace: Option<String>,
+    /// How to look first.
+    pub preview: Option<String>,
+    /// Where credentials stand in the answer.
+    pub reveals: Vec<String>,
+    /// Why not all is known.
+    pub incomplete: Option<String>,
+}
+
+impl Case {
+    /// Whether it holds.
+    pub fn holds(&self, subject: &Subject<'_>) -> Truth {
+        let way = if self.instead {
+            Way::Milder
+        } else {
+            Way::Worse
+        };
+        let mut all = Truth::Yes;
+        for condition in &self.conditions {
+            match condition.holds(subject, way) {
+                Truth::No => return Truth::No,
+                Truth::Unknown => all = Truth::Unknown,
+                Truth::Yes => {}
+            }
+        }
+        all
+    }
+}
+
+/// Reads the entries of one written operation: one for each of its patterns.
+pub fn entries(
+    written: &toml::Table,
+    protocol: file::Protocol,
+    default: Knowledge,
+) -> Result<Vec<Entry>, PackError> {
+    let at = place(written);
+    let bad =
+        |what: String| PackError::new(&at, what, "see docs/packs.md for the keys of an entry");
+    let (outer, facts) = split(written, &file::Entry::KEYS);
+    let outer: file::Entry = outer.try_into().map_err(|e| bad(message(&e)))?;
+    let facts: Facts = facts.try_into().map_err(|e| bad(message(&e)))?;
+    if outer.matches.0.is_empty() {
+        return Err(bad("`match` is empty".to_owned()));
+    }
+    let mut out = Vec::new();
+    for text in &outer.matches.0 {
+        let pattern = match protocol {
+            file::Protocol::Rest => Pattern::rest(text),
+            file::Protocol::Graphql => Pattern::graphql(text),
+        }
+        .map_err(&bad)?;
+        let names: Vec<&str> = pattern.names().collect();
+        let base = shape(&facts, None, &names).map_err(&bad)?;
+        let case = |written| case(written, &facts, &base, &names).map_err(&bad);
+        let cases = outer.when.iter().map(case).collect::<Result<_, _>>()?;
+        out.push(Entry {
+            id: outer.id.clone(),
+            knowledge: outer.knowledge.unwrap_or(default),
+            base,
+            cases,
+            pattern,
+        });
+    }
+    Ok(out)
+}
+
+fn case(
+    written: &toml::Table,
+    outer: &Facts,
+    base: &Shape,
+    names: &[&str],
+) -> Result<Case, String> {
+    let (condition, rest) = split(written, &file::Condition::KEYS);
+    let (how, facts) = split(&rest, &file::Case::KEYS);
+    let first: file::Condition = condition
+        .try_into()
+        .map_err(|e| format!("in `when`: {}", message(&e)))?;
+    let how: file::Case = how
+        .try_into()
+        .map_err(|e| format!("in `when`: {}", message(&e)))?;
+    let facts: Facts = facts
+        .try_into()
+        .map_err(|e| format!("in `when`: {}", message(&e)))?;
+    if !how.instead && facts.effect.is_none() && facts.incomplete.is_none() {
+        return Err("a case of `when` that adds something says which `effect`".to_owned());
+    }
+    let conditions = std::iter::once(&first).chain(&how.and);
+    let conditions = conditions
+        .map(|c| Condition::of(c, names).map_err(|e| format!("in `when`, at `{}`: {e}", c.at)))
+        .collect::<Result<_, _>>()?;
+    Ok(Case {
+        conditions,
+        instead: how.instead,
+        shape: shape(&inherit(facts, outer), Some(base), names)?,
+    })
+}
+
+/// A case that names an effect says all about it: nothing that makes the operation's own milder is taken over.
+fn inherit(case: Facts, outer: &Facts) -> Facts {
+    let mut all = case;
+    if all.effect.is_none() {
+        all.effect.clone_from(&outer.effect);
+        all.verb = all.verb.or(outer.verb);
+        all.reversible = all.reversible.or(outer.reversible);
+        all.bound = all.bound.or_else(|| outer.bound.clone());
+        all.safeguard = all.safeguard.or(outer.safeguard);
+        all.grace = all.grace.or_else(|| outer.grace.clone());
+        all.incomplete = all.incomplete.or_else(|| outer.incomplete.clone());
+    }
+    all.object = all.object.or_else(|| outer.object.clone());
+    all.does = all.does.or_else(|| outer.does.clone());
+    all.along = all.along.or_else(|| outer.along.clone());
+    all.preview = all.preview.or_else(|| outer.preview.clone());
+    all.reveals = all.reveals.or_else(|| outer.reveals.clone());
+    all
+}
+
+fn shape(facts: &Facts, base: Option<&Shape>, names: &[&str]) -> Result<Shape, String> {
+    let kinds = facts.effect.clone().unwrap_or_default().0;
+    if kinds.is_empty() && facts.incomplete.is_none() {
+        return Err("there is neither an `effect` nor a reason why it is `incomplete`".to_owned());
+    }
+    let does = facts.does.clone().unwrap_or_default();
+    if does.trim().is_empty() {
+        return Err("there is no sentence `does` that a person could decide by".to_owned());
+    }
+    let reveals = facts.reveals.clone().unwrap_or_default();
+    let reveals = match base {
+        Some(_) if !kinds.contains(&EffectKind::Reveal) => Vec::new(),
+        _ => reveals,
+    };
+    if !reveals.is_empty() && !kinds.contains(&EffectKind::Reveal) {
+        return Err("`reveals` needs the effect `reveal`".to_owned());
+    }
+    reveals.iter().try_for_each(|at| pointer(at).map(|_| ()))?;
+    let harmless = |k: &EffectKind| matches!(k, EffectKind::Read | EffectKind::Define);
+    if facts.safeguard == Some(true) && kinds.iter().all(harmless) {
+        return Err("`safeguard` does not go with `read` or `define` alone".to_owned());
+    }
+    let object = facts.object.as_ref().map(|t| Template::of(t, names));
+    Ok(Shape {
+        kinds,
+        verb: facts.verb,
+        object: object.transpose()?,
+        reversible: facts.reversible,
+        bound: facts.bound.as_ref().map(bound).transpose()?,
+        safeguard: facts.safeguard.unwrap_or_default(),
+        does,
+        along: facts.along.clone().unwrap_or_default(),
+        grace: facts.grace.clone().filter(|g| !g.is_empty()),
+        preview: facts.preview.clone(),
+        reveals,
+        incomplete: facts.incomplete.clone(),
+    })
+}
+
+fn bound(value: &toml::Value) -> Result<Bound, String> {
+    match value {
+        toml::Value::Integer(n) if *n > 0 => Ok(Bound::Rows(n.unsigned_abs())),
+        toml::Value::String(word) if word == "unbounded" => Ok(Bound::Unbounded),
+        toml::Value::String(word) if word == "structure" => Ok(Bound::Structure),
+        _ => Err("`bound` is a number from 1, \"unbounded\" or \"structure\"".to_owned()),
+    }
+}
+
+fn place(written: &toml::Table) -> String {
+    let first = match written.get("match") {
+        Some(toml::Value::String(text)) => text.as_str(),
+        Some(toml::Value::Array(list)) => list.first().and_then(toml::Value::as_str).unwrap_or("?"),
+        _ => "without a `match`",
+    };
+    format!("operation {first}")
+}
+
+/// The keys named, and all others.
+fn split(table: &toml::Table, keys: &[&str]) -> (toml::Table, toml::Table) {
+    table
+        .clone()
+        .into_iter()
+        .partition(|(key, _)| keys.contains(&key.as_str()))
+}
+
+fn message(error: &toml::de::Error) -> String {
+    error.message().to_owned()
+}

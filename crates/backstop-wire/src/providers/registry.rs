@@ -1,0 +1,224 @@
+//! The packs that are built in, and which of them reads a request.
+
+use std::sync::LazyLock;
+
+use super::generic;
+use super::kubernetes;
+use super::pack::{Call, Pack, PackError, host_matches};
+use super::reading::Reading;
+use crate::http::Request;
+
+/// A provider that Backstop knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Provider {
+    /// The name that a target's configuration uses.
+    pub name: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    /// The hosts of its API; empty where everyone has their own.
+    pub hosts: &'static [&'static str],
+    /// What reads a request.
+    reader: Reader,
+}
+
+/// What reads a request.
+#[derive(Debug, Clone, Copy)]
+enum Reader {
+    /// A pack's entries.
+    Pack(&'static LazyLock<Result<Pack, PackError>>),
+    /// A pack's entries, for GraphQL alone: requests are read elsewhere, their calls come to [`read_calls`].
+    Calls(&'static LazyLock<Result<Pack, PackError>>),
+    /// Code of its own.
+    Code(fn(&Request) -> Reading),
+    /// Code that the integrator connects: nothing is known of it here.
+    Elsewhere,
+}
+
+macro_rules! pack {
+    ($name:ident, $($file:literal),+) => {
+        static $name: LazyLock<Result<Pack, PackError>> =
+            LazyLock::new(|| Pack::layered(&[$(include_str!(concat!("../../packs/", $file))),+]));
+    };
+}
+
+pack!(GITHUB, "github/pack.toml", "github/reviewed.toml");
+pack!(
+    GITHUB_GRAPHQL,
+    "github-graphql/pack.toml",
+    "github-graphql/reviewed.toml"
+);
+pack!(NEON, "neon/pack.toml", "neon/reviewed.toml");
+pack!(SUPABASE, "supabase/pack.toml", "supabase/reviewed.toml");
+pack!(SUPABASE_DATA, "supabase-data/pack.toml");
+
+const PROVIDERS: &[Provider] = &[
+    Provider {
+        name: "github",
+        title: "GitHub REST API",
+        hosts: &["api.github.com", "uploads.github.com"],
+        reader: Reader::Pack(&GITHUB),
+    },
+    Provider {
+        name: "github-graphql",
+        title: "GitHub GraphQL API",
+        hosts: &[],
+        reader: Reader::Calls(&GITHUB_GRAPHQL),
+    },
+    Provider {
+        name: "kubernetes",
+        title: "Kubernetes API",
+        hosts: &[
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
+        ],
+        reader: Reader::Code(kubernetes::read),
+    },
+    Provider {
+        name: "neon",
+        title: "Neon API",
+        hosts: &["console.neon.tech"],
+        reader: Reader::Pack(&NEON),
+    },
+    Provider {
+        name: "supabase",
+        title: "Supabase Management API",
+        hosts: &["api.supabase.com"],
+        reader: Reader::Pack(&SUPABASE),
+    },
+    Provider {
+        name: "supabase-data",
+        title: "Supabase project APIs: data, authentication, storage, functions",
+        hosts: &["*.supabase.co"],
+        reader: Reader::Pack(&SUPABASE_DATA),
+    },
+    // The integrator connects these two: railway and aws have readers of their own.
+    Provider {
+        name: "railway",
+        title: "Railway GraphQL API",
+        hosts: &["backboard.railway.com", "backboard.railway.app"],
+        reader: Reader::Elsewhere,
+    },
+    Provider {
+        name: "aws",
+        title: "Amazon Web Services",
+        hosts: &["*.amazonaws.com", "*.api.aws"],
+        reader: Reader::Elsewhere,
+    },
+    Provider {
+        name: generic::rest::NAME,
+        title: "Any HTTP API, by method and name",
+        hosts: &[],
+        reader: Reader::Code(generic::rest::read),
+    },
+    Provider {
+        name: generic::graphql::NAME,
+        title: "Any GraphQL API, by kind and name",
+        hosts: &[],
+        reader: Reader::Elsewhere,
+    },
+];
+
+impl Provider {
+    /// Its pack, where it has one that is written as a file. The text is read at the first call.
+    #[must_use]
+    pub fn pack(&self) -> Option<&'static Pack> {
+        match self.reader {
+            Reader::Pack(pack) | Reader::Calls(pack) => pack.as_ref().ok(),
+            Reader::Code(_) | Reader::Elsewhere => None,
+        }
+    }
+}
+
+/// Everything built in.
+#[must_use]
+pub const fn packs() -> &'static [Provider] {
+    PROVIDERS
+}
+
+/// The provider whose API `host` serves: lower case, without port.
+#[must_use]
+pub fn for_host(host: &str) -> Option<&'static Provider> {
+    let serves = |p: &&Provider| p.hosts.iter().any(|h| host_matches(h, host));
+    PROVIDERS.iter().find(serves)
+}
+
+/// The provider of that name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Provider> {
+    PROVIDERS.iter().find(|p| p.name == name)
+}
+
+/// What `request` does, read by the pack of that name, or by the one that knows its host.
+#[must_use]
+pub fn read(request: &Request, pack: Option<&str>) -> Reading {
+    let known = match pack {
+        Some(name) => by_name(name),
+        None => for_host(&request.host),
+    };
+    let Some(provider) = known else {
+        let what = match pack {
+            Some(name) => format!("there is no pack `{name}`"),
+            None => format!("no pack knows the host {}", request.host),
+        };
+        return unknown("", what, request);
+    };
+    match provider.reader {
+        Reader::Code(code) => code(request),
+        Reader::Pack(pack) => match pack.as_ref() {
+            Ok(pack) => pack.read(request),
+            Err(_) => unknown(provider.name, "the pack cannot be read".to_owned(), request),
+        },
+        Reader::Calls(_) | Reader::Elsewhere => match read_elsewhere(provider.name, request) {
+            Some(reading) => reading,
+            None => unknown(
+                provider.name,
+                format!("nothing reads requests for {} yet", provider.title),
+                request,
+            ),
+        },
+    }
+}
+
+/// INTEGRATOR: connect the readers of `railway`, `aws`, `github-graphql` and `generic-graphql` here, and GitHub's
+/// `POST /graphql`.
+fn read_elsewhere(name: &str, _request: &Request) -> Option<Reading> {
+    match name {
+        "railway" => None,
+        "aws" => None,
+        "github-graphql" => None,
+        "generic-graphql" => None,
+        _ => None,
+    }
+}
+
+/// What the root fields of a GraphQL document do at the provider of that name, or at one that is not known.
+#[must_use]
+pub fn read_calls(calls: &[Call<'_>], pack: Option<&str>) -> Reading {
+    let provider = pack.and_then(by_name);
+    let Some(Reader::Calls(pack)) = provider.map(|p| p.reader) else {
+        return generic::graphql::read(calls);
+    };
+    let mut reading = Reading::default();
+    match pack.as_ref() {
+        Ok(pack) => calls
+            .iter()
+            .for_each(|call| pack.read_call(call, &mut reading)),
+        Err(_) => {
+            let what = "the pack cannot be read";
+            reading.analysis.incomplete.push(what.to_owned());
+        }
+    }
+    if calls.is_empty() {
+        let what = "it asks for no field that could be read";
+        reading.analysis.incomplete.push(what.to_owned());
+    }
+    reading
+}
+
+/// What is not known: no more than its method and its names tell, and never complete.
+fn unknown(provider: &str, what: String, request: &Request) -> Reading {
+    let mut reading = generic::rest::read(request);
+    provider.clone_into(&mut reading.provider);
+    reading.analysis.incomplete.insert(0, what);
+    reading
+}
