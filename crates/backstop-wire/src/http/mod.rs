@@ -23,6 +23,7 @@ mod parameters;
 mod path;
 mod percent;
 mod place;
+mod presented;
 mod query;
 mod read;
 mod refuse;
@@ -38,5 +39,9 @@ use media::Media;
 pub use encoding::EXPANDED;
 pub use hop::{forwardable, is_hop_by_hop};
 pub use json::strict_json;
+pub use presented::{
+    Credentials, Part as CredentialPart, Place, Presented, Why, presented, presented_in_message,
+    values,
+};
 pub use read::read;
 pub use request::{Body, Carried, Part, Raw, RawBody, Refused, Request, Scheme, Version};

@@ -3,10 +3,10 @@
 //! What no entry names is unknown, and unknown is not harmless (invariant 1). It must not decide what is allowed.
 
 pub mod aws;
-pub mod railway;
 pub mod generic;
 pub mod kubernetes;
 mod pack;
+pub mod railway;
 mod reading;
 mod registry;
 

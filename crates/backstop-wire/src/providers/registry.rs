@@ -2,11 +2,16 @@
 
 use std::sync::LazyLock;
 
+use serde_json::Value;
+
+use super::aws;
 use super::generic;
 use super::kubernetes;
 use super::pack::{Call, Pack, PackError, host_matches};
+use super::railway;
 use super::reading::Reading;
-use crate::http::Request;
+use crate::graphql;
+use crate::http::{Refused, Request};
 
 /// A provider that Backstop knows.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +35,7 @@ enum Reader {
     Calls(&'static LazyLock<Result<Pack, PackError>>),
     /// Code of its own.
     Code(fn(&Request) -> Reading),
-    /// Code that the integrator connects: nothing is known of it here.
+    /// A reader in a module of its own.
     Elsewhere,
 }
 
@@ -91,7 +96,6 @@ const PROVIDERS: &[Provider] = &[
         hosts: &["*.supabase.co"],
         reader: Reader::Pack(&SUPABASE_DATA),
     },
-    // The integrator connects these two: railway and aws have readers of their own.
     Provider {
         name: "railway",
         title: "Railway GraphQL API",
@@ -162,6 +166,14 @@ pub fn read(request: &Request, pack: Option<&str>) -> Reading {
         };
         return unknown("", what, request);
     };
+    if provider.name == "github"
+        && request
+            .segments
+            .last()
+            .is_some_and(|last| last == "graphql")
+    {
+        return graphql_api(request, "github-graphql");
+    }
     match provider.reader {
         Reader::Code(code) => code(request),
         Reader::Pack(pack) => match pack.as_ref() {
@@ -179,16 +191,62 @@ pub fn read(request: &Request, pack: Option<&str>) -> Reading {
     }
 }
 
-/// INTEGRATOR: connect the readers of `railway`, `aws`, `github-graphql` and `generic-graphql` here, and GitHub's
-/// `POST /graphql`.
-fn read_elsewhere(name: &str, _request: &Request) -> Option<Reading> {
+/// What has a reader of its own.
+fn read_elsewhere(name: &str, request: &Request) -> Option<Reading> {
     match name {
-        "railway" => None,
-        "aws" => None,
-        "github-graphql" => None,
-        "generic-graphql" => None,
+        "railway" => Some(railway::read(request)),
+        "aws" => Some(aws::read(request, None)),
+        "github-graphql" => Some(graphql_api(request, name)),
+        generic::graphql::NAME => Some(graphql_api(request, name)),
         _ => None,
     }
+}
+
+/// A GraphQL API whose schema is not here: what runs is read, what it does is told from names.
+fn graphql_api(request: &Request, name: &str) -> Reading {
+    let mut reading = Reading {
+        provider: name.to_owned(),
+        ..Reading::default()
+    };
+    let asked = match graphql::requests(request) {
+        Ok(asked) => asked,
+        Err(refused) => {
+            let what = format!("refused: {}", refused.what);
+            reading.analysis.incomplete.push(what);
+            return reading;
+        }
+    };
+    for incoming in &asked {
+        if let Err(refused) = called(incoming, name, &mut reading) {
+            let what = format!("refused: {}", refused.what);
+            reading.analysis.incomplete.push(what);
+        }
+    }
+    if reading.operations.is_empty() && reading.analysis.is_complete() {
+        let what = "the request asks nothing".to_owned();
+        reading.analysis.incomplete.push(what);
+    }
+    reading
+}
+
+/// Adds what one document calls.
+fn called(incoming: &graphql::Incoming, name: &str, reading: &mut Reading) -> Result<(), Refused> {
+    let document = graphql::Document::parse(incoming.text(&|_| None)?)?;
+    for call in graphql::resolve(None, &document, incoming)? {
+        let arguments = Value::Object(call.arguments.clone());
+        let selects: Vec<&str> = call.selects.iter().map(|select| select.field).collect();
+        let one = Call {
+            kind: call.kind.word(),
+            field: call.field,
+            arguments: &arguments,
+            selects: &selects,
+        };
+        let more = read_calls(&[one], Some(name));
+        reading.operations.extend(more.operations);
+        reading.analysis.effects.extend(more.analysis.effects);
+        reading.analysis.incomplete.extend(more.analysis.incomplete);
+    }
+    Ok(())
 }
 
 /// What the root fields of a GraphQL document do at the provider of that name, or at one that is not known.

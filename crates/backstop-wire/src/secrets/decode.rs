@@ -46,6 +46,25 @@ pub(crate) fn once(value: &[u8]) -> Vec<Bytes> {
     all
 }
 
+/// `value` without the escapes that `mark` begins, a `%` or a backslash; none if it has none.
+pub(crate) fn unescaped(value: &[u8], mark: u8) -> Option<Bytes> {
+    match mark {
+        b'%' => escapes(value, mark, percent),
+        b'\\' => escapes(value, mark, backslash),
+        _ => None,
+    }
+}
+
+/// What base64 of either alphabet, padded or not, decodes to.
+pub(crate) fn of_base64(text: &[u8]) -> Option<Bytes> {
+    let engine = if text.iter().any(|byte| matches!(byte, b'-' | b'_')) {
+        &URL
+    } else {
+        &PLAIN
+    };
+    engine.decode(text).ok().map(Zeroizing::new)
+}
+
 /// `value` without its escapes; none if it has none.
 fn escapes(value: &[u8], mark: u8, read: fn(&[u8]) -> Option<(char, usize)>) -> Option<Bytes> {
     let mut out = Zeroizing::new(Vec::with_capacity(value.len()));
@@ -131,12 +150,7 @@ fn base64(value: &[u8]) -> Option<Bytes> {
             .filter(|byte| !byte.is_ascii_whitespace())
             .collect(),
     );
-    let engine = if text.iter().any(|byte| matches!(byte, b'-' | b'_')) {
-        &URL
-    } else {
-        &PLAIN
-    };
-    engine.decode(text.as_slice()).ok().map(Zeroizing::new)
+    of_base64(&text)
 }
 
 fn hexadecimal(value: &[u8]) -> Option<Bytes> {

@@ -35,6 +35,6 @@ pub use names::{Meaning, Shape, meaning};
 pub use provider::{kind_by_host, kind_of_rule};
 
 pub(crate) use assign::looks_named;
-pub(crate) use decode::{decodings, once as decoded_once};
+pub(crate) use decode::{of_base64 as decoded_base64, once as decoded_once, unescaped};
 pub(crate) use lookalike::is_uuid;
 pub(crate) use rules::entropy;

@@ -89,8 +89,12 @@ fn printed(grant: &Grant) -> String {
     let dsn = (!grant.dsn.is_empty()).then(|| grant.dsn.clone());
     let exports = grant.environment.iter();
     // None of them holds a quote: names, hex, base 64 and paths.
-    let exports = exports.map(|(name, value)| format!("export {name}='{}'", value.replace('\'', "'\\''")));
-    dsn.into_iter().chain(exports).collect::<Vec<_>>().join("\n")
+    let exports =
+        exports.map(|(name, value)| format!("export {name}='{}'", value.replace('\'', "'\\''")));
+    dsn.into_iter()
+        .chain(exports)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn asked(

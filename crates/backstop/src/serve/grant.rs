@@ -11,8 +11,8 @@ use tokio::sync::mpsc::Sender;
 
 use super::answer::{done, finish, refused};
 use super::{Doorway, Service};
-use crate::control::protocol::{Grant, LeaseAsk, Reply};
 use crate::config::Config;
+use crate::control::protocol::{Grant, LeaseAsk, Reply};
 use crate::duration::Span;
 use crate::failure::{Context, Failure, Outcome};
 
@@ -177,8 +177,10 @@ fn also(config: &Config, asked: &[(String, Scope)]) -> Outcome<Vec<Also>> {
         }
         let api = config.apis.iter().find(|api| api.name == *name);
         let api = api.ok_or_else(|| {
-            Failure::usage(format!("there is no HTTP API `{name}` in the configuration"))
-                .hint("--also is for targets of kind http; a lease has one database at most")
+            Failure::usage(format!(
+                "there is no HTTP API `{name}` in the configuration"
+            ))
+            .hint("--also is for targets of kind http; a lease has one database at most")
         })?;
         all.push(Also {
             target: api.name.clone(),

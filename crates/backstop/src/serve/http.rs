@@ -8,7 +8,9 @@ use backstop_core::secret::Secret;
 use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
 use backstop_gates::http::gate::explain::Silent;
 use backstop_gates::http::gate::{HttpShared, Reachable, placeholder_at};
-use backstop_gates::http::{Authority, Proxy, ProxyConfig, Reach, Site, Target, TargetSetting, machine_roots};
+use backstop_gates::http::{
+    Authority, Proxy, ProxyConfig, Reach, Site, Target, TargetSetting, machine_roots,
+};
 use backstop_gates::postgres::TrafficLog;
 use backstop_store::{SealKey, Store};
 use backstop_wire::http::Scheme;
@@ -42,8 +44,11 @@ pub(super) async fn start(
 ) -> Outcome<Option<HttpGate>> {
     let Some(http) = &config.http else {
         if let Some(api) = config.apis.first() {
-            return Err(Failure::usage(format!("the target `{}` is an HTTP API, and there is no HTTP gate", api.name))
-                .hint("add a section [http] to the configuration"));
+            return Err(Failure::usage(format!(
+                "the target `{}` is an HTTP API, and there is no HTTP gate",
+                api.name
+            ))
+            .hint("add a section [http] to the configuration"));
         }
         return Ok(None);
     };
@@ -91,7 +96,13 @@ impl HttpGate {
     ///
     /// # Errors
     /// When a credential is missing or a certificate cannot be used; nothing has changed then.
-    pub(super) fn reload(&self, config: &Config, home: &Home, key: &SealKey, policy: Arc<Policy>) -> Outcome {
+    pub(super) fn reload(
+        &self,
+        config: &Config,
+        home: &Home,
+        key: &SealKey,
+        policy: Arc<Policy>,
+    ) -> Outcome {
         self.shared.change(reachable(config, home, key)?, policy);
         Ok(())
     }
@@ -112,7 +123,10 @@ fn reachable(config: &Config, home: &Home, key: &SealKey) -> Outcome<Reachable> 
     let public = Target::new("elsewhere", &machine, &TargetSetting::default());
     Ok(Reachable {
         apis,
-        allow: config.http.as_ref().map_or_else(Vec::new, |http| http.allow.clone()),
+        allow: config
+            .http
+            .as_ref()
+            .map_or_else(Vec::new, |http| http.allow.clone()),
         public: Arc::new(public.doing("the HTTP gate cannot verify servers")?),
     })
 }
@@ -134,12 +148,16 @@ fn one(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -
     };
     let authorities_pem = match &api.ca {
         None => None,
-        Some(ca) => Some(
-            std::fs::read_to_string(ca).doing(format!("cannot read `{}`", ca.display()))?,
-        ),
+        Some(ca) => {
+            Some(std::fs::read_to_string(ca).doing(format!("cannot read `{}`", ca.display()))?)
+        }
     };
     let setting = TargetSetting {
-        reach: if api.private { Reach::Anywhere } else { Reach::Public },
+        reach: if api.private {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        },
         only_those: authorities_pem.is_some(),
         authorities_pem,
         identity_pem: None,
@@ -148,8 +166,10 @@ fn one(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -
         .doing(format!("the target `{}` cannot be reached", api.name))?;
     let https = api.url.scheme() == "https";
     let host = api.url.host_str().unwrap_or_default();
-    let site = Site::parse(&format!("{host}:{}", api.port()), None)
-        .doing(format!("the host of the target `{}` cannot be used", api.name))?;
+    let site = Site::parse(&format!("{host}:{}", api.port()), None).doing(format!(
+        "the host of the target `{}` cannot be used",
+        api.name
+    ))?;
     Ok(Api {
         name: api.name.clone(),
         environment: api.environment,
@@ -169,18 +189,30 @@ fn one(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -
 
 fn credential(api: &config::Api, home: &Home, key: &SealKey) -> Outcome<Secret<String>> {
     let sealed = home.credential(&api.name).read(key).map_err(|e| {
-        Failure::new(format!("the gate has no credential for the target `{}`", api.name))
-            .because(e)
-            .hint(format!("`backstop init --target {} --url …` seals one", api.name))
+        Failure::new(format!(
+            "the gate has no credential for the target `{}`",
+            api.name
+        ))
+        .because(e)
+        .hint(format!(
+            "`backstop init --target {} --url …` seals one",
+            api.name
+        ))
     })?;
-    let text = String::from_utf8(sealed.reveal().clone()).doing("a sealed credential is not text")?;
+    let text =
+        String::from_utf8(sealed.reveal().clone()).doing("a sealed credential is not text")?;
     Ok(Secret::new(text))
 }
 
 impl Service {
     /// What an agent puts into its environment: the proxy, whom to trust, and a placeholder for each API. It holds the
     /// lease's secret.
-    pub(super) fn environment(&self, config: &Config, lease: &backstop_core::lease::Lease, secret: &Secret<String>) -> Vec<(String, String)> {
+    pub(super) fn environment(
+        &self,
+        config: &Config,
+        lease: &backstop_core::lease::Lease,
+        secret: &Secret<String>,
+    ) -> Vec<(String, String)> {
         let (Some(address), Some(http)) = (self.http_address, &config.http) else {
             return vec![];
         };
@@ -205,7 +237,13 @@ impl Service {
         for api in &config.apis {
             let named = api.everyone || lease.spec.at(&api.name).is_some();
             if named && api.placing != config::Placing::None {
-                let value = placeholder_at(self.store.key(), &lease.id, &api.name, api.pack.as_deref(), api.url.host_str().unwrap_or_default());
+                let value = placeholder_at(
+                    self.store.key(),
+                    &lease.id,
+                    &api.name,
+                    api.pack.as_deref(),
+                    api.url.host_str().unwrap_or_default(),
+                );
                 all.push((variable(&api.name), value));
             }
         }
@@ -217,7 +255,13 @@ impl Service {
 fn variable(api: &str) -> String {
     let upper: String = api
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
         .collect();
     format!("{upper}_TOKEN")
 }

@@ -79,7 +79,10 @@ fn kept(old: &Config, new: Config) -> Config {
         gate: old.gate.clone(),
         http: old.http.clone().map(|http| crate::config::Http {
             // What may be read from outside the lease can change at any time.
-            allow: new.http.as_ref().map_or_else(Vec::new, |new| new.allow.clone()),
+            allow: new
+                .http
+                .as_ref()
+                .map_or_else(Vec::new, |new| new.allow.clone()),
             ..http
         }),
         console: old.console.clone(),

@@ -17,7 +17,8 @@ use tokio::sync::watch;
 
 use super::reload::Watch;
 use super::{
-    Service, assemble, cosign, deletions, http, notices, notifier, points, ready, retention, timeline,
+    Service, assemble, cosign, deletions, http, notices, notifier, points, ready, retention,
+    timeline,
 };
 use crate::config::Config;
 use crate::control;

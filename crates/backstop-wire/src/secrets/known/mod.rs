@@ -155,14 +155,14 @@ impl<I> Known<I> {
 
     /// Looks for them in a text that comes in pieces, and passes it on as it is.
     #[must_use]
-    pub fn finder(&self) -> Stream<'_, I> {
-        Stream::new(self, false)
+    pub fn finder(&self) -> Stream<&Self> {
+        Stream::finder(self)
     }
 
     /// Looks for them in a text that comes in pieces, and passes it on with `*` over each.
     #[must_use]
-    pub fn masker(&self) -> Stream<'_, I> {
-        Stream::new(self, true)
+    pub fn masker(&self) -> Stream<&Self> {
+        Stream::masker(self)
     }
 
     fn found(
@@ -172,11 +172,13 @@ impl<I> Known<I> {
         form: Form,
         offset: u64,
     ) -> Option<Match<'_, I>> {
-        Some(Match {
-            id: self.ids.get(self.needles.get(needle)?.secret)?,
-            range: offset + range.start as u64..offset + range.end as u64,
-            form,
-        })
+        let range = offset + range.start as u64..offset + range.end as u64;
+        self.told(needle, range, form)
+    }
+
+    fn told(&self, needle: usize, range: Range<u64>, form: Form) -> Option<Match<'_, I>> {
+        let id = self.ids.get(self.needles.get(needle)?.secret)?;
+        Some(Match { id, range, form })
     }
 
     /// Calls `found` with each needle in `view` and in what it decodes to: its number, where it is written, and how.

@@ -1,7 +1,10 @@
 //! Known secrets in a text that comes in pieces.
 
+use std::ops::{Deref, Range};
+
 use zeroize::Zeroizing;
 
+use super::forms::Form;
 use super::view::View;
 use super::{DEEPEST, Known, Match};
 
@@ -9,8 +12,10 @@ use super::{DEEPEST, Known, Match};
 /// what streams keeps streaming; what is kept back is no longer than the longest way to write one of them.
 ///
 /// A secret shorter than [`SHORTEST`](super::SHORTEST) bytes is not looked for.
-pub struct Stream<'k, I> {
-    known: &'k Known<I>,
+///
+/// `K` is how it has the secrets: borrowed, or shared with other streams.
+pub struct Stream<K> {
+    known: K,
     masks: bool,
     /// What came and was not given on, as it came.
     held: Zeroizing<Vec<u8>>,
@@ -22,8 +27,23 @@ pub struct Stream<'k, I> {
     seen: u64,
 }
 
-impl<'k, I> Stream<'k, I> {
-    pub(super) fn new(known: &'k Known<I>, masks: bool) -> Self {
+/// The number of a needle, where it is written from the stream's start, and how.
+type Hit = (usize, Range<u64>, Form);
+
+impl<I, K: Deref<Target = Known<I>>> Stream<K> {
+    /// Finds what `known` has, and passes it on as it is.
+    #[must_use]
+    pub fn finder(known: K) -> Self {
+        Self::new(known, false)
+    }
+
+    /// Finds what `known` has, and passes it on with `*` over it.
+    #[must_use]
+    pub fn masker(known: K) -> Self {
+        Self::new(known, true)
+    }
+
+    fn new(known: K, masks: bool) -> Self {
         Self {
             known,
             masks,
@@ -36,13 +56,19 @@ impl<'k, I> Stream<'k, I> {
 
     /// Takes the next piece, appends what can be given on to `out`, and says what ended in this piece.
     #[must_use]
-    pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Vec<Match<'k, I>> {
+    pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Vec<Match<'_, I>> {
         self.held.extend_from_slice(piece);
         self.masked.resize(self.held.len(), false);
         let found = self.look();
         let view = View::plain(&self.held);
         let free = self.known.pending(&view, DEEPEST);
         self.give(free, out);
+        let mut found: Vec<Match<'_, I>> = found
+            .into_iter()
+            .filter_map(|(needle, range, form)| self.known.told(needle, range, form))
+            .collect();
+        found.sort_by_key(|found| (found.range.end, found.range.start));
+        found.dedup_by(|a, b| a.range == b.range && std::ptr::eq(a.id, b.id));
         found
     }
 
@@ -57,10 +83,10 @@ impl<'k, I> Stream<'k, I> {
         self.held.len()
     }
 
-    fn look(&mut self) -> Vec<Match<'k, I>> {
-        let (known, given, seen) = (self.known, self.given, self.seen);
+    fn look(&mut self) -> Vec<Hit> {
+        let (given, seen) = (self.given, self.seen);
         let (mut found, masked) = (Vec::new(), &mut self.masked);
-        known.each(
+        self.known.each(
             &View::plain(&self.held),
             DEEPEST,
             &mut |needle, range, form| {
@@ -69,12 +95,11 @@ impl<'k, I> Stream<'k, I> {
                 }
                 // What ended before was told before.
                 if given + range.end as u64 > seen {
-                    found.extend(known.found(needle, range, form, given));
+                    let range = given + range.start as u64..given + range.end as u64;
+                    found.push((needle, range, form));
                 }
             },
         );
-        found.sort_by_key(|found| (found.range.end, found.range.start));
-        found.dedup_by(|a, b| a.range == b.range && std::ptr::eq(a.id, b.id));
         self.seen = self.given + self.held.len() as u64;
         found
     }

@@ -16,7 +16,13 @@ use crate::output::Output;
 ///
 /// # Errors
 /// When the target cannot be one, or a file cannot be written.
-pub(super) fn add(path: &Path, config: &Config, home: &Home, args: &Init, output: Output) -> Outcome {
+pub(super) fn add(
+    path: &Path,
+    config: &Config,
+    home: &Home,
+    args: &Init,
+    output: Output,
+) -> Outcome {
     let (Some(name), Some(url)) = (&args.target, &args.url) else {
         return Ok(());
     };
@@ -28,7 +34,8 @@ pub(super) fn add(path: &Path, config: &Config, home: &Home, args: &Init, output
     let known = config.apis.iter().any(|api| api.name == *name);
     if !known {
         // What does not work is told before anything is written.
-        let whole = std::fs::read_to_string(path).doing(format!("cannot read `{}`", path.display()))?;
+        let whole =
+            std::fs::read_to_string(path).doing(format!("cannot read `{}`", path.display()))?;
         Config::parse(path, &format!("{whole}{text}"))?;
     }
     if args.credential.as_deref() != Some("none") {
@@ -49,14 +56,19 @@ pub(super) fn add(path: &Path, config: &Config, home: &Home, args: &Init, output
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .doing(format!("cannot write `{}`", path.display()))?;
-    output.say(&format!("added the target `{name}` ({}): {url}", args.environment));
+    output.say(&format!(
+        "added the target `{name}` ({}): {url}",
+        args.environment
+    ));
     Ok(())
 }
 
 /// From a file or the terminal, never from the command line, which other users can read.
 fn credential(args: &Init, name: &str) -> Outcome<Secret<String>> {
     let text = match &args.credential_file {
-        Some(file) => std::fs::read_to_string(file).doing(format!("cannot read `{}`", file.display()))?,
+        Some(file) => {
+            std::fs::read_to_string(file).doing(format!("cannot read `{}`", file.display()))?
+        }
         None => return ask::password(&format!("credential of `{name}`: ")),
     };
     match text.trim_end_matches(['\n', '\r']) {

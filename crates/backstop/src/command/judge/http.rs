@@ -56,7 +56,10 @@ impl Judge {
             Err(refused) => return (verdict(Decision::Deny, "ambiguous", &refused.what), nothing),
         };
         if let Some(found) = http::presented(&request).first() {
-            let why = format!("a credential that the lease did not get, in {}", found.place);
+            let why = format!(
+                "a credential that the lease did not get, in {}",
+                found.place
+            );
             return (verdict(Decision::Halt, "foreign-credential", &why), nothing);
         }
         let pack = match &self.pack {
@@ -141,9 +144,7 @@ impl Case {
 /// Scheme, authority, and path with query, as they are written: what is ambiguous in them is for the reader to find.
 fn split(written: &str) -> Result<(Scheme, String, String), String> {
     Url::parse(written).map_err(|error| format!("`url` is not a URL: {error}"))?;
-    let (scheme, rest) = written
-        .split_once("://")
-        .ok_or("`url` is not absolute")?;
+    let (scheme, rest) = written.split_once("://").ok_or("`url` is not absolute")?;
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "http" => Scheme::Http,
         "https" => Scheme::Https,

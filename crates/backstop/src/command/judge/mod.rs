@@ -139,4 +139,3 @@ fn shown(effects: &[Effect]) -> Vec<Shown<'_>> {
     }
     out
 }
-
