@@ -12,6 +12,7 @@ mod names;
 mod scheme;
 mod sheet;
 mod target;
+mod told;
 mod values;
 
 use backstop_core::secret::Secret;

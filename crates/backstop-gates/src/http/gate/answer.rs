@@ -26,6 +26,20 @@ pub(super) fn ambiguous(refused: &Refused) -> Box<Problem> {
     )
 }
 
+/// It could not be looked through for credentials.
+pub(super) fn unsearched(why: &str) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "unsearched",
+            "The request cannot be looked through",
+            format!("Nothing was sent: {why}."),
+        )
+        .decided(Decision::Deny, "unsearched")
+        .hint("send less at once"),
+    )
+}
+
 /// Policy denies it.
 pub(super) fn denied(verdict: &Verdict) -> Box<Problem> {
     Box::new(

@@ -20,6 +20,7 @@ use super::place;
 use super::raw;
 use super::reply::Watching;
 use super::who::Standing;
+use super::foreign::Found;
 use super::{HttpShared, answer, foreign, hold, lives, mismatch, pack_of};
 use crate::http::{Carried, Forward, Head, Outcome, Problem, Sent, Site};
 
@@ -123,19 +124,31 @@ impl HttpShared {
     ) -> Result<Request, Box<Problem>> {
         let headers = raw::headers(clean);
         let told = raw::told(case);
-        let read = http::read(&raw::raw(clean, &headers, &told, bytes, body));
-        let ring = self.ring();
-        let found = foreign::find(clean, bytes, read.as_ref().ok(), &ring, |value| {
-            self.issued(case, value)
-        });
-        if let Some(found) = found {
+        let raw = raw::raw(clean, &headers, &told, bytes, body);
+        let read = http::read(&raw);
+        let ring = self.ring().map_err(|e| answer::broken(&e))?;
+        let found = foreign::find(
+            &self.engine,
+            &ring,
+            clean,
+            bytes,
+            read.as_ref().ok().map(|request| (request, &raw)),
+            |value| self.issued(case, value),
+        );
+        if let Found::Missed(why) = found {
+            self.intend_refused(case, "unsearched", Decision::Deny, why)
+                .await?;
+            self.count_denial(case).await;
+            return Err(answer::unsearched(why));
+        }
+        if let Found::Foreign(found) = found {
             let why = mismatch::foreign(
                 &self.store,
                 &*self.config.explain,
                 &case.record.lease.id,
                 &case.source,
                 case.site.host(),
-                found,
+                *found,
             )
             .await;
             self.intend_refused(case, "foreign-credential", Decision::Halt, &why)
@@ -417,7 +430,10 @@ impl HttpShared {
             place::put_in(&mut head, &api.placing, secret).map_err(|e| answer::broken(&e))?;
         }
         case.result = "failed";
-        case.graphql = judged.reading.is_graphql();
+        case.graphql = matches!(
+            judged.reading.provider.as_str(),
+            "railway" | "github-graphql" | "generic-graphql"
+        );
         case.reveals = judged
             .reading
             .operations
@@ -426,7 +442,8 @@ impl HttpShared {
             .collect();
         let sent = match body {
             Carried::Streamed { .. } => {
-                Sent::Filtered(Box::new(Watching::new(self.ring().of_requests())))
+                let ring = self.ring().map_err(|e| answer::broken(&e))?;
+                Sent::Filtered(Box::new(Watching::new(ring.of_requests())))
             }
             Carried::Absent | Carried::Whole { .. } => Sent::AsCame,
         };

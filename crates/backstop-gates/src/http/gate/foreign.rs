@@ -1,7 +1,8 @@
 //! Credentials that a lease did not get here. The incident began with one.
 
 use backstop_core::secret::Secret;
-use backstop_wire::http::{self, Request};
+use backstop_wire::http::{self, Raw, Request};
+use backstop_wire::secrets::Engine;
 use hyper::HeaderMap;
 
 use super::known::{Owner, Ring};
@@ -38,27 +39,43 @@ impl Foreign {
     }
 }
 
+/// What is found in a request.
+pub(super) enum Found {
+    /// Nothing.
+    Clean,
+    /// A credential.
+    Foreign(Box<Foreign>),
+    /// It could not be looked through.
+    Missed(&'static str),
+}
+
 /// The first credential in a request from which the lease's own placeholder was taken. `issued` says what the API itself
 /// gave this lease.
 pub(super) fn find(
+    engine: &Engine,
+    ring: &Ring,
     head: &Head,
     body: &[u8],
-    request: Option<&Request>,
-    ring: &Ring,
+    read: Option<(&Request, &Raw<'_>)>,
     issued: impl Fn(&str) -> bool,
-) -> Option<Foreign> {
-    known(head, body, ring).or_else(|| {
-        let request = request?;
-        http::presented(request)
-            .into_iter()
-            .find(|found| !issued(found.value.reveal()))
-            .map(|found| Foreign {
-                place: found.place.to_string(),
-                kind: found.kind,
-                value: Some(found.value),
-                owner: None,
-            })
-    })
+) -> Found {
+    if let Some(found) = known(head, body, ring) {
+        return Found::Foreign(Box::new(found));
+    }
+    let Some((request, raw)) = read else {
+        return Found::Clean;
+    };
+    let credentials = http::presented(engine, request, raw);
+    let mut all = credentials.presented.into_iter();
+    if let Some(found) = all.find(|found| !issued(found.value.reveal())) {
+        return Found::Foreign(Box::new(Foreign {
+            place: found.place.to_string(),
+            kind: found.kind,
+            value: Some(found.value),
+            owner: None,
+        }));
+    }
+    credentials.missed.map_or(Found::Clean, Found::Missed)
 }
 
 /// What the gate itself knows, wherever it hides: it is in no ordinary request.
@@ -75,6 +92,7 @@ fn known(head: &Head, body: &[u8], ring: &Ring) -> Option<Foreign> {
     found("the URL", authority.as_bytes())
         .or_else(|| found("the URL", head.target.as_str().as_bytes()))
         .or_else(|| in_headers(&head.headers, &found))
+        .or_else(|| in_pieces(&head.headers, ring))
         .or_else(|| found("the body", body))
 }
 
@@ -89,7 +107,16 @@ fn in_headers(
             return hit;
         }
     }
-    // One that was cut in pieces over several.
-    let joined: Vec<u8> = headers.values().flat_map(|v| v.as_bytes().to_vec()).collect();
-    found("several headers", &joined)
+    None
+}
+
+/// One that was cut in pieces over several headers.
+fn in_pieces(headers: &HeaderMap, ring: &Ring) -> Option<Foreign> {
+    let values: Vec<&[u8]> = headers.values().map(|value| value.as_bytes()).collect();
+    ring.across(&values).map(|owner| Foreign {
+        place: "several headers".to_owned(),
+        kind: None,
+        value: None,
+        owner: Some(owner.clone()),
+    })
 }

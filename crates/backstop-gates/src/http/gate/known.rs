@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use backstop_core::lease::LeaseState;
 use backstop_core::secret::Secret;
 use backstop_store::Store;
-use backstop_wire::secrets::Known;
+use backstop_wire::secrets::{Known, TooMany};
 
 use super::config::Api;
 use super::placeholder::placeholder;
@@ -33,9 +33,9 @@ pub(super) enum Owner {
 /// What is known at a moment.
 pub(super) struct Ring {
     owners: Vec<Owner>,
-    requests: Known,
+    requests: Arc<Known<usize>>,
     /// The gate's own alone, for responses.
-    real: Arc<Known>,
+    real: Arc<Known<usize>>,
     by_placeholder: HashMap<String, (String, String)>,
     leases: Vec<String>,
 }
@@ -48,17 +48,20 @@ pub(super) struct Rings {
 
 impl Rings {
     /// What is known now. Made anew when leases came or ended.
-    pub(super) fn now(&self, store: &Store, apis: &[Arc<Api>]) -> Arc<Ring> {
+    ///
+    /// # Errors
+    /// When there are too many to look for.
+    pub(super) fn now(&self, store: &Store, apis: &[Arc<Api>]) -> Result<Arc<Ring>, TooMany> {
         let leases = alive(store);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ring) = &*last
             && ring.leases == leases
         {
-            return Arc::clone(ring);
+            return Ok(Arc::clone(ring));
         }
-        let ring = Arc::new(Ring::new(store, apis, leases));
+        let ring = Arc::new(Ring::new(store, apis, leases)?);
         *last = Some(Arc::clone(&ring));
-        ring
+        Ok(ring)
     }
 
     /// After a change of the configuration.
@@ -79,14 +82,14 @@ fn alive(store: &Store) -> Vec<String> {
 }
 
 impl Ring {
-    fn new(store: &Store, apis: &[Arc<Api>], leases: Vec<String>) -> Self {
+    fn new(store: &Store, apis: &[Arc<Api>], leases: Vec<String>) -> Result<Self, TooMany> {
         let mut owners = Vec::new();
-        let mut secrets = Vec::new();
+        let mut secrets: Vec<Secret<String>> = Vec::new();
         let mut by_placeholder = HashMap::new();
-        let mut real = Vec::new();
+        let mut real: Vec<(usize, Secret<String>)> = Vec::new();
         for api in apis {
             if let Some(secret) = &api.secret {
-                real.push(secret.clone());
+                real.push((owners.len(), secret.clone()));
                 secrets.push(secret.clone());
                 owners.push(Owner::Real {
                     api: api.name.clone(),
@@ -102,13 +105,13 @@ impl Ring {
                 });
             }
         }
-        Self {
+        Ok(Self {
             owners,
-            requests: Known::new(secrets),
-            real: Arc::new(Known::new(real)),
+            requests: Arc::new(Known::new(secrets.into_iter().enumerate())?),
+            real: Arc::new(Known::new(real)?),
             by_placeholder,
             leases,
-        }
+        })
     }
 
     /// Lease and API of a placeholder.
@@ -119,16 +122,23 @@ impl Ring {
 
     /// The first known credential in these bytes, in any form that it may hide in.
     pub(super) fn find(&self, bytes: &[u8]) -> Option<&Owner> {
-        self.owners.get(self.requests.find(bytes)?)
+        let found = self.requests.find_in(bytes);
+        self.owners.get(*found.first()?.id)
+    }
+
+    /// The first that these make up together, however it was cut.
+    pub(super) fn across(&self, values: &[&[u8]]) -> Option<&Owner> {
+        let found = self.requests.across(values);
+        self.owners.get(*found.first()?.id)
     }
 
     /// All that no request may carry, for what passes as it comes.
-    pub(super) const fn of_requests(&self) -> &Known {
-        &self.requests
+    pub(super) fn of_requests(&self) -> Arc<Known<usize>> {
+        Arc::clone(&self.requests)
     }
 
     /// The real ones, which no response may carry.
-    pub(super) fn real(&self) -> Arc<Known> {
+    pub(super) fn real(&self) -> Arc<Known<usize>> {
         Arc::clone(&self.real)
     }
 }

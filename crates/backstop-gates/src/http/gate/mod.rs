@@ -28,8 +28,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use backstop_core::policy::Policy;
-use backstop_core::secret::Secret;
-use backstop_store::Store;
+use backstop_store::{SealKey, Store};
+use backstop_wire::secrets::Engine;
 use bytes::Bytes;
 use hyper::StatusCode;
 
@@ -47,7 +47,8 @@ use super::judge::{
 use super::{Head, Problem, Site, Target};
 use crate::postgres::TrafficLog;
 
-pub use placeholder::placeholder;
+use backstop_wire::providers;
+use placeholder::placeholder;
 
 /// What every request shares.
 pub struct HttpShared {
@@ -60,6 +61,7 @@ pub struct HttpShared {
     rings: Rings,
     denials: Denials,
     issued: Issued,
+    engine: Engine,
     actions: AtomicU64,
 }
 
@@ -75,15 +77,17 @@ pub struct Reachable {
 
 impl HttpShared {
     /// A gate that decides by this policy about requests to these APIs.
-    #[must_use]
+    ///
+    /// # Errors
+    /// If the rules that were compiled in cannot be read, which a test excludes.
     pub fn new(
         config: HttpConfig,
         reachable: Reachable,
         store: Store,
         traffic: Arc<TrafficLog>,
         policy: Arc<Policy>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, String> {
+        Ok(Self {
             config,
             store,
             traffic,
@@ -93,8 +97,9 @@ impl HttpShared {
             rings: Rings::default(),
             denials: Denials::default(),
             issued: Issued::default(),
+            engine: Engine::new()?,
             actions: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Takes up a changed configuration; what is under way goes on by the old one.
@@ -112,7 +117,7 @@ impl HttpShared {
         Arc::clone(&self.apis.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn ring(&self) -> Arc<Ring> {
+    fn ring(&self) -> Result<Arc<Ring>, backstop_wire::secrets::TooMany> {
         self.rings.now(&self.store, &self.reachable().apis)
     }
 
@@ -181,7 +186,7 @@ impl HttpShared {
         let named = |api: &&Arc<Api>| *api.name == *client.listener;
         let api = reachable.apis.iter().find(named).cloned();
         let api = api.ok_or_else(|| no_site("This listener's target is gone."))?;
-        let ring = self.ring();
+        let ring = self.ring().map_err(|e| answer::broken(&e))?;
         let lease = place::presented(head, &api.placing).and_then(|value| {
             let (lease, of) = ring.of_placeholder(&value)?;
             (of == api.name).then(|| lease.to_owned())
@@ -240,7 +245,11 @@ impl Judge for HttpShared {
         let Some(api) = case.api.clone() else {
             return Treatment::Pass;
         };
-        let known = self.ring().real();
+        // Without it nothing could be masked.
+        let known = match self.ring() {
+            Ok(ring) => ring.real(),
+            Err(error) => return Treatment::Replace(answer::broken(&error)),
+        };
         reply::mask_headers(head, &known);
         if api.placing != Placing::None && reply::is_refusal(head.status) {
             let how = format!("status {}", head.status.as_u16());
@@ -280,7 +289,10 @@ impl Judge for HttpShared {
             self.refused(case, &api, "in its answer").await;
             return Whole::Problem(answer::mismatch(&api.name, 200));
         }
-        Whole::Filter(Box::new(reply::Masking::new(self.ring().real())))
+        match self.ring() {
+            Ok(ring) => Whole::Filter(Box::new(reply::Masking::new(ring.real()))),
+            Err(error) => Whole::Problem(answer::broken(&error)),
+        }
     }
 
     fn done(&self, case: Case, end: End) {
@@ -314,10 +326,18 @@ impl HttpShared {
 
 /// The pack that reads an API's requests.
 fn pack_of(api: &Api) -> String {
-    api.pack.clone().unwrap_or_else(|| {
-        backstop_wire::providers::for_host(api.site.host())
-            .map_or_else(|| "generic".to_owned(), |pack| pack.name().to_owned())
-    })
+    pack_at(api.pack.as_deref(), api.site.host())
+}
+
+fn pack_at(pack: Option<&str>, host: &str) -> String {
+    let known = || providers::for_host(host).map_or(providers::GENERIC, |known| known.name);
+    pack.unwrap_or_else(known).to_owned()
+}
+
+/// The placeholder of a lease at an API, by what the configuration says of it.
+#[must_use]
+pub fn placeholder_at(key: &SealKey, lease: &str, api: &str, pack: Option<&str>, host: &str) -> String {
+    placeholder(key, lease, api, &pack_at(pack, host))
 }
 
 fn no_site(detail: &str) -> Box<Problem> {
@@ -327,10 +347,4 @@ fn no_site(detail: &str) -> Box<Problem> {
         "The request names no site",
         detail,
     ))
-}
-
-/// The environment of a lease's agent: where the proxy is and what it presents there. It holds the lease's secret.
-#[must_use]
-pub fn proxy_url(address: &std::net::SocketAddr, lease: &str, secret: &Secret<String>) -> Secret<String> {
-    Secret::new(format!("http://{lease}:{}@{address}", secret.reveal()))
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use backstop_wire::secrets::{Known, Mask};
+use backstop_wire::secrets::{Known, Stream};
 use bytes::Bytes;
 use hyper::header;
 use hyper::{HeaderMap, StatusCode};
@@ -14,21 +14,25 @@ use crate::http::{Filter, ResponseHead, Stop};
 pub(super) const REFUSAL: usize = 64 * 1024;
 
 /// Masks the gate's own credentials in what passes.
-pub(super) struct Masking(Mask);
+pub(super) struct Masking(Stream<Arc<Known<usize>>>);
 
 impl Masking {
-    pub(super) fn new(known: Arc<Known>) -> Self {
-        Self(Mask::new(known))
+    pub(super) fn new(known: Arc<Known<usize>>) -> Self {
+        Self(Stream::masker(known))
     }
 }
 
 impl Filter for Masking {
     fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
-        Ok(self.0.feed(&bytes).into())
+        let mut out = Vec::with_capacity(bytes.len());
+        let _ = self.0.feed(&bytes, &mut out);
+        Ok(out.into())
     }
 
     fn end(&mut self) -> Result<Bytes, Stop> {
-        Ok(self.0.finish().into())
+        let mut out = Vec::new();
+        self.0.flush(&mut out);
+        Ok(out.into())
     }
 
     fn trailers(&mut self, trailers: &mut HeaderMap) -> Result<(), Stop> {
@@ -41,21 +45,30 @@ impl Filter for Masking {
     }
 }
 
-/// Stops a body that passes as it comes where it carries a credential that the gate knows.
-pub(super) struct Watching(backstop_wire::secrets::Watch);
+/// Stops a body that passes as it comes where it carries a credential that the gate knows: before its last byte went.
+pub(super) struct Watching(Stream<Arc<Known<usize>>>);
 
 impl Watching {
-    pub(super) fn new(known: Arc<Known>) -> Self {
-        Self(backstop_wire::secrets::Watch::new(known))
+    pub(super) fn new(known: Arc<Known<usize>>) -> Self {
+        Self(Stream::finder(known))
     }
 }
 
 impl Filter for Watching {
     fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
-        if self.0.feed(&bytes) {
-            return Err(Stop("a credential that this lease did not get, in the body".into()));
+        let mut out = Vec::with_capacity(bytes.len());
+        if !self.0.feed(&bytes, &mut out).is_empty() {
+            return Err(Stop(
+                "a credential that this lease did not get, in the body".into(),
+            ));
         }
-        Ok(bytes)
+        Ok(out.into())
+    }
+
+    fn end(&mut self) -> Result<Bytes, Stop> {
+        let mut out = Vec::new();
+        self.0.flush(&mut out);
+        Ok(out.into())
     }
 
     fn keeps_length(&self) -> bool {
@@ -64,9 +77,9 @@ impl Filter for Watching {
 }
 
 /// Takes the gate's own credentials out of the headers of an answer.
-pub(super) fn mask_headers(head: &mut ResponseHead, known: &Known) {
+pub(super) fn mask_headers(head: &mut ResponseHead, known: &Known<usize>) {
     for value in head.headers.values_mut() {
-        if known.find(value.as_bytes()).is_some() {
+        if !known.find_in(value.as_bytes()).is_empty() {
             *value = header::HeaderValue::from_static("[credential]");
         }
     }

@@ -12,6 +12,7 @@ fn request(method: &str, query: &[(&str, &str)], body: Body) -> Request {
         scheme: Scheme::Https,
         host: "api.example".to_owned(),
         port: 443,
+        raw_path: String::new(),
         segments: vec!["graphql".to_owned()],
         query: query.iter().map(pair).collect(),
         headers: Vec::new(),

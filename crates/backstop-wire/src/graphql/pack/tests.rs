@@ -26,6 +26,7 @@ fn request(method: &str, path: &str, body: serde_json::Value) -> Request {
         scheme: Scheme::Https,
         host: "api.example".to_owned(),
         port: 443,
+        raw_path: String::new(),
         segments: path.split('/').map(str::to_owned).collect(),
         query: Vec::new(),
         headers: Vec::new(),

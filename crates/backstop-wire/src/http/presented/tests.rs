@@ -72,6 +72,7 @@ fn carried(text: &str) -> Credentials {
         scheme: Scheme::Https,
         host: address.host_str().unwrap().to_owned(),
         port: 443,
+        raw_path: String::new(),
         segments: address
             .path()
             .split('/')

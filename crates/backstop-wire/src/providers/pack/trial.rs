@@ -178,6 +178,7 @@ fn request(hosts: &[String], test: &Test) -> Result<Request, String> {
         scheme: Scheme::Https,
         host: url.host_str().unwrap_or_default().to_owned(),
         port: url.port_or_known_default().unwrap_or(443),
+        raw_path: url.path().to_owned(),
         segments: path.filter(|s| !s.is_empty()).map(decoded).collect(),
         query: url.query_pairs().into_owned().collect(),
         headers: headers

@@ -21,6 +21,7 @@ fn request(path: &[&str], query: &[(&str, &str)], body: Body) -> Request {
         scheme: Scheme::Https,
         host: "backboard.railway.com".to_owned(),
         port: 443,
+        raw_path: String::new(),
         segments: path.iter().map(|&segment| segment.to_owned()).collect(),
         query: query.iter().map(pair).collect(),
         headers: Vec::new(),

@@ -74,6 +74,11 @@ impl<I, K: Deref<Target = Known<I>>> Stream<K> {
 
     /// The text is over: appends the rest of it to `out`.
     pub fn finish(mut self, out: &mut Vec<u8>) {
+        self.flush(out);
+    }
+
+    /// The same for whoever cannot give it away.
+    pub fn flush(&mut self, out: &mut Vec<u8>) {
         self.give(self.held.len(), out);
     }
 

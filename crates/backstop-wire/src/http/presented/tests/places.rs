@@ -416,6 +416,7 @@ fn values_are_given_in_their_order() {
         scheme: Scheme::Https,
         host: "x.dev".to_owned(),
         port: 443,
+        raw_path: String::new(),
         segments: vec![],
         query: vec![],
         headers: vec![],

@@ -36,6 +36,7 @@ fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Re
         scheme: Scheme::Https,
         host: url.host_str().unwrap().to_owned(),
         port: 443,
+        raw_path: String::new(),
         segments: url
             .path()
             .split('/')
