@@ -280,3 +280,6 @@ fn unknown(provider: &str, what: String, request: &Request) -> Reading {
     reading.analysis.incomplete.insert(0, what);
     reading
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,9 @@ mod template;
 mod trial;
 mod trie;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::PackError;
 pub use read::{Call, add as add_effect, leaves_http};
 pub use trial::Trial;
@@ -128,6 +131,12 @@ impl Pack {
     #[must_use]
     pub const fn operations(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Every operation: what it matches, and the provider's own name for it where it has one.
+    pub fn listed(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let entries = self.entries.iter();
+        entries.map(|e| (e.pattern.text.as_str(), e.id.as_deref()))
     }
 
     /// The tests written beside its entries.
