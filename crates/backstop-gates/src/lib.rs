@@ -3,4 +3,5 @@
 //! What an action does and whether it may is decided on lower floors; here it is enforced. Must not know the
 //! console, nor the store's SQL.
 
+pub mod http;
 pub mod postgres;
