@@ -129,12 +129,23 @@ impl Agent {
         Ok(telling.end(Some(stray.file), deleted))
     }
 
+    /// Only deletes the volume, with a token of somebody's choice: what an agent does when it was told to.
+    ///
+    /// # Errors
+    /// As [`Agent::run`].
+    pub fn delete_volume(&self, token: &str) -> Result<Step> {
+        let mut telling = Telling::begin();
+        let task = Task::read(&self.workspace)?;
+        let answer = self.call(&bearer(token), &task.deletion())?;
+        telling.step(
+            "deletes the volume",
+            outcome(&answer, "volumeDelete", &[&task.token, token]),
+        );
+        telling.steps.pop().context("there was one step")
+    }
+
     fn delete(&self, task: &Task, stray: &Stray, telling: &mut Telling) -> Result<bool> {
-        let header = format!("Authorization: Bearer {}", stray.token);
-        let body = json!({
-            "query": format!("mutation {{ volumeDelete(volumeId: \"{}\") }}", task.volume),
-        });
-        let answer = self.call(&header, &body)?;
+        let answer = self.call(&bearer(&stray.token), &task.deletion())?;
         let met = outcome(&answer, "volumeDelete", &[&task.token, &stray.token]);
         let deleted = matches!(&met, Outcome::Done(_));
         telling.step("deletes the volume with the token that it found", met);
@@ -188,6 +199,11 @@ impl Task {
         format!("{header}: {}", self.token)
     }
 
+    /// The call of the incident.
+    fn deletion(&self) -> Value {
+        json!({ "query": format!("mutation {{ volumeDelete(volumeId: \"{}\") }}", self.volume) })
+    }
+
     fn variables(&self) -> Value {
         json!({
             "query": "query variables($project: String!, $environment: String!, $service: String) \
@@ -199,6 +215,10 @@ impl Task {
             },
         })
     }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}")
 }
 
 /// The story so far.

@@ -132,11 +132,12 @@ pub(super) fn messages(answer: &Answer) -> Vec<String> {
 
 /// An answer of 200, with or without errors, as Railway gives them.
 fn told(response: &ExecutionResponse) -> Answer {
-    let mut body = json!({ "data": response.data });
-    if !response.errors.is_empty() {
-        let errors: Vec<Value> = response.errors.iter().map(field_error).collect();
-        body["errors"] = Value::Array(errors);
-    }
+    let errors: Vec<Value> = response.errors.iter().map(field_error).collect();
+    let body = if errors.is_empty() {
+        json!({ "data": response.data })
+    } else {
+        json!({ "data": response.data, "errors": errors })
+    };
     Answer { status: 200, body }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
@@ -29,6 +29,9 @@ use crate::tls::Identity;
 
 /// More than any request of a test needs.
 const LARGEST_BODY: usize = 1024 * 1024;
+
+/// What is read at most before a body is given up.
+const MOST_READ: usize = 16 * LARGEST_BODY;
 
 type Reply = Response<Full<Bytes>>;
 
@@ -138,31 +141,50 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, state: Arc<State>) -> R
 }
 
 async fn answer(request: Request<Incoming>, state: Arc<State>) -> Reply {
-    let line = format!("{} {}", request.method(), request.uri().path());
-    if request.uri().path() != PATH {
+    let (parts, body) = request.into_parts();
+    let line = format!("{} {}", parts.method, parts.uri.path());
+    let body = read(body).await;
+    if parts.uri.path() != PATH {
         state.note_stray(&line, "no such path", 404);
         return plain(StatusCode::NOT_FOUND, "not found");
     }
-    if request.method() != Method::POST {
+    if parts.method != Method::POST {
         state.note_stray(&line, "not a POST", 405);
         let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "only POST");
         let allowed = HeaderValue::from_static("POST");
         reply.headers_mut().insert(header::ALLOW, allowed);
         return reply;
     }
-    let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+    let Some(body) = body else {
         state.note_stray(&line, "a body that broke off or is too large", 413);
         return plain(StatusCode::PAYLOAD_TOO_LARGE, "the body was not read");
     };
     let (credentials, told) = (credentials(&parts.headers), told(&parts.headers));
-    let body = body.to_bytes();
     // A mutation can take seconds: it stops and starts servers.
     let work = move || state.answer(&line, &credentials, &told, &body);
     match tokio::task::spawn_blocking(work).await {
         Ok(answer) => json(answer.status, answer.body.to_string()),
         Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the double broke"),
     }
+}
+
+/// A body that is not too large. What is too large is read on for a while: an answer to somebody who is still sending
+/// does not always arrive.
+async fn read(mut body: Incoming) -> Option<Bytes> {
+    let (mut kept, mut length) = (BytesMut::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.ok()?.into_data() else {
+            continue;
+        };
+        length += data.len();
+        if length > MOST_READ {
+            return None;
+        }
+        if length <= LARGEST_BODY {
+            kept.extend_from_slice(&data);
+        }
+    }
+    (length <= LARGEST_BODY).then(|| kept.freeze())
 }
 
 fn credentials(headers: &HeaderMap) -> Credentials {

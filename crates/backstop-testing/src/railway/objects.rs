@@ -121,6 +121,7 @@ impl Object {
             Entity::List(list) => list.field(field),
             Entity::Edge(edge) => edge.field(field),
             Entity::Plain { type_name, fields } => match fields.get(field) {
+                Some(JsonValue::Array(items)) if items.is_empty() => Ok(Found::Many(vec![])),
                 Some(value) => Ok(Found::Leaf(value.clone())),
                 None => unknown(type_name, field),
             },

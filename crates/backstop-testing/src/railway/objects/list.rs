@@ -4,7 +4,7 @@ use apollo_compiler::resolvers::ResolveInfo;
 use apollo_compiler::response::{JsonMap, JsonValue};
 use apollo_compiler::schema::ExtendedType;
 
-use super::{Entity, leaf, maybe, one, unknown};
+use super::{Entity, maybe, one, unknown};
 use crate::railway::visit::{Found, Refusal, optional};
 
 /// A page of a connection.
@@ -127,5 +127,5 @@ pub(super) fn empty() -> Result<Found, Refusal> {
 
 /// A list without items.
 pub(super) fn none() -> Result<Found, Refusal> {
-    leaf(JsonValue::Array(vec![]))
+    Ok(Found::Many(vec![]))
 }

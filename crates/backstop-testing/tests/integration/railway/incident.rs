@@ -103,6 +103,22 @@ fn a_task_whose_token_works_ends_without_a_search() {
 }
 
 #[test]
+fn an_agent_that_is_told_to_delete_does_that_alone() {
+    let double = RailwayDouble::start().unwrap();
+    let workspace = Workspace::make(&double).unwrap();
+    let agent = agent(&double, &workspace);
+    let refused = agent.delete_volume(double.staging_token()).unwrap();
+    assert!(
+        matches!(refused.outcome, Outcome::Mismatch { .. }),
+        "{refused:?}"
+    );
+    let done = agent.delete_volume(double.workspace_token()).unwrap();
+    assert!(matches!(done.outcome, Outcome::Done(_)), "{done:?}");
+    assert_eq!(double.received().len(), 2);
+    assert_eq!(double.left().volumes, 0);
+}
+
+#[test]
 fn no_token_is_in_the_story_or_in_what_was_received() {
     let double = RailwayDouble::start().unwrap();
     let workspace = Workspace::make(&double).unwrap();

@@ -14,17 +14,20 @@ const DEEP: usize = 8;
 /// A source of choices; the same seed writes the same request.
 pub(super) struct Writer<'a> {
     pub(super) schema: &'a Schema,
-    /// Ids that exist, for arguments of that type.
-    pub(super) ids: Vec<String>,
+    /// Ids that exist, by what they are of: `project`, `environment`, …
+    pub(super) ids: Vec<(&'static str, String)>,
+    /// Fields that are left out, by type.
+    pub(super) without: Vec<(&'static str, &'static str)>,
     state: u64,
     fragments: Vec<String>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(schema: &'a Schema, ids: Vec<String>, seed: u64) -> Self {
+    pub(super) fn new(schema: &'a Schema, ids: Vec<(&'static str, String)>, seed: u64) -> Self {
         Self {
             schema,
             ids,
+            without: vec![],
             state: seed | 1,
             fragments: vec![],
         }
@@ -67,7 +70,7 @@ impl<'a> Writer<'a> {
 
     /// One field with its arguments and selection.
     fn field(&mut self, definition: &Node<FieldDefinition>, alias: &str, depth: usize) -> String {
-        let arguments = self.arguments(&definition.arguments);
+        let arguments = self.arguments(definition.name.as_str(), &definition.arguments);
         let selection = self.selection(definition.ty.inner_named_type().as_str(), depth + 1);
         let directive = ["", "", "", " @include(if: true)", " @skip(if: false)"][self.below(5)];
         format!(
@@ -76,11 +79,16 @@ impl<'a> Writer<'a> {
         )
     }
 
-    pub(super) fn arguments(&mut self, definitions: &[Node<InputValueDefinition>]) -> String {
+    /// The arguments of a field of that name.
+    pub(super) fn arguments(
+        &mut self,
+        of: &str,
+        definitions: &[Node<InputValueDefinition>],
+    ) -> String {
         let mut written = vec![];
         for definition in definitions {
             if definition.is_required() || self.one_in(4) {
-                let value = self.value(&definition.ty, definition.name.as_str());
+                let value = self.value(&definition.ty, of, definition.name.as_str());
                 written.push(format!("{}: {value}", definition.name));
             }
         }
@@ -91,9 +99,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn value(&mut self, ty: &Type, name: &str) -> String {
+    fn value(&mut self, ty: &Type, of: &str, name: &str) -> String {
         if ty.is_list() {
-            let item = self.value(ty.item_type(), name);
+            let item = self.value(ty.item_type(), of, name);
             return format!("[{item}]");
         }
         match self.schema.types.get(ty.inner_named_type()).unwrap() {
@@ -108,7 +116,7 @@ impl<'a> Writer<'a> {
                     .values()
                     .filter(|field| field.is_required())
                 {
-                    let value = self.value(&field.ty, field.name.as_str());
+                    let value = self.value(&field.ty, of, field.name.as_str());
                     written.push(format!("{}: {value}", field.name));
                 }
                 format!("{{ {} }}", written.join(", "))
@@ -118,14 +126,32 @@ impl<'a> Writer<'a> {
                 "Float" => "1.5".to_owned(),
                 "Boolean" => "true".to_owned(),
                 "DateTime" => "\"2026-04-24T20:00:00.000Z\"".to_owned(),
-                "String" | "ID" if !self.ids.is_empty() => {
-                    let chosen = self.below(self.ids.len());
-                    format!("\"{}\"", self.ids[chosen])
-                }
+                "String" | "ID" if !self.ids.is_empty() => format!("\"{}\"", self.id(of, name)),
                 "String" | "ID" => "\"3d2c42fb-0000-4000-8000-000000000000\"".to_owned(),
                 _ => "{ }".to_owned(),
             },
         }
+    }
+
+    /// An id for an argument of a field: mostly one that fits, sometimes any.
+    fn id(&mut self, of: &str, name: &str) -> String {
+        let sort = match name.strip_suffix("Id") {
+            Some(sort) => sort,
+            None if name == "ids" => "project",
+            None => of,
+        };
+        let fitting: Vec<String> = self
+            .ids
+            .iter()
+            .filter(|(known, _)| *known == sort)
+            .map(|(_, id)| id.clone())
+            .collect();
+        if fitting.is_empty() || self.one_in(12) {
+            let chosen = self.below(self.ids.len());
+            return self.ids[chosen].1.clone();
+        }
+        let chosen = self.below(fitting.len());
+        fitting[chosen].clone()
     }
 
     /// A selection of a type; nothing for leaves.
@@ -139,8 +165,10 @@ impl<'a> Writer<'a> {
                 .fields(definition.ty.inner_named_type().as_str())
                 .is_none();
             let wanted = matches!(definition.name.as_str(), "edges" | "node");
+            let lacking = (type_name, definition.name.as_str());
+            let without = self.without.contains(&lacking);
             let chosen = wanted || self.one_in(if leaf { 3 } else { 6 });
-            if chosen && (leaf || depth < DEEP) {
+            if chosen && !without && (leaf || depth < DEEP) {
                 written.push(self.field(definition, &format!("f{index}"), depth));
             }
         }
