@@ -155,7 +155,8 @@ impl RailwayDouble {
         &self.secrets.stale
     }
 
-    /// The database on the production volume, alive or dead; none where there never was one.
+    /// The database on the production volume, alive or dead; none where there never was one. Requests that touch the
+    /// volume wait until it is let go.
     pub fn database(&self) -> Option<MutexGuard<'_, Server>> {
         self.database.as_deref().map(held)
     }
