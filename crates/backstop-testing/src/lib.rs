@@ -12,6 +12,7 @@ pub mod clock;
 pub mod doubles;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod railway;
 pub mod rental;
 pub mod solver;
 pub mod tls;

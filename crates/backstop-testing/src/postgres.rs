@@ -8,6 +8,7 @@
 
 mod builder;
 mod connection;
+mod files;
 mod installation;
 mod major;
 mod psql;

@@ -29,8 +29,8 @@ const LONGEST_TEMPORARY_FOLDER: usize = 60;
 #[derive(Debug)]
 pub struct Server {
     installation: Installation,
-    account: Account,
-    folder: PathBuf,
+    pub(super) account: Account,
+    pub(super) folder: PathBuf,
     plan: PostgresServer,
     port: u16,
     process: Option<Supervised>,
@@ -243,7 +243,7 @@ impl Server {
         }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(super) fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 

@@ -120,18 +120,19 @@ fn initdb(installation: &Installation, account: Account, data: &Path) -> Result<
     check(&output.context("running initdb")?, "initdb")
 }
 
-fn copy(template: &Path, account: Account, data: &Path) -> Result<()> {
+/// Copies a data folder, as `account`.
+pub(super) fn copy(template: &Path, account: Account, data: &Path) -> Result<()> {
     let mut cp = Command::new("cp");
     cp.args(["--recursive", "--preserve=mode", "--reflink=auto"])
         .arg(template)
         .arg(data);
     check(
-        &run(cp, account, "").context("copying the template")?,
-        "copying the template",
+        &run(cp, account, "").context("copying a data folder")?,
+        "copying a data folder",
     )
 }
 
-fn run(mut command: Command, account: Account, input: &str) -> Result<Output> {
+pub(super) fn run(mut command: Command, account: Account, input: &str) -> Result<Output> {
     account.apply(&mut command);
     let mut child = command
         .current_dir("/")
@@ -149,7 +150,7 @@ fn run(mut command: Command, account: Account, input: &str) -> Result<Output> {
     child.wait_with_output().context("waiting for its end")
 }
 
-fn check(output: &Output, what: &str) -> Result<()> {
+pub(super) fn check(output: &Output, what: &str) -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{what} failed: {said}");
     if let Some(line) = said

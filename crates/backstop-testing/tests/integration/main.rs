@@ -11,4 +11,5 @@ mod doubles;
 mod floors;
 mod pgbouncer;
 mod postgres;
+mod railway;
 mod rental;
