@@ -13,6 +13,7 @@ mod body;
 mod connection;
 mod exchange;
 mod fault;
+pub mod gate;
 mod head;
 mod headers;
 mod judge;

@@ -24,7 +24,7 @@ mod envelope;
 mod error;
 mod execute;
 mod extended;
-mod failures;
+pub(crate) mod failures;
 mod fallback;
 mod follow;
 mod function_call;
@@ -67,7 +67,7 @@ mod source;
 mod stream;
 mod target;
 mod tls;
-mod traffic;
+pub(crate) mod traffic;
 #[allow(dead_code, unused_imports)]
 mod undo;
 mod undoing;

@@ -85,11 +85,6 @@ pub enum Placing {
         /// The cookie.
         name: String,
     },
-    /// As the secret access key that requests are signed with.
-    Aws {
-        /// The access key's id.
-        id: String,
-    },
 }
 
 impl Placing {
@@ -109,10 +104,9 @@ impl Placing {
             ("basic", true) => Ok(Self::Basic { user: rest.into() }),
             ("query", true) => Ok(Self::Query { name: rest.into() }),
             ("cookie", true) => Ok(Self::Cookie { name: rest.into() }),
-            ("aws", true) => Ok(Self::Aws { id: rest.into() }),
             _ => Err(format!(
                 "`{}` is not a way to put a credential into requests; hint: write bearer, token, header NAME, \
-                 basic USER, query NAME, cookie NAME, aws ACCESS-KEY-ID or none; the credential itself is sealed \
+                 basic USER, query NAME, cookie NAME or none; the credential itself is sealed \
                  by `backstop init --target NAME --url …`",
                 text.escape_debug()
             )),

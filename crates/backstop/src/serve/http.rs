@@ -9,7 +9,8 @@ use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
 use backstop_gates::http::gate::explain::Silent;
 use backstop_gates::http::gate::{HttpShared, Reachable, placeholder_at};
 use backstop_gates::http::{
-    Authority, Proxy, ProxyConfig, Reach, Site, Target, TargetSetting, machine_roots,
+    Leaves, Limits, Listener, Mode, Proxy, Reach, Site, System, Target, TargetSetting,
+    machine_roots,
 };
 use backstop_gates::postgres::TrafficLog;
 use backstop_store::{SealKey, Store};
@@ -25,7 +26,7 @@ use crate::home::http_authority;
 /// The HTTP gate, running.
 pub(super) struct HttpGate {
     shared: Arc<HttpShared>,
-    proxy: Proxy<HttpShared>,
+    proxy: Proxy,
     /// Where the forward proxy listens.
     pub(super) address: SocketAddr,
 }
@@ -55,7 +56,7 @@ pub(super) async fn start(
     let installation = store.state().installation.clone();
     let authority = http_authority::open(home, key, &installation)?;
     crate::home::write_public(&http.ca_file, authority.certificate_pem().as_bytes())?;
-    let shared = Arc::new(HttpShared::new(
+    let shared = HttpShared::new(
         HttpConfig {
             listen: http.listen,
             judged: http.judged,
@@ -68,24 +69,25 @@ pub(super) async fn start(
         store.clone(),
         traffic,
         policy,
-    ));
-    let reverse = config
-        .apis
-        .iter()
-        .filter_map(|api| Some((api.name.clone(), api.reverse?)))
-        .collect();
+    );
+    let shared = Arc::new(shared.map_err(Failure::new)?);
+    let leaves = Leaves::new(authority).doing("the HTTP gate can make no certificates")?;
     let proxy = Proxy::start(
-        ProxyConfig {
-            forward: http.listen,
-            reverse,
-        },
-        authority,
+        listeners(config, http.listen),
+        Limits::default(),
+        Arc::new(leaves),
+        Arc::new(System),
         Arc::clone(&shared),
     )
     .await
-    .map_err(|e| Failure::new("the HTTP gate cannot start").because(e))?;
+    .map_err(|e| {
+        Failure::new("the HTTP gate cannot start")
+            .because(e)
+            .hint("another program has the address; set `listen` in [http]")
+    })?;
+    let address = proxy.local_addrs().first().copied();
     Ok(Some(HttpGate {
-        address: proxy.address(),
+        address: address.unwrap_or(http.listen),
         shared,
         proxy,
     }))
@@ -109,8 +111,25 @@ impl HttpGate {
 
     /// Ends it: what runs may finish for so long.
     pub(super) async fn stop(self, grace: std::time::Duration) {
-        self.proxy.stop(grace).await;
+        self.proxy.shutdown(grace).await;
     }
+}
+
+/// The forward proxy first, then one for each API that has an address of its own.
+fn listeners(config: &Config, forward: SocketAddr) -> Vec<Listener> {
+    let plain = |name: &str, address, mode| Listener {
+        name: name.to_owned(),
+        address,
+        mode,
+        tls: None,
+    };
+    let reverse = config
+        .apis
+        .iter()
+        .filter_map(|api| Some(plain(&api.name, api.reverse?, Mode::Reverse)));
+    std::iter::once(plain("proxy", forward, Mode::Forward))
+        .chain(reverse)
+        .collect()
 }
 
 fn reachable(config: &Config, home: &Home, key: &SealKey) -> Outcome<Reachable> {
@@ -154,7 +173,7 @@ fn one(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -
     };
     let setting = TargetSetting {
         reach: if api.private {
-            Reach::Anywhere
+            Reach::Private
         } else {
             Reach::Public
         },

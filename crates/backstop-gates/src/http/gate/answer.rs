@@ -74,9 +74,14 @@ pub(super) fn refused_by_person(hold: &Hold, reason: &str, link: &str) -> Box<Pr
         "" => "A person denied this.".to_owned(),
         reason => format!("A person denied this: {reason}"),
     };
-    let mut problem = Problem::new(StatusCode::FORBIDDEN, "refused", "A person denied this", why)
-        .decided(Decision::Deny, &hold.rule)
-        .hint("do not send it again");
+    let mut problem = Problem::new(
+        StatusCode::FORBIDDEN,
+        "refused",
+        "A person denied this",
+        why,
+    )
+    .decided(Decision::Deny, &hold.rule)
+    .hint("do not send it again");
     problem.hold = Some(hold.id.clone());
     problem.link = Some(link.to_owned());
     Box::new(problem)

@@ -15,12 +15,12 @@ use bytes::Bytes;
 use hyper::Method;
 
 use super::config::Api;
+use super::foreign::Found;
 use super::journal::{self, Written};
 use super::place;
 use super::raw;
 use super::reply::Watching;
 use super::who::Standing;
-use super::foreign::Found;
 use super::{HttpShared, answer, foreign, hold, lives, mismatch, pack_of};
 use crate::http::{Carried, Forward, Head, Outcome, Problem, Sent, Site};
 
@@ -34,6 +34,8 @@ pub struct Case {
     pub(super) source: String,
     pub(super) tls_name: Option<String>,
     pub(super) tunnel: Option<Site>,
+    /// Whether the client took the listener for the target.
+    pub(super) reverse: bool,
     pub(super) connection: u64,
     pub(super) action: u64,
     /// Whether its intent stands in the journal.
@@ -72,7 +74,10 @@ impl HttpShared {
         let (clean, bytes) = self.clean(case, head, body);
         let request = self.read(case, &clean, &bytes, body).await?;
         if clean.upgrade.is_some() {
-            let verdict = deny("change-of-protocol", "what comes after a change of protocol cannot be judged");
+            let verdict = deny(
+                "change-of-protocol",
+                "what comes after a change of protocol cannot be judged",
+            );
             return Err(self.deny(case, &verdict).await);
         }
         let Some(api) = case.api.clone() else {
@@ -258,7 +263,8 @@ impl HttpShared {
         let verdict = judge(&now, case, api, &judged.reading.analysis);
         let lease = &case.record.lease.id;
         let same = verdict.rule == held.rule
-            && hold::digest(&self.store, lease, &api.name, now.version(), &ask) == Some(held.digest);
+            && hold::digest(&self.store, lease, &api.name, now.version(), &ask)
+                == Some(held.digest);
         if !same {
             let link = hold::link(&self.config.console_url, &held);
             return Err(answer::held(
@@ -292,7 +298,10 @@ impl HttpShared {
         bytes: &Bytes,
         spent: Option<&Hold>,
     ) -> Result<(), Box<Problem>> {
-        let target = case.api.as_ref().map_or_else(String::new, |api| api.name.clone());
+        let target = case
+            .api
+            .as_ref()
+            .map_or_else(String::new, |api| api.name.clone());
         let analysis = &judged.reading.analysis;
         let written = Written {
             lease: &case.record.lease.id,
@@ -327,7 +336,10 @@ impl HttpShared {
             reason: why.to_owned(),
             people: 0,
         };
-        let target = case.api.as_ref().map_or_else(String::new, |api| api.name.clone());
+        let target = case
+            .api
+            .as_ref()
+            .map_or_else(String::new, |api| api.name.clone());
         let written = Written {
             lease: &case.record.lease.id,
             target: &target,
@@ -489,7 +501,10 @@ fn only_reads(request: &Request) -> bool {
     let safe = safe.iter().any(|m| m.as_str() == method) && request.body == http::Body::Absent;
     // What `git clone` and `git fetch` ask with.
     let fetch = method == "POST"
-        && request.segments.last().is_some_and(|last| last == "git-upload-pack");
+        && request
+            .segments
+            .last()
+            .is_some_and(|last| last == "git-upload-pack");
     safe || fetch
 }
 
@@ -515,10 +530,30 @@ fn summary(reading: &Reading) -> String {
 fn said(reading: &Reading) -> Vec<String> {
     let mut all = Vec::new();
     for operation in &reading.operations {
-        all.push(format!("{}: {} ({})", operation.name, operation.does, operation.knowledge.word()));
-        all.extend(operation.along.iter().map(|what| format!("with it goes: {what}")));
-        all.extend(operation.grace.iter().map(|time| format!("can be taken back at the provider for {time}")));
-        all.extend(operation.preview.iter().map(|how| format!("to see what it would hit: {how}")));
+        all.push(format!(
+            "{}: {} ({})",
+            operation.name,
+            operation.does,
+            operation.knowledge.word()
+        ));
+        all.extend(
+            operation
+                .along
+                .iter()
+                .map(|what| format!("with it goes: {what}")),
+        );
+        all.extend(
+            operation
+                .grace
+                .iter()
+                .map(|time| format!("can be taken back at the provider for {time}")),
+        );
+        all.extend(
+            operation
+                .preview
+                .iter()
+                .map(|how| format!("to see what it would hit: {how}")),
+        );
     }
     all
 }

@@ -27,7 +27,9 @@ impl Foreign {
             Some(Owner::Placeholder { api, .. }) => {
                 format!("a placeholder for `{api}` in {}", self.place)
             }
-            Some(Owner::Real { api }) => format!("the real credential of `{api}` in {}", self.place),
+            Some(Owner::Real { api }) => {
+                format!("the real credential of `{api}` in {}", self.place)
+            }
             None => format!(
                 "a credential that this lease did not get, in {}{}",
                 self.place,
@@ -89,11 +91,24 @@ fn known(head: &Head, body: &[u8], ring: &Ring) -> Option<Foreign> {
         })
     };
     let authority = head.authority.as_deref().unwrap_or_default();
-    found("the URL", authority.as_bytes())
+    user(authority)
+        .or_else(|| found("the URL", authority.as_bytes()))
         .or_else(|| found("the URL", head.target.as_str().as_bytes()))
         .or_else(|| in_headers(&head.headers, &found))
         .or_else(|| in_pieces(&head.headers, ring))
         .or_else(|| found("the body", body))
+}
+
+/// `user:password@` before the host: no placeholder stands there.
+fn user(authority: &str) -> Option<Foreign> {
+    let (user, _) = authority.rsplit_once('@')?;
+    let value = user.split_once(':').map_or(user, |(_, password)| password);
+    (!value.is_empty()).then(|| Foreign {
+        place: "the user of the URL".to_owned(),
+        kind: None,
+        value: Some(Secret::new(value.to_owned())),
+        owner: None,
+    })
 }
 
 fn in_headers(
@@ -102,7 +117,8 @@ fn in_headers(
 ) -> Option<Foreign> {
     for (name, value) in headers {
         let place = format!("the header `{name}`");
-        let hit = found(&place, name.as_str().as_bytes()).or_else(|| found(&place, value.as_bytes()));
+        let hit =
+            found(&place, name.as_str().as_bytes()).or_else(|| found(&place, value.as_bytes()));
         if hit.is_some() {
             return hit;
         }

@@ -60,7 +60,10 @@ fn counting(headers: &HeaderMap) -> Vec<u8> {
     // Repetitions keep their order: the sort is stable and by name alone.
     all.sort_by_key(|(name, _)| *name);
     let mut out = Vec::new();
-    for part in all.iter().flat_map(|(name, value)| [name.as_bytes(), value]) {
+    for part in all
+        .iter()
+        .flat_map(|(name, value)| [name.as_bytes(), value])
+    {
         out.extend_from_slice(&(part.len() as u64).to_be_bytes());
         out.extend_from_slice(part);
     }

@@ -29,7 +29,9 @@ impl Issued {
         if places.len() >= MOST_PLACES {
             places.clear();
         }
-        let given = places.entry((lease.to_owned(), api.to_owned())).or_default();
+        let given = places
+            .entry((lease.to_owned(), api.to_owned()))
+            .or_default();
         if given.all.insert(value) {
             given.order.push_back(value);
         }
@@ -61,7 +63,10 @@ mod tests {
             issued.add("lease", "api", value(n));
         }
         assert!(issued.has("lease", "api", value(MOST)));
-        assert!(!issued.has("lease", "api", value(0)), "the oldest is forgotten");
+        assert!(
+            !issued.has("lease", "api", value(0)),
+            "the oldest is forgotten"
+        );
         assert!(!issued.has("other", "api", value(MOST)));
         assert!(!issued.has("lease", "other", value(MOST)));
     }

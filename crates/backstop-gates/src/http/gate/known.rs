@@ -10,8 +10,8 @@ use backstop_store::Store;
 use backstop_wire::secrets::{Known, TooMany};
 
 use super::config::Api;
-use super::placeholder::placeholder;
 use super::pack_of;
+use super::placeholder::placeholder;
 
 /// Whose a known credential is.
 #[derive(Debug, Clone, PartialEq, Eq)]

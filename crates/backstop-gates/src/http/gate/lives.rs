@@ -24,7 +24,9 @@ pub(super) fn tied(store: &Store, api: &Api, analysis: &Analysis) -> Tied {
         .filter(|effect| matches!(effect.kind, EffectKind::Destroy | EffectKind::Admin));
     let mut targets: Vec<(&str, &str)> = Vec::new();
     for effect in destroyed {
-        let Some(object) = &effect.object else { continue };
+        let Some(object) = &effect.object else {
+            continue;
+        };
         for (held, target) in &api.lives {
             if plain(held) == plain(object) {
                 targets.push((held, target));

@@ -126,7 +126,10 @@ impl HttpShared {
     }
 
     fn is_allowed(&self, host: &str) -> bool {
-        self.reachable().allow.iter().any(|pattern| is_host(pattern, host))
+        self.reachable()
+            .allow
+            .iter()
+            .any(|pattern| is_host(pattern, host))
     }
 
     fn issued(&self, case: &Case, value: &str) -> bool {
@@ -140,7 +143,10 @@ impl HttpShared {
         let source = client.address.to_string();
         let reachable = self.reachable();
         let (record, api, site) = match client.mode {
-            Mode::Reverse => self.by_placeholder(&reachable, client, head, &source).await?,
+            Mode::Reverse => {
+                self.by_placeholder(&reachable, client, head, &source)
+                    .await?
+            }
             Mode::Forward => {
                 let presented = head.presented.as_deref();
                 let record = self.doorman.lease(&self.store, presented, &source).await?;
@@ -153,9 +159,9 @@ impl HttpShared {
             }
         };
         let standing = standing(&self.store, &record)?;
-        let placeholder = api.as_ref().map(|api| {
-            placeholder(self.store.key(), &record.lease.id, &api.name, &pack_of(api))
-        });
+        let placeholder = api
+            .as_ref()
+            .map(|api| placeholder(self.store.key(), &record.lease.id, &api.name, &pack_of(api)));
         let inside = client.tunnel.as_ref();
         Ok(Case {
             record,
@@ -166,6 +172,7 @@ impl HttpShared {
             source,
             tls_name: inside.and_then(|inside| inside.tls_name.clone()),
             tunnel: inside.map(|inside| inside.site.clone()),
+            reverse: client.mode == Mode::Reverse,
             connection: client.number,
             action: self.actions.fetch_add(1, Ordering::Relaxed),
             journaled: false,
@@ -336,7 +343,13 @@ fn pack_at(pack: Option<&str>, host: &str) -> String {
 
 /// The placeholder of a lease at an API, by what the configuration says of it.
 #[must_use]
-pub fn placeholder_at(key: &SealKey, lease: &str, api: &str, pack: Option<&str>, host: &str) -> String {
+pub fn placeholder_at(
+    key: &SealKey,
+    lease: &str,
+    api: &str,
+    pack: Option<&str>,
+    host: &str,
+) -> String {
     placeholder(key, lease, api, &pack_at(pack, host))
 }
 

@@ -105,6 +105,10 @@ mod tests {
         let github = placeholder(&key, "lease_a", "api", "github");
         assert_eq!(github.len(), 40);
         assert!(github.starts_with("ghp_"));
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926, "the CRC's own check value");
+        assert_eq!(
+            crc32(b"123456789"),
+            0xcbf4_3926,
+            "the CRC's own check value"
+        );
     }
 }

@@ -8,7 +8,6 @@ use crate::http::{Carried, Head};
 
 /// What the reader is told besides the head.
 pub(super) struct Told {
-    authority: Option<String>,
     tunnel: Option<String>,
     tls_name: Option<String>,
     reverse: Option<String>,
@@ -16,11 +15,9 @@ pub(super) struct Told {
 
 pub(super) fn told(case: &Case) -> Told {
     Told {
-        authority: None,
         tunnel: case.tunnel.as_ref().map(ToString::to_string),
         tls_name: case.tls_name.clone(),
-        // Of a listener for one API, whose clients name the listener.
-        reverse: None,
+        reverse: case.reverse.then(|| case.site.to_string()),
     }
 }
 
@@ -48,7 +45,8 @@ pub(super) fn raw<'a>(
             _ => Version::Http11,
         },
         scheme: head.scheme,
-        authority: told.authority.as_deref().or(head.authority.as_deref()),
+        // The user before it was looked at, and is not sent on.
+        authority: head.authority.as_deref().and_then(|a| a.rsplit('@').next()),
         target: head.target.as_str(),
         headers,
         tls_name: told.tls_name.as_deref(),

@@ -113,7 +113,12 @@ pub(super) fn may_refuse_inside(head: &ResponseHead, graphql: bool) -> bool {
 /// Whether a GraphQL answer says that the credential was refused: an error with a code that is for nothing else, or with
 /// the words that servers have for it.
 pub(super) fn refuses_inside(body: &[u8]) -> bool {
-    const CODES: [&str; 4] = ["UNAUTHENTICATED", "UNAUTHORIZED", "NOT_AUTHORIZED", "FORBIDDEN"];
+    const CODES: [&str; 4] = [
+        "UNAUTHENTICATED",
+        "UNAUTHORIZED",
+        "NOT_AUTHORIZED",
+        "FORBIDDEN",
+    ];
     const WORDS: [&str; 5] = [
         "not authorized",
         "unauthorized",

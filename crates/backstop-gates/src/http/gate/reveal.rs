@@ -48,7 +48,10 @@ fn hide(value: &mut Value, parts: &[String]) {
             at.into_iter().for_each(|one| hide(one, rest));
         }
         Value::Object(all) if first == "*" => all.values_mut().for_each(|one| hide(one, rest)),
-        Value::Object(all) => all.get_mut(first).into_iter().for_each(|one| hide(one, rest)),
+        Value::Object(all) => all
+            .get_mut(first)
+            .into_iter()
+            .for_each(|one| hide(one, rest)),
         _ => {}
     }
 }
@@ -79,8 +82,16 @@ mod tests {
     fn credentials_are_covered_wherever_a_pointer_leads() {
         for (body, pointers, hidden) in [
             (r#"{"data":{"token":"s3cret"}}"#, &["/data/token"][..], true),
-            (r#"{"all":[{"key":"s3cret"},{"key":"s3cret"}]}"#, &["/all/*/key"], true),
-            (r#"{"vars":{"A":"s3cret","B":{"C":"s3cret"}}}"#, &["/vars"], true),
+            (
+                r#"{"all":[{"key":"s3cret"},{"key":"s3cret"}]}"#,
+                &["/all/*/key"],
+                true,
+            ),
+            (
+                r#"{"vars":{"A":"s3cret","B":{"C":"s3cret"}}}"#,
+                &["/vars"],
+                true,
+            ),
             (r#"{"a~/b":"s3cret"}"#, &["/a~0~1b"], true),
             (r#""s3cret""#, &[""], true),
             (r#"{"other":"s3cret"}"#, &["/token"], false),
@@ -93,6 +104,9 @@ mod tests {
     #[test]
     fn an_answer_that_cannot_be_read_is_not_passed_on() {
         assert_eq!(shown("s3cret", &["/token"]), "a problem");
-        assert!(matches!(answer(None, &["/token".into()]), Whole::Problem(_)));
+        assert!(matches!(
+            answer(None, &["/token".into()]),
+            Whole::Problem(_)
+        ));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Must not destroy: run again it completes what is missing, and refuses what would replace something else.
 
-pub(in crate::command) mod api;
-mod ask;
+mod api;
+pub(in crate::command) mod ask;
 mod enrol;
 pub(in crate::command) mod target;
 

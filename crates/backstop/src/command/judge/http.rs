@@ -8,6 +8,7 @@ use backstop_core::target::Environment;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_wire::http::{self, Raw, RawBody, Scheme, Version};
 use backstop_wire::providers;
+use backstop_wire::secrets::Engine;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -16,7 +17,7 @@ use url::Url;
 use super::{Cases, stream, verdict};
 use crate::cli::JudgeHttp;
 use crate::config::Config;
-use crate::failure::{Context, Outcome};
+use crate::failure::{Context, Failure, Outcome};
 
 /// Judges standard input.
 pub(super) fn run(path: &Path, args: &JudgeHttp) -> Outcome {
@@ -30,6 +31,7 @@ pub(super) fn run(path: &Path, args: &JudgeHttp) -> Outcome {
         policy: Policy::with(more).doing("the policies cannot be used")?,
         environment: args.environment.unwrap_or_default(),
         pack: args.pack.clone(),
+        engine: Engine::new().map_err(Failure::new)?,
     })
 }
 
@@ -38,6 +40,7 @@ struct Judge {
     policy: Policy,
     environment: Environment,
     pack: Option<String>,
+    engine: Engine,
 }
 
 impl Cases for Judge {
@@ -51,20 +54,25 @@ impl Judge {
     fn verdict(&self, case: &Case) -> (Verdict, Analysis) {
         let headers = case.headers();
         let nothing = Analysis::default();
-        let request = match http::read(&case.raw(&headers)) {
+        let raw = case.raw(&headers);
+        let request = match http::read(&raw) {
             Ok(request) => request,
             Err(refused) => return (verdict(Decision::Deny, "ambiguous", &refused.what), nothing),
         };
-        if let Some(found) = http::presented(&request).first() {
+        let found = http::presented(&self.engine, &request, &raw);
+        if let Some(found) = found.presented.first() {
             let why = format!(
                 "a credential that the lease did not get, in {}",
                 found.place
             );
             return (verdict(Decision::Halt, "foreign-credential", &why), nothing);
         }
+        if let Some(why) = found.missed {
+            return (verdict(Decision::Deny, "unsearched", why), nothing);
+        }
         let pack = match &self.pack {
             Some(pack) => Some(pack.as_str()),
-            None => providers::for_host(&request.host).map(|pack| pack.name()),
+            None => providers::for_host(&request.host).map(|pack| pack.name),
         };
         let Some(pack) = pack else {
             let why = "the host is no target that a pack knows";
