@@ -11,7 +11,7 @@ pub(super) fn take_off(bytes: &[u8]) -> Result<Vec<u8>, Refused> {
     let zlib = inflate(bytes, true)?;
     let bare = inflate(bytes, false)?;
     match (zlib, bare) {
-        (Some((out, rest)), None) => {
+        (Some(Inflated { out, rest }), None) => {
             ended(rest)?;
             Ok(out)
         }
@@ -27,8 +27,14 @@ pub(super) fn take_off(bytes: &[u8]) -> Result<Vec<u8>, Refused> {
     }
 }
 
+struct Inflated<'b> {
+    out: Vec<u8>,
+    /// What follows the stream.
+    rest: &'b [u8],
+}
+
 /// What `bytes` hold and what follows it; `None` if they are no such stream or end too early.
-fn inflate(bytes: &[u8], framed: bool) -> Result<Option<(Vec<u8>, &[u8])>, Refused> {
+fn inflate(bytes: &[u8], framed: bool) -> Result<Option<Inflated<'_>>, Refused> {
     let mut state = Decompress::new(framed);
     let mut out = Vec::new();
     let mut rest = bytes;
@@ -42,7 +48,7 @@ fn inflate(bytes: &[u8], framed: bool) -> Result<Option<(Vec<u8>, &[u8])>, Refus
         match status {
             Ok(Status::StreamEnd) => {
                 bounded(&out)?;
-                return Ok(Some((out, rest)));
+                return Ok(Some(Inflated { out, rest }));
             }
             Ok(_) if taken > 0 || out.len() > given => {}
             _ => return Ok(None),
