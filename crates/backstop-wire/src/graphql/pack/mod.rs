@@ -49,6 +49,7 @@ use serde_json::{Map, Value};
 use crate::providers::Knowledge;
 
 use super::call::{Call, Kind};
+use super::schema::{Scalar, TypeKind};
 use super::{Documents, Schema, SchemaError};
 use condition::Condition;
 use effect::Template;
@@ -169,12 +170,16 @@ impl<'a> Pack<'a> {
         &self.schema
     }
 
-    /// Every field of every object and interface: type and name.
-    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.schema
-            .types
-            .iter()
-            .flat_map(|of| of.fields.iter().map(|field| (of.name, field.name)))
+    /// Every field of every object and interface: type, name, and the scalar of the provider's own that it returns, if
+    /// it does.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
+        self.schema.types.iter().flat_map(|of| {
+            of.fields.iter().map(|field| {
+                let returns = self.schema.get(field.of.named);
+                let own = returns.kind == TypeKind::Scalar(Scalar::Custom);
+                (of.name, field.name, own.then_some(returns.name))
+            })
+        })
     }
 
     /// Whether selecting a field of a type returns a credential.
