@@ -23,6 +23,7 @@ mod pool;
 mod problem;
 mod resolve;
 mod server;
+pub mod sigv4;
 mod site;
 mod stream;
 mod target;
