@@ -83,7 +83,7 @@ ACTIONS = {
 
 # Names whose answer is a credential whatever the model marks.
 REVEALING = re.compile(
-    r"^(Batch)?Get(SecretValue|.*Credentials?|AuthorizationToken|FederationToken|SessionToken|PasswordData|.*AuthToken"
+    r"^(Batch)?Get(SecretValue|.*Credentials?(For.*)?|AuthorizationToken|FederationToken|SessionToken|PasswordData|.*AuthToken"
     r"|.*AccessToken|.*ApiKeys?|OpenIdToken.*|LoginProfile|InstanceAccessDetails|RoleCredentials)$"
     r"|^Assume.*|^Create(AccessKey|ApiKey|.*Credentials?|.*Token|LoginProfile|KeyPair|PresignedUrl|Presigned.*)$"
     r"|^Reset(.*Credential|.*Password)$|^Decrypt$|^GenerateDataKey(Pair)?$|^ExportCertificate$"
@@ -91,7 +91,7 @@ REVEALING = re.compile(
 )
 # What is marked sensitive holds a credential only if it is named so: names, addresses and texts are marked as well.
 CREDENTIAL = re.compile(
-    r"(password|passphrase|secret|credentials?|accesstoken|refreshtoken|idtoken|sessiontoken|securitytoken|authtoken"
+    r"(password|passphrase|secret(key|string|binary|value)?|credentials?|accesstoken|refreshtoken|idtoken|sessiontoken|securitytoken|authtoken"
     r"|jointoken|clitoken|webtoken|bearertoken|tokenvalue|issuedtoken|registrationtoken|authorizationtoken|privatekey"
     r"|keymaterial|plaintext|apikey|accesskey|streamkey|activationcode|authcode|presharedkey|secretcode|mackey"
     r"|environmentvariables|passworddata|qrcodepng|streamingurl|embedurl|authorizedurl|presigned.*url|deeplink.*"
@@ -249,7 +249,8 @@ def uris(model):
         for name in names:
             operation = model["operations"][name]
             uri = template(operation, shapes)[1]
-            if len(kept) > 1:
+            # S3 has several operations at each address, some of them in no model.
+            if len(kept) > 1 or model["metadata"]["endpointPrefix"] == "s3":
                 literals = set(re.split("[?&=]", uri.partition("?")[2]))
                 for word in sorted(needed(operation, shapes, "querystring") - literals):
                     uri += ("&" if "?" in uri else "?") + f"{word}=*"

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::called::{Call, Protocol};
 use super::shapes::{self, Input, Kind, Member, Place, Shape, Shapes};
+use super::template::header;
 use super::value::{Decoded, json, scalar, text};
 use super::{query, xml};
 use crate::http::{Body, Request};
@@ -179,11 +180,7 @@ fn in_headers(
     out: &mut Decoded,
 ) {
     for member in members.iter().filter(|m| m.place == Place::Header) {
-        let mut told = request
-            .headers
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case(member.wire))
-            .map(|(_, value)| value.as_str());
+        let mut told = header(request, member.wire);
         let Some(first) = told.next() else {
             continue;
         };
@@ -206,13 +203,13 @@ fn in_body(
         return;
     };
     if let Some(member) = members.iter().find(|m| m.name == input.payload) {
-        let inner = match member.kind {
-            Kind::Of(name) => shapes.shape(name),
-            _ => None,
-        };
-        let value = match inner {
-            Some(inner) => whole(request, xml, (shapes, inner), out),
-            None => blob(&request.body),
+        let value = match member.kind {
+            Kind::Of(name) => shapes
+                .shape(name)
+                .and_then(|inner| whole(request, xml, (shapes, inner), out)),
+            // An object's content is not an argument.
+            Kind::Blob => None,
+            _ => document(&request.body),
         };
         if let Some(value) = value {
             map.insert(member.name.to_owned(), value);
@@ -255,12 +252,11 @@ fn whole(
     }
 }
 
-/// A body that is a value of its own: a policy, an object's content.
-fn blob(body: &Body) -> Option<Value> {
+/// A body that is a text of its own: a policy.
+fn document(body: &Body) -> Option<Value> {
     match body {
         Body::Json(value) => Some(Value::from(value.to_string())),
-        Body::Text { text, .. } | Body::Xml(text) => Some(Value::from(text.as_str())),
-        _ => None,
+        body => text(body).map(Value::from),
     }
 }
 

@@ -58,6 +58,9 @@ impl Calls {
 /// Finds the operations that `request` calls at one of the services.
 pub(super) fn calls(request: &Request, at: &Identified) -> Calls {
     let mut found = Calls::default();
+    if overridden(request) {
+        found.doubt("it asks for another method than it has, which AWS does not heed");
+    }
     target(request, at, &mut found);
     rpc(request, at, &mut found);
     action(request, at, &mut found);
@@ -77,6 +80,22 @@ pub(super) fn calls(request: &Request, at: &Identified) -> Calls {
         found.doubt(why);
     }
     found
+}
+
+/// Whether the method that counts elsewhere may not be the one that AWS sees.
+fn overridden(request: &Request) -> bool {
+    let names = [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ];
+    let told = |name: &str| names.contains(&name) || name == "_method";
+    let query = request.query.iter();
+    request
+        .headers
+        .iter()
+        .chain(query)
+        .any(|(n, _)| told(&n.to_ascii_lowercase()))
 }
 
 /// `X-Amz-Target: DynamoDB_20120810.DeleteTable`.

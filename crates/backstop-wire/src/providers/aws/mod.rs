@@ -25,7 +25,6 @@ mod value;
 mod xml;
 
 use backstop_core::effect::{Analysis, Effect, EffectKind, Verb};
-use serde_json::Value;
 
 use self::called::Call;
 use self::outcome::Outcome;
@@ -69,7 +68,7 @@ fn judged(call: &Call, request: &Request) -> Outcome {
         Some(entry) => reviewed::outcome(call, entry, &decoded.value),
         None => generated::outcome(call, &decoded.value),
     };
-    if is_dry(call, &decoded.value, &decoded.doubts) {
+    if is_dry(call, request, &decoded.doubts) {
         outcome.effects = vec![Effect::new(EffectKind::Read, Verb::Read, None)];
         outcome.incomplete.clear();
         outcome.operation.does = format!(
@@ -88,17 +87,14 @@ fn judged(call: &Call, request: &Request) -> Outcome {
     outcome
 }
 
-/// `DryRun=true`, which EC2 alone knows: it answers whether the call would be permitted.
-fn is_dry(call: &Call, arguments: &Value, doubts: &[String]) -> bool {
-    call.service.name == "ec2" && doubts.is_empty() && arguments.get("DryRun").is_some_and(is_true)
-}
-
-fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Bool(truth) => *truth,
-        Value::String(text) => text == "true",
-        _ => false,
+/// `DryRun=true`, which EC2 alone knows: it answers whether the call would be permitted. Written so and not otherwise.
+fn is_dry(call: &Call, request: &Request, doubts: &[String]) -> bool {
+    if call.service.name != "ec2" || !doubts.is_empty() {
+        return false;
     }
+    let pairs = query::pairs(request);
+    let mut told = query::values(&pairs, "DryRun").peekable();
+    told.peek().is_some() && told.all(|v| v == "true")
 }
 
 fn add(reading: &mut Reading, outcome: Outcome) {

@@ -15,7 +15,10 @@ pub(super) fn pairs(request: &Request) -> Vec<(String, String)> {
     match &request.body {
         Body::Form(form) => pairs.extend(form.iter().cloned()),
         body => {
-            let form = text(body).map(|t| form_urlencoded::parse(t.trim().as_bytes()));
+            let text = text(body)
+                .map(str::trim)
+                .filter(|t| !t.starts_with(['{', '<']));
+            let form = text.map(|t| form_urlencoded::parse(t.as_bytes()));
             pairs.extend(
                 form.into_iter()
                     .flatten()
@@ -102,24 +105,27 @@ pub(super) fn decode(request: &Request, shape: Option<(&Shapes, &Shape)>, ec2: b
             out.doubts.append(&mut reader.doubts);
             value
         }
-        None => unfolded(&root),
+        None => unfolded("", &root),
     };
     out
 }
 
-/// Without a shape: numbers are places in a list, `member` is nothing.
-fn unfolded(node: &Node) -> Value {
+/// Without a shape: numbers are places in a list, `member` is nothing, and so is `Filter` below `Filters`.
+fn unfolded(name: &str, node: &Node) -> Value {
     if node.below.is_empty() {
         return node.value.as_deref().map_or(Value::Null, Value::from);
     }
     if let Some(items) = node.numbered() {
-        return items.into_iter().map(unfolded).collect();
+        return items.into_iter().map(|n| unfolded("", n)).collect();
     }
-    if let (1, Some(inner)) = (node.below.len(), node.below.get("member")) {
-        return unfolded(inner);
+    if let (1, Some((inner, below))) = (node.below.len(), node.below.first_key_value()) {
+        let wraps = inner == "member" || name.strip_suffix('s') == Some(inner);
+        if wraps && below.numbered().is_some() {
+            return unfolded("", below);
+        }
     }
-    let named = node.below.iter().map(|(n, v)| (n.clone(), unfolded(v)));
-    Value::Object(named.collect())
+    let named = node.below.iter();
+    Value::Object(named.map(|(n, v)| (n.clone(), unfolded(n, v))).collect())
 }
 
 struct Reader<'a> {
@@ -143,7 +149,7 @@ impl Reader<'_> {
                 _ => {
                     self.doubts
                         .push(format!("the pack does not know the argument `{wire}`"));
-                    out.insert(wire.clone(), unfolded(below));
+                    out.insert(wire.clone(), unfolded(wire, below));
                 }
             }
         }
@@ -161,7 +167,7 @@ impl Reader<'_> {
             Some(shape @ Shape::Structure(_)) => self.structure(node, shape),
             Some(Shape::List { kind, wire }) => self.list(node, kind, wire, flat),
             Some(Shape::Map { kind, key, value }) => self.map(node, kind, (key, value), flat),
-            None => unfolded(node),
+            None => unfolded("", node),
         }
     }
 
@@ -181,7 +187,7 @@ impl Reader<'_> {
             None => {
                 self.doubts
                     .push("a list is not numbered as lists are".to_owned());
-                unfolded(node)
+                unfolded("", node)
             }
         }
     }

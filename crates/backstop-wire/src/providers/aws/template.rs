@@ -60,7 +60,6 @@ impl Template {
 
     /// The labels, if the request is of this shape.
     pub(super) fn matches(&self, request: &Request, path: &[Cow<'_, str>]) -> Option<Labels> {
-        let labels = self.labels(path)?;
         let query = self.query.iter().all(|(name, wanted)| {
             let mut values = request.query.iter().filter(|(n, _)| n == name);
             values.any(|(_, v)| match wanted {
@@ -72,8 +71,9 @@ impl Template {
         let headers = self
             .headers
             .iter()
-            .all(|h| request.headers.iter().any(|(name, _)| name == h));
-        (query && headers).then_some(labels)
+            .all(|h| header(request, h).next().is_some());
+        // Labels last: most templates fall out before anything is copied.
+        (query && headers).then(|| self.labels(path)).flatten()
     }
 
     fn labels(&self, path: &[Cow<'_, str>]) -> Option<Labels> {
@@ -122,6 +122,16 @@ impl Template {
     pub(super) fn asks(&self, name: &str) -> bool {
         self.query.iter().any(|(n, _)| *n == name)
     }
+}
+
+/// The values of a header. S3 takes `x-amz-…` from the query as well, where presigned requests carry it.
+pub(super) fn header<'a>(request: &'a Request, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let signed = name.starts_with("x-amz-");
+    let query = request.query.iter().filter(move |_| signed);
+    let pairs = request.headers.iter().chain(query);
+    pairs
+        .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
 }
 
 fn segment(text: &'static str) -> Segment {

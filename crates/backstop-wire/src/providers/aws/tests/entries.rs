@@ -116,6 +116,18 @@ fn below(shapes: &Shapes, kind: &Kind, rest: Option<&str>) -> bool {
     }
 }
 
+/// As it arrives: an empty list leaves nothing on the wire.
+fn sent(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .filter(|(_, v)| **v != Value::Array(Vec::new()))
+            .map(|(k, v)| (k.clone(), sent(v)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
 #[test]
 fn every_condition_is_met_by_a_test() {
     for pack in packs() {
@@ -124,7 +136,7 @@ fn every_condition_is_met_by_a_test() {
             for (i, when) in entry.when.iter().enumerate() {
                 let met = tests
                     .iter()
-                    .any(|t| entry.name.all().contains(&t.call) && when.r#if.holds(&t.with));
+                    .any(|t| entry.name.all().contains(&t.call) && when.r#if.holds(&sent(&t.with)));
                 assert!(met, "{}:{:?} when {i}", pack.service, entry.name.all());
             }
         }

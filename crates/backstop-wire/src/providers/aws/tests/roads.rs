@@ -302,6 +302,32 @@ fn s3_words_that_could_mean_another_operation_are_not_understood() {
 }
 
 #[test]
+fn what_is_a_header_counts_in_a_presigned_query_too() {
+    let at = "https://b.s3.eu-west-1.amazonaws.com/k";
+    let asked = s3(
+        "DELETE",
+        &format!("{at}?X-Amz-Bypass-Governance-Retention=true"),
+        &[],
+        "",
+    );
+    assert!(
+        effects(&read(&asked, None))
+            .contains(&"admin delete s3-object.\"b/k\" safeguard".to_owned())
+    );
+    let asked = s3("PUT", &format!("{at}?x-amz-copy-source=%2Fc%2Fx"), &[], "");
+    assert_eq!(names(&read(&asked, None)), ["s3:CopyObject"]);
+    let asked = s3("PUT", &format!("{at}?x-amz-acl=public-read"), &[], "");
+    assert_eq!(read(&asked, None).analysis.worst(), EffectKind::Escape);
+}
+
+#[test]
+fn a_method_override_is_not_understood() {
+    let at = "https://b.s3.eu-west-1.amazonaws.com/k";
+    let asked = s3("GET", at, &[("x-http-method-override", "GET")], "");
+    assert!(!read(&asked, None).analysis.is_complete());
+}
+
+#[test]
 fn xml_cannot_hide_what_it_says() {
     let ask = |body: &str, media: &str| {
         let headers = [("content-type", media)];
