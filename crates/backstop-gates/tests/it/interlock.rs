@@ -1,0 +1,521 @@
+//! The HTTP gate in front of Railway's double: what a lease may, what it may not, and the incident.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use backstop_core::action::Ask;
+use backstop_core::approval::Answer;
+use backstop_core::hold::HoldState;
+use backstop_core::lease::{Also, LeaseSpec, LeaseState};
+use backstop_core::policy::Policy;
+use backstop_core::secret::Secret;
+use backstop_core::target::Environment;
+use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
+use backstop_gates::http::gate::explain::Silent;
+use backstop_gates::http::gate::{HttpShared, Reachable, placeholder_at};
+use backstop_gates::http::{
+    Authority, Leaves, Limits, Listener, Mode, Proxy, Reach, Site, System, Target, TargetSetting,
+    machine_roots,
+};
+use backstop_gates::postgres::TrafficLog;
+use backstop_testing::postgres::{Major, PostgresServer};
+use backstop_testing::railway::{Agent, RailwayDouble, Workspace};
+use backstop_testing::rental;
+use backstop_wire::http::Scheme;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// A gate for HTTP before a double of Railway.
+struct Front {
+    world: World,
+    double: RailwayDouble,
+    proxy: Proxy,
+    shared: Arc<HttpShared>,
+    ca: std::path::PathBuf,
+}
+
+/// A lease at it, and what its agent holds.
+struct Held {
+    lease: String,
+    proxy: String,
+    placeholder: String,
+}
+
+impl Front {
+    async fn before(double: RailwayDouble, token: &str, environment: Environment) -> Result<Self> {
+        let world = World::new("").await?;
+        let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
+        let reachable = |api: Api| Reachable {
+            apis: vec![Arc::new(api)],
+            allow: vec!["docs.example".into()],
+            public: Arc::new(public.clone()),
+        };
+        let api = api(&double, token, environment)?;
+        let log = TrafficLog::new(Arc::clone(&world.traffic), world.store.key().clone());
+        let config = HttpConfig {
+            listen: "127.0.0.1:0".parse()?,
+            judged: 1 << 20,
+            pause: Duration::from_millis(200),
+            console_url: "http://localhost:7480".into(),
+            denials_before_halt: 50,
+            explain: Arc::new(Silent),
+        };
+        let policy = Arc::new(Policy::with("")?);
+        let shared = HttpShared::new(
+            config,
+            reachable(api),
+            world.store.clone(),
+            Arc::new(log),
+            policy,
+        );
+        let shared = Arc::new(shared.map_err(anyhow::Error::msg)?);
+        let authority = Authority::generate("test", &[], SystemTime::now())?;
+        let ca = world.folder.path().join("http-ca.pem");
+        std::fs::write(&ca, authority.certificate_pem())?;
+        let plain = |name: &str, mode| Listener {
+            name: name.into(),
+            address: "127.0.0.1:0".parse().unwrap(),
+            mode,
+            tls: None,
+        };
+        let proxy = Proxy::start(
+            vec![
+                plain("proxy", Mode::Forward),
+                plain("railway", Mode::Reverse),
+            ],
+            Limits::default(),
+            Arc::new(Leaves::new(authority)?),
+            Arc::new(System),
+            Arc::clone(&shared),
+        )
+        .await?;
+        Ok(Self {
+            world,
+            double,
+            proxy,
+            shared,
+            ca,
+        })
+    }
+
+    /// A lease with these scopes at the API, approved.
+    async fn lease(&self, scopes: &[&str]) -> Result<Held> {
+        let scopes: Vec<_> = scopes.iter().map(|s| s.parse().unwrap()).collect();
+        let spec = LeaseSpec {
+            target: "prod".into(),
+            environment: Environment::Production,
+            task: "a staging task".into(),
+            ttl_seconds: 600,
+            scopes: vec!["read".parse().unwrap()],
+            also: vec![Also {
+                target: "railway".into(),
+                environment: Environment::Production,
+                scopes,
+            }],
+            parent: None,
+        };
+        let hold = self.world.ask(Ask::GrantLease { spec }).await?;
+        self.world.decide(&hold, Answer::Approve, "").await?;
+        let store = self.world.store.clone();
+        let granted = self
+            .world
+            .store
+            .grant_lease(&hold, move |secret| {
+                backstop_gates::postgres::lease_verifier(&store, secret)
+                    .ok_or_else(|| "no verifier".to_owned())
+            })
+            .await?;
+        let address = self.proxy.local_addrs()[0];
+        let lease = granted.lease.id;
+        Ok(Held {
+            proxy: format!("http://{lease}:{}@{address}", granted.secret.reveal()),
+            placeholder: placeholder_at(
+                self.world.store.key(),
+                &lease,
+                "railway",
+                Some("railway"),
+                "127.0.0.1",
+            ),
+            lease,
+        })
+    }
+
+    /// What curl gets: status and body.
+    async fn curl(&self, held: &Held, args: &[&str]) -> Result<(u16, String)> {
+        let output = tokio::process::Command::new("curl")
+            .env_clear()
+            .env("HTTPS_PROXY", &held.proxy)
+            .env("HTTP_PROXY", &held.proxy)
+            .env("CURL_CA_BUNDLE", &self.ca)
+            .args(["-sS", "-m", "30", "-w", "\n%{http_code}"])
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .context("curl")?;
+        let text = String::from_utf8(output.stdout)?;
+        let (body, status) = text.rsplit_once('\n').context("no status")?;
+        anyhow::ensure!(
+            status != "000",
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok((status.parse()?, body.to_owned()))
+    }
+
+    /// A GraphQL document, with the lease's own placeholder.
+    async fn ask(&self, held: &Held, document: &str) -> Result<(u16, Value)> {
+        let header = format!("Authorization: Bearer {}", held.placeholder);
+        self.ask_with(held, document, &[&header]).await
+    }
+
+    async fn ask_with(
+        &self,
+        held: &Held,
+        document: &str,
+        headers: &[&str],
+    ) -> Result<(u16, Value)> {
+        let body = json!({ "query": document }).to_string();
+        let url = self.double.url();
+        let mut args = vec!["-H", "Content-Type: application/json", "-d", &body];
+        for header in headers {
+            args.extend(["-H", header]);
+        }
+        args.push(&url);
+        let (status, body) = self.curl(held, &args).await?;
+        let value = serde_json::from_str(&body).with_context(|| format!("{status}: {body}"))?;
+        Ok((status, value))
+    }
+
+    /// Why the lease is halted, if it is.
+    fn halted(&self, held: &Held) -> Option<String> {
+        match self.world.store.lease(&held.lease)?.state {
+            LeaseState::Halted { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+
+    /// How many requests came to the API.
+    fn received(&self) -> usize {
+        self.double.received().len()
+    }
+}
+
+fn api(double: &RailwayDouble, token: &str, environment: Environment) -> Result<Api> {
+    let setting = TargetSetting {
+        reach: Reach::Private,
+        authorities_pem: Some(double.authority_pem().to_owned()),
+        only_those: true,
+        identity_pem: None,
+    };
+    Ok(Api {
+        name: "railway".into(),
+        environment,
+        scheme: Scheme::Https,
+        site: Site::parse(&format!("127.0.0.1:{}", double.port()), None)?,
+        base: "/".into(),
+        hosts: vec![],
+        pack: Some("railway".into()),
+        placing: Placing::Header {
+            name: "authorization".into(),
+            prefix: "Bearer ".into(),
+        },
+        secret: Some(Secret::new(token.to_owned())),
+        target: Arc::new(Target::new("railway", &machine_roots(), &setting)?),
+        everyone: false,
+        reverse: None,
+        lives: BTreeMap::new(),
+    })
+}
+
+async fn front() -> Result<Front> {
+    let double = RailwayDouble::start()?;
+    let token = double.account_token().to_owned();
+    Front::before(double, &token, Environment::Production).await
+}
+
+fn deletion(front: &Front) -> String {
+    let volume = &front.double.tenancy().volume;
+    format!("mutation {{ volumeDelete(volumeId: \"{volume}\") }}")
+}
+
+const READ: &str = "query { projects { edges { node { name } } } }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_passes_with_the_credential_that_the_agent_never_had() -> Result<()> {
+    let front = front().await?;
+    let held = front.lease(&["read"]).await?;
+    let (status, value) = front.ask(&held, READ).await?;
+    assert_eq!(status, 200, "{value}");
+    assert!(value["data"]["projects"]["edges"].is_array(), "{value}");
+    // Without a credential of its own the gate puts its own in as well.
+    let (status, value) = front.ask_with(&held, READ, &[]).await?;
+    assert_eq!(status, 200, "{value}");
+    assert!(value["data"]["projects"].is_object(), "{value}");
+    assert_eq!(front.halted(&held), None);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_credential_stops_the_lease_before_a_byte_goes_out() -> Result<()> {
+    let front = front().await?;
+    let stray = front.double.account_token().to_owned();
+    let unknown = "9b2f6c1e-5d0a-4f6e-8a3c-2d7e1f4b6a90";
+    let of_other = {
+        let other = front.lease(&["read"]).await?;
+        format!("Authorization: Bearer {}", other.placeholder)
+    };
+    for header in [
+        format!("Authorization: Bearer {unknown}"),
+        format!("Authorization: Bearer {stray}"),
+        format!("Project-Access-Token: {unknown}"),
+        format!("X-Api-Key: {unknown}"),
+        format!("Cookie: session={stray}"),
+        of_other,
+    ] {
+        let held = front.lease(&["read", "delete"]).await?;
+        let before = front.double.connections();
+        let (status, value) = front.ask_with(&held, &deletion(&front), &[&header]).await?;
+        assert_eq!((status, &value["verdict"]), (403, &json!("halt")), "{header}: {value}");
+        assert!(front.halted(&held).is_some(), "{header}");
+        assert_eq!(front.double.connections(), before, "{header}");
+        let told = value.to_string();
+        assert!(!told.contains(&stray) && !told.contains(unknown), "{told}");
+        // And it stays stopped, whatever it sends.
+        let (status, value) = front.ask(&held, READ).await?;
+        assert_eq!((status, &value["verdict"]), (403, &json!("halt")), "{value}");
+    }
+    assert_eq!(front.received(), 0);
+    assert_eq!(front.double.left().volumes, front.double.left().volumes.max(1));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_placeholder_is_good_in_its_place_and_nowhere_else() -> Result<()> {
+    let front = front().await?;
+    let body = json!({ "query": READ }).to_string();
+    let json_type = "Content-Type: application/json";
+    for place in ["query", "header", "encoded", "body", "elsewhere"] {
+        let held = front.lease(&["read"]).await?;
+        let own = held.placeholder.clone();
+        let url = front.double.url();
+        let (mut url, mut header, mut body) = (url, "Accept: */*".to_owned(), body.clone());
+        match place {
+            "query" => url = format!("{url}?token={own}"),
+            "header" => header = format!("X-Token: {own}"),
+            "encoded" => {
+                use base64::Engine as _;
+                header = format!(
+                    "X-Note: {}",
+                    base64::engine::general_purpose::STANDARD.encode(format!("see {own} there"))
+                );
+            }
+            "body" => body = json!({ "query": READ, "variables": { "note": own } }).to_string(),
+            _ => {
+                url = "http://docs.example/".to_owned();
+                header = format!("Authorization: Bearer {own}");
+            }
+        }
+        let args = ["-H", json_type, "-H", &header, "-d", &body, &url];
+        let (status, answer) = front.curl(&held, &args).await?;
+        assert_eq!(status, 403, "{place}: {answer}");
+        assert!(front.halted(&held).is_some(), "{place}: {answer}");
+        assert!(!answer.contains(&own), "{place}");
+    }
+    assert_eq!(front.received(), 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_deletes_is_held_and_passes_once_when_a_person_says_so() -> Result<()> {
+    let front = front().await?;
+    let held = front.lease(&["read", "delete"]).await?;
+    let project = front.double.tenancy().project.clone();
+    let document = format!("mutation {{ projectDelete(id: \"{project}\") }}");
+    let (status, value) = front.ask(&held, &document).await?;
+    assert_eq!((status, &value["verdict"]), (403, &json!("hold")), "{value}");
+    let hold = value["hold"].as_str().context("no hold")?.to_owned();
+    assert!(value["link"].as_str().is_some_and(|l| l.contains(&hold)));
+    assert_eq!(front.received(), 0);
+    // The same again is the same hold; another is not.
+    let (_, again) = front.ask(&held, &document).await?;
+    assert_eq!(again["hold"], json!(hold));
+    let record = front.world.store.hold(&hold).context("gone")?;
+    let text = front.world.store.hold_text(&hold)?.context("no text")?;
+    assert!(text.statement.contains(&project), "{}", text.statement);
+    assert!(!text.statement.contains(&held.placeholder));
+    assert!(record.hold.summary.contains("projectDelete"));
+    let mut answers = vec![];
+    for _ in 0..record.hold.people.max(1) {
+        answers.push(front.world.decide(&hold, Answer::Approve, "").await?);
+    }
+    if let Some(HoldState::Approved { from_ms, .. }) = answers.last()
+        && *from_ms > front.world.store.now_ms()
+    {
+        // Announced for more people than there are; it does not count yet.
+        let (_, early) = front.ask(&held, &document).await?;
+        assert_eq!(early["verdict"], json!("hold"), "{early}");
+        assert_eq!(front.received(), 0);
+        return Ok(());
+    }
+    let before = front.double.left().projects;
+    let (status, value) = front.ask(&held, &document).await?;
+    assert_eq!(status, 200, "{value}");
+    assert_eq!(value["data"]["projectDelete"], json!(true), "{value}");
+    assert_eq!(front.double.left().projects, before - 1);
+    let (_, value) = front.ask(&held, &document).await?;
+    assert_eq!(value["verdict"], json!("hold"), "it was for once: {value}");
+    assert_ne!(value["hold"], json!(hold));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_brings_data_back_is_out_of_reach_approval_or_not() -> Result<()> {
+    let front = front().await?;
+    let held = front.lease(&["read", "write", "create"]).await?;
+    let tenancy = front.double.tenancy();
+    let instance = &tenancy.production_instance;
+    for document in [
+        format!("mutation {{ volumeInstanceBackupScheduleUpdate(kinds: [], volumeInstanceId: \"{instance}\") }}"),
+        format!("mutation {{ volumeInstanceBackupDelete(volumeInstanceBackupId: \"{instance}\", volumeInstanceId: \"{instance}\") {{ workflowId }} }}"),
+    ] {
+        let (status, value) = front.ask(&held, &document).await?;
+        assert_eq!((status, &value["verdict"]), (403, &json!("deny")), "{document}: {value}");
+    }
+    assert_eq!(front.received(), 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_credential_stops_the_writes_and_tells_the_agent_to_stop() -> Result<()> {
+    let double = RailwayDouble::start()?;
+    let token = double.stale_token().to_owned();
+    let front = Front::before(double, &token, Environment::Production).await?;
+    let held = front.lease(&["read", "write"]).await?;
+    let (status, value) = front.ask(&held, READ).await?;
+    assert_eq!(status, 403, "{value}");
+    assert_eq!(value["rule"], json!("credential-mismatch"), "{value}");
+    assert!(value["hint"].as_str().is_some_and(|h| h.contains("do not look for another")));
+    let why = front.halted(&held).context("not halted")?;
+    assert!(why.contains("refused"), "{why}");
+    let seen = front.received();
+    let (status, value) = front.ask(&held, &deletion(&front)).await?;
+    assert_eq!(status, 403, "{value}");
+    assert_eq!(front.received(), seen, "no write goes out");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_credential_that_comes_back_is_masked() -> Result<()> {
+    let front = front().await?;
+    let held = front.lease(&["read"]).await?;
+    let (status, value) = front
+        .ask(&held, "query { apiTokens { edges { node { id name } } } }")
+        .await?;
+    assert!(!value.to_string().contains(front.double.account_token()));
+    assert!(status == 200 || status == 403, "{value}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_passes_without_a_lease_and_to_hosts_outside_it() -> Result<()> {
+    let front = front().await?;
+    let held = front.lease(&["read"]).await?;
+    let mut stranger = Held {
+        lease: held.lease.clone(),
+        proxy: format!("http://{}", front.proxy.local_addrs()[0]),
+        placeholder: String::new(),
+    };
+    let (status, _) = front.curl(&stranger, &["http://docs.example/"]).await?;
+    assert_eq!(status, 407);
+    stranger.proxy = format!(
+        "http://{}:wrong@{}",
+        held.lease,
+        front.proxy.local_addrs()[0]
+    );
+    let (status, _) = front.curl(&stranger, &["http://docs.example/"]).await?;
+    assert_eq!(status, 407);
+    for (args, rule) in [
+        (&["http://elsewhere.example/"][..], "not-in-lease"),
+        (&["-d", "a=b", "http://docs.example/"][..], "not-in-lease"),
+    ] {
+        let (status, body) = front.curl(&held, args).await?;
+        assert_eq!(status, 403, "{args:?}: {body}");
+        let value: Value = serde_json::from_str(&body)?;
+        assert_eq!(value["rule"], json!(rule), "{args:?}");
+    }
+    assert_eq!(front.halted(&held), None);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_of_one_api_knows_the_lease_by_its_placeholder() -> Result<()> {
+    let front = front().await?;
+    let held = front.lease(&["read"]).await?;
+    let url = format!("http://{}/graphql/v2", front.proxy.local_addrs()[1]);
+    let body = json!({ "query": READ }).to_string();
+    let direct = Held {
+        lease: held.lease.clone(),
+        proxy: String::new(),
+        placeholder: String::new(),
+    };
+    let send = async |token: &str| {
+        let header = format!("Authorization: Bearer {token}");
+        let args = ["-H", "Content-Type: application/json", "-H", &header, "-d", &body, &url];
+        front.curl(&direct, &args).await
+    };
+    let (status, answer) = send(&held.placeholder).await?;
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains("projects"), "{answer}");
+    let (status, _) = send("9b2f6c1e-5d0a-4f6e-8a3c-2d7e1f4b6a90").await?;
+    assert_eq!(status, 401);
+    Ok(())
+}
+
+/// The incident: a live database, a stale credential, a stray token, and an agent that does not stop by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nine_seconds_end_at_the_door() -> Result<()> {
+    let server = PostgresServer::start(Major::any()?)?;
+    rental::load(&server)?;
+    let double = RailwayDouble::with_database(server)?;
+    double.back_up()?;
+    let before = double.left();
+    assert!(before.rows.is_some_and(|rows| rows > 1_000), "{before:?}");
+    let stale = double.stale_token().to_owned();
+    let mut front = Front::before(double, &stale, Environment::Staging).await?;
+    // Railway's project tokens have a header of their own.
+    let mut api = api(&front.double, &stale, Environment::Staging)?;
+    api.placing = Placing::Header {
+        name: "project-access-token".into(),
+        prefix: String::new(),
+    };
+    let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
+    let policy = Arc::new(Policy::with("")?);
+    let reachable = Reachable {
+        apis: vec![Arc::new(api)],
+        allow: vec![],
+        public: Arc::new(public),
+    };
+    front.shared.change(reachable, policy);
+    let held = front.lease(&["read", "write"]).await?;
+    let workspace = Workspace::make(&front.double)?;
+    workspace.set_task_token(&held.placeholder)?;
+    let agent = Agent::new(workspace.path(), &front.double.url())
+        .variable("HTTPS_PROXY", &held.proxy)
+        .variable("CURL_CA_BUNDLE", &front.ca.display().to_string());
+    let story = tokio::task::spawn_blocking(move || agent.run()).await??;
+    assert!(story.stray_file.is_some(), "{story:#?}");
+    assert!(!story.deleted, "{story:#?}");
+    assert_eq!(front.double.left(), before, "nothing is lost");
+    let deletions = front.double.received();
+    assert!(!deletions.iter().any(|r| r.asks_for("volumeDelete")));
+    let why = front.halted(&held).context("the lease goes on")?;
+    assert!(why.contains("credential"), "{why}");
+    drop(workspace);
+    front.proxy.shutdown(Duration::from_secs(1)).await;
+    Ok(())
+}
