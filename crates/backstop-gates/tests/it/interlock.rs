@@ -280,17 +280,28 @@ async fn a_foreign_credential_stops_the_lease_before_a_byte_goes_out() -> Result
         let held = front.lease(&["read", "delete"]).await?;
         let before = front.double.connections();
         let (status, value) = front.ask_with(&held, &deletion(&front), &[&header]).await?;
-        assert_eq!((status, &value["verdict"]), (403, &json!("halt")), "{header}: {value}");
+        assert_eq!(
+            (status, &value["verdict"]),
+            (403, &json!("halt")),
+            "{header}: {value}"
+        );
         assert!(front.halted(&held).is_some(), "{header}");
         assert_eq!(front.double.connections(), before, "{header}");
         let told = value.to_string();
         assert!(!told.contains(&stray) && !told.contains(unknown), "{told}");
         // And it stays stopped, whatever it sends.
         let (status, value) = front.ask(&held, READ).await?;
-        assert_eq!((status, &value["verdict"]), (403, &json!("halt")), "{value}");
+        assert_eq!(
+            (status, &value["verdict"]),
+            (403, &json!("halt")),
+            "{value}"
+        );
     }
     assert_eq!(front.received(), 0);
-    assert_eq!(front.double.left().volumes, front.double.left().volumes.max(1));
+    assert_eq!(
+        front.double.left().volumes,
+        front.double.left().volumes.max(1)
+    );
     Ok(())
 }
 
@@ -337,7 +348,11 @@ async fn what_deletes_is_held_and_passes_once_when_a_person_says_so() -> Result<
     let project = front.double.tenancy().project.clone();
     let document = format!("mutation {{ projectDelete(id: \"{project}\") }}");
     let (status, value) = front.ask(&held, &document).await?;
-    assert_eq!((status, &value["verdict"]), (403, &json!("hold")), "{value}");
+    assert_eq!(
+        (status, &value["verdict"]),
+        (403, &json!("hold")),
+        "{value}"
+    );
     let hold = value["hold"].as_str().context("no hold")?.to_owned();
     assert!(value["link"].as_str().is_some_and(|l| l.contains(&hold)));
     assert_eq!(front.received(), 0);
@@ -380,11 +395,19 @@ async fn what_brings_data_back_is_out_of_reach_approval_or_not() -> Result<()> {
     let tenancy = front.double.tenancy();
     let instance = &tenancy.production_instance;
     for document in [
-        format!("mutation {{ volumeInstanceBackupScheduleUpdate(kinds: [], volumeInstanceId: \"{instance}\") }}"),
-        format!("mutation {{ volumeInstanceBackupDelete(volumeInstanceBackupId: \"{instance}\", volumeInstanceId: \"{instance}\") {{ workflowId }} }}"),
+        format!(
+            "mutation {{ volumeInstanceBackupScheduleUpdate(kinds: [], volumeInstanceId: \"{instance}\") }}"
+        ),
+        format!(
+            "mutation {{ volumeInstanceBackupDelete(volumeInstanceBackupId: \"{instance}\", volumeInstanceId: \"{instance}\") {{ workflowId }} }}"
+        ),
     ] {
         let (status, value) = front.ask(&held, &document).await?;
-        assert_eq!((status, &value["verdict"]), (403, &json!("deny")), "{document}: {value}");
+        assert_eq!(
+            (status, &value["verdict"]),
+            (403, &json!("deny")),
+            "{document}: {value}"
+        );
     }
     assert_eq!(front.received(), 0);
     Ok(())
@@ -399,7 +422,11 @@ async fn a_refused_credential_stops_the_writes_and_tells_the_agent_to_stop() -> 
     let (status, value) = front.ask(&held, READ).await?;
     assert_eq!(status, 403, "{value}");
     assert_eq!(value["rule"], json!("credential-mismatch"), "{value}");
-    assert!(value["hint"].as_str().is_some_and(|h| h.contains("do not look for another")));
+    assert!(
+        value["hint"]
+            .as_str()
+            .is_some_and(|h| h.contains("do not look for another"))
+    );
     let why = front.halted(&held).context("not halted")?;
     assert!(why.contains("refused"), "{why}");
     let seen = front.received();
@@ -465,7 +492,15 @@ async fn a_listener_of_one_api_knows_the_lease_by_its_placeholder() -> Result<()
     };
     let send = async |token: &str| {
         let header = format!("Authorization: Bearer {token}");
-        let args = ["-H", "Content-Type: application/json", "-H", &header, "-d", &body, &url];
+        let args = [
+            "-H",
+            "Content-Type: application/json",
+            "-H",
+            &header,
+            "-d",
+            &body,
+            &url,
+        ];
         front.curl(&direct, &args).await
     };
     let (status, answer) = send(&held.placeholder).await?;

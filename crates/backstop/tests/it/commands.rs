@@ -22,6 +22,7 @@ const VERBS: [&[&str]; 40] = [
     &["resume"],
     &["freeze"],
     &["judge", "postgres"],
+    &["judge", "http"],
     &["journal"],
     &["journal", "tail"],
     &["journal", "show"],

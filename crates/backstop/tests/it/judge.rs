@@ -8,8 +8,13 @@ use serde_json::{Value, json};
 use crate::support::{Ran, backstop, run};
 
 fn judge(arguments: &[&str], input: &str) -> Ran {
+    judge_as("postgres", arguments, input)
+}
+
+/// Judges by a protocol.
+pub(crate) fn judge_as(protocol: &str, arguments: &[&str], input: &str) -> Ran {
     let mut child = backstop()
-        .args(["judge", "postgres"])
+        .args(["judge", protocol])
         .args(arguments)
         .current_dir("/")
         .stdin(Stdio::piped())

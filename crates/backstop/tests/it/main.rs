@@ -18,6 +18,7 @@ mod cosigned;
 mod demo;
 mod journal;
 mod judge;
+mod judge_http;
 mod life;
 mod middle;
 mod moment;

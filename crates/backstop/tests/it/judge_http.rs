@@ -1,0 +1,142 @@
+//! `judge http`: the contract of its input and output, and the verdicts that it is for.
+
+use serde_json::{Value, json};
+
+use crate::judge::judge_as;
+
+fn answers(arguments: &[&str], cases: &[Value]) -> Vec<Value> {
+    let input: String = cases.iter().map(|c| format!("{c}\n")).collect();
+    let ran = judge_as("http", arguments, &input).fine();
+    ran.out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn graphql(document: &str) -> Value {
+    let body = json!({ "query": document }).to_string();
+    json!({
+        "method": "POST",
+        "url": "https://backboard.railway.com/graphql/v2",
+        "headers": [["content-type", "application/json"]],
+        "body": body,
+    })
+}
+
+fn get(url: &str) -> Value {
+    json!({ "method": "GET", "url": url })
+}
+
+fn verdict(arguments: &[&str], request: &Value) -> (String, Value) {
+    let answers = answers(arguments, &[json!({ "id": "x", "request": request })]);
+    let answer = &answers[0];
+    (
+        answer["verdict"].as_str().unwrap().to_owned(),
+        answer.clone(),
+    )
+}
+
+#[test]
+fn the_call_of_the_incident_is_never_allowed_on_production() {
+    let (word, answer) = verdict(
+        &[],
+        &graphql("mutation { volumeDelete(volumeId: \"3f1c0f66-9a1e-4f0e-9a55-0d6f3a1f9a01\") }"),
+    );
+    assert!(word == "hold" || word == "deny", "{answer}");
+    let effects = answer["effects"].as_array().unwrap();
+    assert!(
+        effects
+            .iter()
+            .any(|e| e["kind"] == "destroy" && e["reversible"] == false),
+        "{answer}"
+    );
+}
+
+#[test]
+fn verdicts_by_provider() {
+    let delete = |url: &str| json!({ "method": "DELETE", "url": url });
+    for (request, words) in [
+        (
+            graphql("query { projects { edges { node { name } } } }"),
+            &["allow"][..],
+        ),
+        (graphql("{ a: __typename }"), &["allow"]),
+        (
+            graphql("query q { __typename } mutation m { projectDelete(id: \"x\") }"),
+            // Which of two runs is not told.
+            &["hold", "deny"],
+        ),
+        (
+            graphql(
+                "mutation { volumeInstanceBackupScheduleUpdate(kinds: [], volumeInstanceId: \"x\") }",
+            ),
+            &["deny"],
+        ),
+        (get("https://api.github.com/repos/o/r"), &["allow"]),
+        (
+            delete("https://api.github.com/repos/o/r"),
+            &["hold", "deny"],
+        ),
+        (
+            get("https://api.github.com/no/such/thing/at/all/here"),
+            &["allow", "hold"],
+        ),
+        (
+            get("https://s3.eu-central-1.amazonaws.com/bucket?list-type=2"),
+            &["allow", "hold"],
+        ),
+        (
+            delete("https://bucket.s3.eu-central-1.amazonaws.com/?lifecycle"),
+            &["hold", "deny", "allow"],
+        ),
+        (get("https://example.com/"), &["deny"]),
+        (get("http://169.254.169.254/latest/meta-data/"), &["deny"]),
+        (
+            json!({ "method": "GET", "url": "https://api.github.com/user", "headers": [["Authorization", "Bearer 9b2f6c1e-5d0a-4f6e-8a3c-2d7e1f4b6a90"]] }),
+            &["halt"],
+        ),
+        (
+            get("https://user:pw123456@api.github.com/user"),
+            &["halt", "deny"],
+        ),
+        (
+            json!({ "method": "POST", "url": "https://api.github.com/graphql", "headers": [["content-type", "application/json"], ["Content-Length", "4"], ["Transfer-Encoding", "chunked"]], "body": "{}" }),
+            &["deny"],
+        ),
+    ] {
+        let (word, answer) = verdict(&[], &request);
+        assert!(words.contains(&word.as_str()), "{request}: {answer}");
+    }
+}
+
+#[test]
+fn lines_that_are_no_requests_are_answered_and_the_next_is_read() {
+    let lines = [
+        json!({ "id": 1 }),
+        json!({ "id": 2, "request": { "method": "GET" } }),
+        json!({ "id": 3, "request": { "method": "GET", "url": "not a url" } }),
+        json!({ "id": 4, "request": { "method": "GET", "url": "https://api.github.com/", "headers": "x" } }),
+        json!({ "id": 5, "request": { "method": "POST", "url": "https://api.github.com/", "body": "a", "body_base64": "YQ==" } }),
+        json!({ "id": 6, "request": get("https://api.github.com/repos/o/r") }),
+    ];
+    let answers = answers(&[], &lines);
+    assert_eq!(answers.len(), lines.len());
+    for (answer, id) in answers.iter().zip(1..) {
+        assert_eq!(answer["id"], json!(id));
+        let is_last = id == 6;
+        assert_eq!(answer["rule"] == "input", !is_last, "{answer}");
+    }
+}
+
+#[test]
+fn no_secret_of_a_request_is_repeated() {
+    let secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let request = json!({
+        "method": "GET",
+        "url": format!("https://api.github.com/user?access_token={secret}"),
+        "headers": [["X-Key", secret]],
+    });
+    let (word, answer) = verdict(&[], &request);
+    assert_eq!(word, "halt");
+    assert!(!answer.to_string().contains(secret), "{answer}");
+}
