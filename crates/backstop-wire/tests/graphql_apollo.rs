@@ -1,6 +1,12 @@
 //! What we accept as complete, apollo-compiler accepts too: on random requests over Railway's schema, valid ones and
 //! ones that were tampered with.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on stops"
+)]
+
 use std::fmt::Write as _;
 
 use apollo_compiler::ast::Type;
@@ -33,6 +39,11 @@ impl Dice {
         &from[self.below(from.len())]
     }
 }
+
+/// A name, its type, and whether it has a default.
+type Expected = (String, Type, bool);
+/// A field's name, arguments and type.
+type Known = (String, Vec<Expected>, Type);
 
 /// Writes one request.
 struct Writer<'s> {
@@ -68,7 +79,7 @@ impl Writer<'_> {
     }
 
     fn selections(&mut self, of: &str, depth: usize, most: usize) -> String {
-        let fields: Vec<(String, Vec<(String, Type, bool)>, Type)> = match &self.schema.types[of] {
+        let fields: Vec<Known> = match &self.schema.types[of] {
             ExtendedType::Object(object) => object
                 .fields
                 .iter()
@@ -146,10 +157,10 @@ impl Writer<'_> {
         )
     }
 
-    fn arguments(&mut self, out: &mut String, known: &[(String, Type, bool)]) {
+    fn arguments(&mut self, out: &mut String, known: &[Expected]) {
         let mut given = Vec::new();
         for (name, ty, has_default) in known {
-            if !(ty.is_non_null() && !has_default) && self.dice.one_in(2) {
+            if (*has_default || !ty.is_non_null()) && self.dice.one_in(2) {
                 continue;
             }
             let (literal, value) = self.value(ty, 0);
@@ -188,7 +199,7 @@ impl Writer<'_> {
                 (name.clone(), json!(name))
             }
             (ExtendedType::InputObject(input), _) => {
-                let fields: Vec<(String, Type, bool)> = input
+                let fields: Vec<Expected> = input
                     .fields
                     .iter()
                     .map(|(name, field)| {
@@ -220,7 +231,7 @@ impl Writer<'_> {
 
 fn arguments(
     known: &[apollo_compiler::Node<apollo_compiler::ast::InputValueDefinition>],
-) -> Vec<(String, Type, bool)> {
+) -> Vec<Expected> {
     known
         .iter()
         .map(|argument| {

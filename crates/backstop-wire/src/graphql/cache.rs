@@ -1,7 +1,7 @@
 //! Documents read before, by their exact text. Agents send the same few again and again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Document, Refused};
 
@@ -17,18 +17,19 @@ struct Known {
     /// Those used since the last turn, and those of the turn before.
     young: HashMap<Box<str>, Arc<Document>>,
     old: HashMap<Box<str>, Arc<Document>>,
+    /// The bytes of the young ones' texts.
+    bytes: usize,
 }
 
-/// Longer texts are not worth the room.
-const LONGEST: usize = 16 * 1024;
-
 impl Documents {
-    /// Remembers between `most` and twice as many documents of up to 16 KiB.
+    /// Remembers documents of up to twice `most` bytes of text together; none that is longer than a sixteenth of it.
+    ///
+    /// A document in memory takes some tens of times its text at worst.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self {
             known: Mutex::default(),
-            most: most.max(1),
+            most,
         }
     }
 
@@ -42,32 +43,36 @@ impl Documents {
             return Ok(known);
         }
         let document = Arc::new(Document::parse(text)?);
-        if text.len() <= LONGEST {
-            self.keep(text.into(), Arc::clone(&document));
+        if text.len() <= self.most / 16 {
+            let mut known = self.lock();
+            known.put(self.most, text.into(), Arc::clone(&document));
         }
         Ok(document)
     }
 
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn find(&self, text: &str) -> Option<Arc<Document>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         if let Some(document) = known.young.get(text) {
             return Some(Arc::clone(document));
         }
         let (text, document) = known.old.remove_entry(text)?;
-        self.put(&mut known, text, Arc::clone(&document));
+        known.put(self.most, text, Arc::clone(&document));
         Some(document)
     }
+}
 
-    fn keep(&self, text: Box<str>, document: Arc<Document>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        self.put(&mut known, text, document);
-    }
-
-    fn put(&self, known: &mut Known, text: Box<str>, document: Arc<Document>) {
-        if known.young.len() >= self.most {
-            known.old = std::mem::take(&mut known.young);
+impl Known {
+    fn put(&mut self, most: usize, text: Box<str>, document: Arc<Document>) {
+        if self.bytes + text.len() > most {
+            self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
         }
-        known.young.insert(text, document);
+        self.bytes += text.len();
+        self.young.insert(text, document);
     }
 }
 
@@ -77,22 +82,41 @@ mod tests {
 
     #[test]
     fn what_is_used_is_kept_and_the_rest_goes() {
-        let documents = Documents::new(2);
-        let first = documents.read("{ a }").unwrap();
-        for other in ["{ b }", "{ c }", "{ a }", "{ d }", "{ e }", "{ a }"] {
-            documents.read(other).unwrap();
+        // Sixteen texts of 40 bytes in each turn.
+        let documents = Documents::new(16 * 40);
+        let text = |name: &str| format!("{{ {name}{} }}", " ".repeat(35));
+        let first = documents.read(&text("a")).unwrap();
+        for round in 0..40 {
+            documents
+                .read(&format!("{{ c{round:02}{} }}", " ".repeat(33)))
+                .unwrap();
+            documents.read(&text("a")).unwrap();
         }
-        assert!(Arc::ptr_eq(&first, &documents.read("{ a }").unwrap()));
+        assert!(Arc::ptr_eq(&first, &documents.read(&text("a")).unwrap()));
         let known = documents.known.lock().unwrap();
-        assert!(known.young.len() + known.old.len() <= 4);
-        assert!(!known.old.contains_key("{ b }") && !known.young.contains_key("{ b }"));
+        assert!(
+            known.young.len() + known.old.len() <= 32,
+            "{}",
+            known.young.len()
+        );
+        assert!(
+            !known
+                .young
+                .contains_key(format!("{{ c00{} }}", " ".repeat(33)).as_str())
+        );
     }
 
     #[test]
-    fn what_is_refused_is_refused_again() {
-        let documents = Documents::new(2);
+    fn long_ones_and_refused_ones_are_not_kept() {
+        let documents = Documents::new(16 * 40);
         for _ in 0..2 {
             assert!(documents.read("{ a").is_err());
+            assert!(
+                documents
+                    .read(&format!("{{ a{} }}", " ".repeat(100)))
+                    .is_ok()
+            );
         }
+        assert!(documents.known.lock().unwrap().young.is_empty());
     }
 }

@@ -23,6 +23,8 @@ pub struct Document {
     text: Box<str>,
     pub(super) operations: Vec<Operation>,
     pub(super) fragments: Vec<Fragment>,
+    /// Places in `fragments`, sorted by name.
+    by_name: Vec<usize>,
 }
 
 /// A query, mutation or subscription.
@@ -158,10 +160,11 @@ impl Document {
         text::check(text)?;
         let events = events::parse(text)?;
         let (operations, fragments) = build::definitions(text, &events)?;
-        let document = Self {
+        let mut document = Self {
             text: text.into(),
             operations,
             fragments,
+            by_name: Vec::new(),
         };
         document.check_names()?;
         Ok(document)
@@ -170,6 +173,20 @@ impl Document {
     /// The text at `span`.
     pub(super) fn str(&self, span: Span) -> &str {
         slice(&self.text, span)
+    }
+
+    /// The place of the fragment of that name.
+    pub(super) fn fragment(&self, name: &str) -> Option<usize> {
+        let at = self
+            .by_name
+            .binary_search_by(|&at| self.fragment_name(at).cmp(name));
+        at.ok().and_then(|at| self.by_name.get(at)).copied()
+    }
+
+    fn fragment_name(&self, at: usize) -> &str {
+        self.fragments
+            .get(at)
+            .map_or("", |fragment| self.str(fragment.name))
     }
 
     /// The text it was read from.

@@ -11,7 +11,7 @@ impl Document {
     ///
     /// If there is no operation, an operation, fragment or variable is defined twice, or one of several operations has
     /// no name.
-    pub(super) fn check_names(&self) -> Result<(), Refused> {
+    pub(super) fn check_names(&mut self) -> Result<(), Refused> {
         if self.operations.is_empty() {
             return Err(refused("the document has no operation", "send one"));
         }
@@ -38,12 +38,14 @@ impl Document {
                 variables.push(name);
             }
         }
-        seen.clear();
-        for fragment in &self.fragments {
-            if !seen.insert(self.str(fragment.name)) {
-                return Err(twice("fragment", self.str(fragment.name)));
+        let mut by_name: Vec<usize> = (0..self.fragments.len()).collect();
+        by_name.sort_by_key(|&at| self.fragment_name(at));
+        for (&a, &b) in by_name.iter().zip(by_name.iter().skip(1)) {
+            if self.fragment_name(a) == self.fragment_name(b) {
+                return Err(twice("fragment", self.fragment_name(a)));
             }
         }
+        self.by_name = by_name;
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ pub struct Incoming {
     pub hash: Option<String>,
     /// Which of the document's operations runs.
     pub operation: Option<String>,
-    /// By name; files of a multipart request are `null`.
+    /// By name; a file of a multipart request is the word `upload`.
     pub variables: Map<String, Value>,
     /// Its place in a batch.
     pub place: Option<usize>,

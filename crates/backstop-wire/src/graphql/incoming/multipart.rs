@@ -22,7 +22,7 @@ pub(super) fn parts(parts: &[Part], beside: &Beside<'_>) -> Result<Vec<Incoming>
     let [operations, map, files @ ..] = parts else {
         return Err(odd("the multipart request is not complete"));
     };
-    let operations = field(operations, "operations")?;
+    let mut operations = field(operations, "operations")?;
     let map = field(map, "map")?;
     let Value::Object(map) = map else {
         return Err(odd("`map` is not an object"));
@@ -47,7 +47,7 @@ pub(super) fn parts(parts: &[Part], beside: &Beside<'_>) -> Result<Vec<Incoming>
         let paths = paths.as_array().filter(|paths| !paths.is_empty());
         for path in paths.ok_or_else(|| odd("`map` names no places"))? {
             let path = path.as_str().ok_or_else(|| odd("`map` names no places"))?;
-            place(&operations, path)?;
+            place(&mut operations, path)?;
         }
     }
     batch::value(&operations, Over::Post, beside)
@@ -62,36 +62,36 @@ fn field(part: &Part, name: &str) -> Result<Value, Refused> {
     json(text, name)
 }
 
-/// The place must be there, be `null`, and lie in the variables: a file could otherwise replace the query.
-fn place(operations: &Value, path: &str) -> Result<(), Refused> {
-    let mut steps = path.split('.');
+/// Marks the place of a file. It must be there, be `null`, and lie in the variables: a file could otherwise replace the
+/// query.
+fn place(operations: &mut Value, path: &str) -> Result<(), Refused> {
+    let mut steps = path.split('.').peekable();
     let mut at = operations;
     if at.is_array() {
         at = step(at, steps.next().unwrap_or_default())?;
     }
-    if steps.next() != Some("variables") {
+    if steps.next() != Some("variables") || steps.peek().is_none() {
         return Err(odd("`map` names a place that is not in the variables"));
     }
-    at = at.get("variables").unwrap_or(&Value::Null);
-    let mut deep = false;
+    at = step(at, "variables")?;
     for name in steps {
         at = step(at, name)?;
-        deep = true;
     }
-    if deep && at.is_null() {
-        return Ok(());
+    if !at.is_null() {
+        return Err(odd("`map` names a place that is not `null`"));
     }
-    Err(odd("`map` names a place that is not `null`"))
+    *at = Value::String("upload".to_owned());
+    Ok(())
 }
 
-fn step<'v>(at: &'v Value, name: &str) -> Result<&'v Value, Refused> {
+fn step<'v>(at: &'v mut Value, name: &str) -> Result<&'v mut Value, Refused> {
     let found = match at {
         Value::Array(list) => name
             .parse::<usize>()
             .ok()
             .filter(|n| n.to_string() == name)
-            .and_then(|n| list.get(n)),
-        other => other.get(name),
+            .and_then(|n| list.get_mut(n)),
+        other => other.get_mut(name),
     };
     found.ok_or_else(|| odd("`map` names a place that is not there"))
 }

@@ -136,7 +136,11 @@ fn files_have_a_null_in_the_variables() {
         );
         requests(&request("POST", &[], Body::Multipart(parts)))
     };
-    assert!(send(r#"{"0":["variables.f","variables.l.0"]}"#, &["0"]).is_ok());
+    let read = send(r#"{"0":["variables.f","variables.l.0"]}"#, &["0"]).unwrap();
+    assert_eq!(
+        Value::Object(read[0].variables.clone()),
+        json!({"f": "upload", "l": ["upload"]})
+    );
     for (map, files) in [
         (r#"{"0":["variables.f"]}"#, &[][..]),
         (r#"{"0":["variables.f"]}"#, &["0", "0"]),

@@ -122,9 +122,32 @@ impl Template {
     }
 }
 
+/// An id in the one form that the same object always has: of a UUID, which databases read in several spellings, lower
+/// case with hyphens.
+pub(super) fn canonical(id: &str) -> String {
+    let bare = id.trim();
+    let bare = bare.strip_prefix("urn:uuid:").unwrap_or(bare);
+    let bare = bare
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .unwrap_or(bare);
+    let digits: String = bare.chars().filter(|&c| c != '-').collect();
+    if digits.len() != 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return id.to_owned();
+    }
+    let mut out = String::with_capacity(36);
+    for (at, digit) in digits.chars().enumerate() {
+        if matches!(at, 8 | 12 | 16 | 20) {
+            out.push('-');
+        }
+        out.push(digit.to_ascii_lowercase());
+    }
+    out
+}
+
 fn plain(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::String(text) if !text.is_empty() => Some(canonical(text)),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -173,4 +196,27 @@ pub(super) fn shown(effect: &Effect) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn a_uuid_is_the_same_in_every_spelling() {
+        let one = "3d2c42fb-0a1b-4c2d-8e3f-0123456789ab";
+        for other in [
+            one,
+            "3D2C42FB-0A1B-4C2D-8E3F-0123456789AB",
+            "3d2c42fb0a1b4c2d8e3f0123456789ab",
+            "{3d2c42fb-0a1b-4c2d-8e3f-0123456789ab}",
+            "urn:uuid:3d2c42fb-0a1b-4c2d-8e3f-0123456789AB",
+            " 3d2c42fb-0a1b-4c2d-8e3f-0123456789ab ",
+        ] {
+            assert_eq!(canonical(other), one);
+        }
+        for plain in ["prod", "3D2C42FB", ""] {
+            assert_eq!(canonical(plain), plain);
+        }
+    }
 }

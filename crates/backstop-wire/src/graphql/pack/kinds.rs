@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::super::Schema;
 use super::super::call::Call;
 use super::super::schema::Type;
+use super::effect::canonical;
 use crate::sql::{ident, qualified};
 
 /// The kind of each type.
@@ -39,7 +40,9 @@ impl<'a> Kinds<'a> {
             Some(kind) => {
                 let id = |name: &str| call.arguments.get(name).and_then(Value::as_str);
                 match id("id").or_else(|| id(&kind.argument)) {
-                    Some(id) if call.lists == 0 && !id.is_empty() => qualified(&kind.name, id),
+                    Some(id) if call.lists == 0 && !id.is_empty() => {
+                        qualified(&kind.name, &canonical(id))
+                    }
                     _ => ident(&kind.name),
                 }
             }

@@ -126,8 +126,8 @@ struct Facts {
     incomplete: Option<String>,
 }
 
-/// Documents that a pack remembers, at least.
-const REMEMBERED: usize = 256;
+/// Bytes of documents that a pack remembers.
+const REMEMBERED: usize = 256 * 1024;
 
 impl<'a> Pack<'a> {
     /// Reads a pack.

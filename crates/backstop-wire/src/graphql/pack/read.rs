@@ -88,7 +88,9 @@ impl Pack<'_> {
             operation.along = facts.along;
             operation.grace = facts.grace;
             operation.preview = facts.preview;
-            reading.analysis.incomplete.extend(facts.incomplete);
+            if let Some(what) = &facts.incomplete {
+                note(reading, what);
+            }
         } else if call.kind == Kind::Mutation {
             operation.knowledge = Knowledge::Generic;
             operation.does = format!(
@@ -108,14 +110,18 @@ impl Pack<'_> {
             );
         }
         self.reveal(call, &prefix, &mut operation, &mut effects);
-        reading
-            .analysis
-            .incomplete
-            .extend(call.incomplete.iter().cloned());
+        for what in &call.incomplete {
+            note(reading, what);
+        }
         for effect in effects {
-            if !reading.analysis.effects.contains(&effect) {
-                reading.analysis.effects.push(effect);
+            if reading.analysis.effects.contains(&effect) {
+                continue;
             }
+            if reading.analysis.effects.len() >= EFFECTS {
+                note(reading, "the request has more than 500 effects");
+                break;
+            }
+            reading.analysis.effects.push(effect);
         }
         reading.operations.push(operation);
         held
@@ -149,6 +155,10 @@ impl Pack<'_> {
             if !operation.reveals.iter().any(within) {
                 operation.reveals.push(pointer);
             }
+            // So many that the whole answer is sealed.
+            if operation.reveals.len() > POINTERS {
+                operation.reveals = vec![String::new()];
+            }
         };
         if let Some(object) = self.secrets.call(call) {
             found(
@@ -163,6 +173,19 @@ impl Pack<'_> {
                 found(object, field, prefix.to_owned() + &call.pointer_to(at));
             }
         }
+    }
+}
+
+/// Effects that one reading lists.
+const EFFECTS: usize = 500;
+/// Places of credentials in one operation's answer.
+const POINTERS: usize = 100;
+
+/// Notes what is not known, once.
+fn note(reading: &mut Reading, what: &str) {
+    let notes = &mut reading.analysis.incomplete;
+    if notes.len() < 100 && !notes.iter().any(|known| known == what) {
+        notes.push(what.to_owned());
     }
 }
 

@@ -108,6 +108,23 @@ fn a_batch_is_read_whole_and_its_answers_are_a_list() {
 }
 
 #[test]
+fn where_there_are_too_many_places_the_whole_answer_is_sealed() {
+    let tokens = |n: usize| (0..n).map(|n| format!("t{n}: token ")).collect::<String>();
+    let reading = read(json!({ "query": format!("{{ nodes {{ {} }} }}", tokens(100)) }));
+    assert_eq!(reading.operations[0].reveals.len(), 100);
+    let reading = read(json!({ "query": format!("{{ nodes {{ {} }} }}", tokens(300)) }));
+    assert_eq!(reading.operations[0].reveals, [""]);
+    let wipes = |n: usize| {
+        (0..n)
+            .map(|n| format!("w{n}: wipe(ids: [\"{n}a\", \"{n}b\"]) {{ __typename }} "))
+            .collect::<String>()
+    };
+    let reading = read(json!({ "query": format!("mutation {{ {} }}", wipes(400)) }));
+    assert_eq!(reading.analysis.effects.len(), 500);
+    assert!(reading.analysis.incomplete[0].contains("more than 500"));
+}
+
+#[test]
 fn what_is_not_read_is_never_complete() {
     let pack = Pack::parse(&toml(WIPE), SDL).unwrap();
     for request in [

@@ -8,7 +8,7 @@ use super::super::document::Wraps;
 use super::super::document::{Argument, Field, Selection, Span};
 use super::super::refuse::{VALID, refused, shown};
 use super::super::schema::{Field as Known, TypeRef};
-use super::{Place, Walk};
+use super::{CALLS, Place, Walk};
 
 /// What the schema says about a field.
 enum Found<'d, 's> {
@@ -20,6 +20,18 @@ enum Found<'d, 's> {
     Missing,
     /// Nothing is known of its type.
     Unknown,
+}
+
+/// A field as it was met.
+#[derive(Clone, Copy)]
+pub(super) struct Met<'d> {
+    pub(super) field: &'d Field,
+    pub(super) name: &'d str,
+    /// Its name in the answer.
+    pub(super) key: &'d str,
+    /// What it returns, where that is known.
+    pub(super) of: Option<TypeRef>,
+    live: bool,
 }
 
 impl<'d, 's> Walk<'d, '_, 's> {
@@ -52,11 +64,10 @@ impl<'d, 's> Walk<'d, '_, 's> {
 
     fn spread(&mut self, name: Span, place: Place) -> Result<(), Refused> {
         let name = self.document.str(name);
-        let fragments = &self.document.fragments;
-        let found = fragments
-            .iter()
-            .position(|fragment| self.document.str(fragment.name) == name);
-        let (Some(at), Some(fragment)) = (found, found.and_then(|at| fragments.get(at))) else {
+        let found = self.document.fragment(name);
+        let (Some(at), Some(fragment)) =
+            (found, found.and_then(|at| self.document.fragments.get(at)))
+        else {
             return Err(refused(
                 format!("there is no fragment {}", shown(name)),
                 VALID,
@@ -120,7 +131,27 @@ impl<'d, 's> Walk<'d, '_, 's> {
         let live = self.directives(&field.directives, place)?;
         if place.call.is_none() && self.kind == Kind::Query && matches!(name, "__schema" | "__type")
         {
-            return self.introspect(field, place, name, key, live);
+            let root = if name == "__schema" {
+                "__Schema"
+            } else {
+                "__Type"
+            };
+            let of = self.schema.and_then(|schema| {
+                Some(TypeRef {
+                    named: schema.named(root)?,
+                    wraps: Wraps::default(),
+                })
+            });
+            return self.introspect(
+                Met {
+                    field,
+                    name,
+                    key,
+                    of,
+                    live,
+                },
+                place,
+            );
         }
         let found = self.find(name, place);
         let of = match &found {
@@ -131,16 +162,14 @@ impl<'d, 's> Walk<'d, '_, 's> {
             }),
             Found::Missing | Found::Unknown => None,
         };
-        let node = self.merge.add(
-            self.schema,
-            self.document,
-            place.node,
-            place.on,
-            key,
+        let met = Met {
             field,
+            name,
+            key,
             of,
-        )?;
-        let below = self.enter(field, place, node, of, key, name, live);
+            live,
+        };
+        let below = self.enter(met, place)?;
         if matches!(found, Found::Missing) {
             let on = place.on.map_or("?", |on| self.type_name(on));
             self.note(
@@ -166,106 +195,80 @@ impl<'d, 's> Walk<'d, '_, 's> {
     }
 
     /// The place below a field: in a new call or the one that the same key began, or below a new select.
-    fn enter(
-        &mut self,
-        field: &'d Field,
-        place: Place,
-        node: usize,
-        of: Option<TypeRef>,
-        key: &'d str,
-        name: &'d str,
-        live: bool,
-    ) -> Place {
-        let on = of.map(|of| of.named);
-        let lists = of.map_or(0, |of| of.wraps.lists);
-        let returns = on.map(|on| self.type_name(on));
+    fn enter(&mut self, met: Met<'d>, place: Place) -> Result<Place, Refused> {
+        let node = self
+            .merge
+            .add(self.schema, self.document, place.node, place.on, met)?;
         let below = Place {
-            on,
+            on: met.of.map(|of| of.named),
             node,
-            live,
+            live: met.live,
+            up: None,
             ..place
         };
+        let lists = met.of.map_or(0, |of| of.wraps.lists);
+        let returns = met.of.map(|of| self.type_name(of.named));
         let Some(at) = place.call else {
-            let at = self.begin(field, key, name, lists, returns, live);
-            return Place {
-                call: Some(at),
-                up: None,
-                ..below
-            };
+            let call = Some(self.begin(met, lists, returns)?);
+            return Ok(Place { call, ..below });
         };
+        let on = place.on.map(|on| self.type_name(on));
         let mut up = None;
-        if live && let Some((call, _)) = self.calls.get_mut(at) {
+        if met.live
+            && let Some((call, _)) = self.calls.get_mut(at)
+        {
             up = Some(call.selects.len());
             call.selects.push(Select {
-                on: place.on.and_then(|on| self.schema.map(|s| s.get(on).name)),
-                field: name,
-                key,
+                on,
+                field: met.name,
+                key: met.key,
                 lists,
                 returns,
                 up: place.up,
             });
         }
-        Place { up, ..below }
+        Ok(Place { up, ..below })
     }
 
     fn begin(
         &mut self,
-        field: &'d Field,
-        key: &'d str,
-        name: &'d str,
+        met: Met<'d>,
         lists: u8,
         returns: Option<&'d str>,
-        live: bool,
-    ) -> usize {
-        if let Some(at) = self.calls.iter().position(|(call, _)| call.key() == key) {
+    ) -> Result<usize, Refused> {
+        let same = |(call, _): &(Call<'d>, bool)| call.key() == met.key;
+        if let Some(at) = self.calls.iter().position(same) {
             if let Some((_, already)) = self.calls.get_mut(at) {
-                *already |= live;
+                *already |= met.live;
             }
-            return at;
+            return Ok(at);
+        }
+        if self.calls.len() >= CALLS {
+            return Err(refused(
+                "the document has more than 500 root fields",
+                "send it in parts",
+            ));
         }
         let call = Call {
             kind: self.kind,
-            field: name,
-            alias: field.alias.map(|alias| self.document.str(alias)),
+            field: met.name,
+            alias: met.field.alias.map(|alias| self.document.str(alias)),
             arguments: Map::new(),
             lists,
             returns,
             selects: Vec::new(),
             incomplete: Vec::new(),
         };
-        self.calls.push((call, live));
-        self.calls.len() - 1
+        self.calls.push((call, met.live));
+        Ok(self.calls.len() - 1)
     }
 
     /// `__schema` and `__type` read the schema, whatever is selected below.
-    fn introspect(
-        &mut self,
-        field: &'d Field,
-        place: Place,
-        name: &'d str,
-        key: &'d str,
-        live: bool,
-    ) -> Result<(), Refused> {
-        let root = match name {
-            "__schema" => "__Schema",
-            _ => "__Type",
-        };
-        let of = self.schema.and_then(|schema| {
-            Some(TypeRef {
-                named: schema.named(root)?,
-                wraps: Wraps::default(),
-            })
-        });
-        let node = self.merge.add(
-            self.schema,
-            self.document,
-            place.node,
-            place.on,
-            key,
-            field,
-            of,
-        )?;
-        let below = self.enter(field, place, node, of, key, name, live);
+    fn introspect(&mut self, met: Met<'d>, place: Place) -> Result<(), Refused> {
+        let Met {
+            field, name, of, ..
+        } = met;
+        let below = self.enter(met, place)?;
         let mut arguments = Map::new();
         for argument in &field.arguments {
             let known = self.document.str(argument.name);

@@ -8,6 +8,7 @@ use super::super::Refused;
 use super::super::document::{Argument, Document, Field, Value};
 use super::super::refuse::{VALID, refused, shown};
 use super::super::schema::{Schema, TypeId, TypeKind, TypeRef};
+use super::fields::Met;
 
 /// Different fields that one key may stand for, on different object types.
 const MOST: usize = 64;
@@ -29,21 +30,16 @@ impl<'d> Merge<'d> {
     /// What the operation's own selections stand below. No field is at it.
     pub(super) const ROOT: usize = usize::MAX;
 
-    /// Adds a field below `node`, and gives the node that it is.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one field, and all that is known of it"
-    )]
+    /// Adds a field that is selected on `on` below `node`, and gives the node that it is.
     pub(super) fn add(
         &mut self,
         schema: Option<&Schema<'_>>,
         document: &'d Document,
         node: usize,
         on: Option<TypeId>,
-        key: &'d str,
-        field: &'d Field,
-        of: Option<TypeRef>,
+        met: Met<'d>,
     ) -> Result<usize, Refused> {
+        let Met { field, key, of, .. } = met;
         let new = Variant { on, field, of };
         let at = match self.below.get(&(node, key)) {
             Some(&at) => at,
@@ -57,6 +53,10 @@ impl<'d> Merge<'d> {
         let Some(known) = self.nodes.get_mut(at) else {
             return Ok(at);
         };
+        let same = |other: &Variant<'_>| std::ptr::eq(other.field, field) && other.on == on;
+        if known.iter().any(same) {
+            return Ok(at);
+        }
         for other in known.iter() {
             if !fits(schema, document, other, &new) {
                 return Err(refused(
@@ -65,16 +65,13 @@ impl<'d> Merge<'d> {
                 ));
             }
         }
-        let same = |other: &Variant<'_>| std::ptr::eq(other.field, field) && other.on == on;
-        if !known.iter().any(same) {
-            if known.len() >= MOST {
-                return Err(refused(
-                    format!("{} is selected more than 64 times", shown(key)),
-                    VALID,
-                ));
-            }
-            known.push(new);
+        if known.len() >= MOST {
+            return Err(refused(
+                format!("{} is selected more than 64 times", shown(key)),
+                VALID,
+            ));
         }
+        known.push(new);
         Ok(at)
     }
 }

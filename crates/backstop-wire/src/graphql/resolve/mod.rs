@@ -19,8 +19,12 @@ use super::schema::{Schema, TypeId};
 use merge::Merge;
 use variables::Variables;
 
-/// Selections looked at in one document: fragments spread in fragments grow without bound.
-const WORK: usize = 30_000;
+/// Selections and values looked at in one document: fragments spread in fragments grow without bound.
+const WORK: usize = 40_000;
+/// Root fields that one operation runs.
+const CALLS: usize = 500;
+/// What is noted as unknown, of one call.
+const NOTES: usize = 20;
 
 /// What one operation of a document calls, in the order in which the server runs it.
 ///
@@ -86,7 +90,7 @@ pub fn resolve<'d>(
         .filter_map(|(call, live)| live.then_some(call))
         .collect();
     for call in &mut live {
-        call.incomplete.extend(unknown.iter().cloned());
+        call.incomplete.extend(unknown.iter().take(NOTES).cloned());
     }
     Ok(live)
 }
@@ -185,19 +189,36 @@ impl<'d> Walk<'d, '_, '_> {
 
     /// Notes what the schema does not know: at the call where there is one.
     fn note(&mut self, place: Place, what: String) {
-        match place.call.and_then(|at| self.calls.get_mut(at)) {
-            Some((call, _)) => call.incomplete.push(what),
-            None => self.unknown.push(what),
-        }
+        let notes = match place.call.and_then(|at| self.calls.get_mut(at)) {
+            Some((call, _)) => &mut call.incomplete,
+            None => &mut self.unknown,
+        };
+        note(notes, || what);
     }
 
     fn count(&mut self) -> Result<(), Refused> {
-        *self.work = self
-            .work
-            .checked_sub(1)
-            .ok_or_else(|| refused("the document spreads to more than 30,000 fields", PLAINER))?;
-        Ok(())
+        spend(self.work, 1)
     }
+}
+
+/// Notes something, unless there is enough already or it is there.
+fn note(notes: &mut Vec<String>, what: impl FnOnce() -> String) {
+    if notes.len() < NOTES {
+        let what = what();
+        if !notes.contains(&what) {
+            notes.push(what);
+        }
+    }
+}
+
+fn spend(work: &mut usize, much: usize) -> Result<(), Refused> {
+    *work = work.checked_sub(much).ok_or_else(|| {
+        refused(
+            "the document spreads to more than 40,000 fields and values",
+            PLAINER,
+        )
+    })?;
+    Ok(())
 }
 
 fn no_root(kind: &str) -> Refused {

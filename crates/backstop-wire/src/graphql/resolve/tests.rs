@@ -47,11 +47,10 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// The calls, as `key: field arguments`, then the selects.
-fn calls(
-    query: &str,
-    incoming: &Incoming,
-) -> Result<(Vec<String>, Vec<String>, Vec<String>), Refused> {
+/// The calls, as `key: field arguments`, the selects with their places, and what is not known.
+type Found = (Vec<String>, Vec<String>, Vec<String>);
+
+fn calls(query: &str, incoming: &Incoming) -> Result<Found, Refused> {
     let schema = Schema::parse(SDL).unwrap();
     let document = Document::parse(query)?;
     let calls = resolve(Some(&schema), &document, incoming)?;
@@ -375,6 +374,62 @@ fn what_does_not_validate_is_refused() {
         let found = calls(query, &incoming(json!({})));
         assert!(found.is_err(), "{query}: {found:?}");
     }
+}
+
+/// Each of these would take a server, or us, seconds or gigabytes.
+#[test]
+fn small_texts_do_not_make_much_work() {
+    let list = "1,".repeat(3000);
+    let uses = |n: usize| {
+        (0..n)
+            .map(|n| format!("a{n}: f(j: $v) "))
+            .collect::<String>()
+    };
+    let spreads = "...F ".repeat(2000);
+    for (query, variables) in [
+        (
+            format!("query($v: JSON) {{ {} }}", uses(400)),
+            json!({"v": vec![1; 5000]}),
+        ),
+        (
+            format!("query($v: JSON) {{ {} }}", uses(400)),
+            json!({"v": "x".repeat(100_000)}),
+        ),
+        (
+            format!("{{ {spreads} }} fragment F on Query {{ f(j: [{list}]) }}"),
+            json!({}),
+        ),
+        (
+            format!(
+                "mutation {{ {} }}",
+                (0..501)
+                    .map(|n| format!("a{n}: delete(id: \"1\") "))
+                    .collect::<String>()
+            ),
+            json!({}),
+        ),
+        (
+            format!(
+                "{{ {} }}",
+                (0..100).map(|_| "f(b: true) ").collect::<String>()
+            ),
+            json!({}),
+        ),
+    ] {
+        let found = calls(&query, &incoming(variables));
+        assert!(found.is_err(), "{}", query.get(..60).unwrap());
+    }
+    let once = incoming(json!({"v": vec![1; 100_000]}));
+    assert!(calls(&format!("query($v: JSON) {{ {} }}", uses(1)), &once).is_ok());
+    let unknown = incoming(json!({"v": {"id": 1, "a": 1, "b": 1}}));
+    let query = format!(
+        "mutation($v: In!) {{ {} }}",
+        (0..300)
+            .map(|n| format!("a{n}: set(input: $v) {{ x{n} }} "))
+            .collect::<String>()
+    );
+    let (_, _, incomplete) = calls(&query, &unknown).unwrap();
+    assert!(incomplete.len() <= 300 * 3);
 }
 
 #[test]

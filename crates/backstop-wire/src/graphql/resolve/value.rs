@@ -9,7 +9,7 @@ use super::super::Refused;
 use super::super::document::{Argument, Document, Span, Value};
 use super::super::refuse::{VALID, refused, shown};
 use super::super::schema::{Scalar, Schema, Type, TypeKind, TypeRef};
-use super::{Place, Walk};
+use super::{Place, WORK, Walk, note, spend};
 
 type Fits<T> = Result<T, String>;
 
@@ -28,6 +28,7 @@ impl<'d> Walk<'d, '_, '_> {
             document: self.document,
             variables: Some(&mut self.variables),
             unknown: &mut unknown,
+            work: self.work,
         };
         let read = reader.read(value, of, has_default)?;
         for what in unknown {
@@ -45,11 +46,13 @@ pub(super) fn constant(
     of: Option<TypeRef>,
     unknown: &mut Vec<String>,
 ) -> Result<Json, Refused> {
+    let mut work = WORK;
     let mut reader = Literal {
         schema,
         document,
         variables: None,
         unknown,
+        work: &mut work,
     };
     let read = reader.read(value, of, false)?;
     Ok(read.unwrap_or(Json::Null))
@@ -60,6 +63,7 @@ struct Literal<'d, 'v, 's> {
     document: &'v Document,
     variables: Option<&'v mut super::Variables<'d>>,
     unknown: &'v mut Vec<String>,
+    work: &'v mut usize,
 }
 
 fn wrong(what: &str) -> Refused {
@@ -77,6 +81,7 @@ impl Literal<'_, '_, '_> {
         of: Option<TypeRef>,
         has_default: bool,
     ) -> Result<Option<Json>, Refused> {
+        spend(self.work, 1)?;
         if let Value::Variable(name) = value {
             return self.variable(*name, of, has_default);
         }
@@ -150,6 +155,11 @@ impl Literal<'_, '_, '_> {
                 ));
             }
         }
+        // The first copy is what the client sent; more of them the document asks for.
+        let again = std::mem::replace(&mut variable.used, true);
+        if again {
+            spend(self.work, variable.weight)?;
+        }
         let value = variable.value.clone();
         // With a default in one place or the other a null can still be given, which the server then refuses.
         let needed = of.is_some_and(|of| of.wraps.is_required());
@@ -167,10 +177,11 @@ impl Literal<'_, '_, '_> {
 
     /// A value for a type that is not known or takes anything.
     fn any(&mut self, value: &Value) -> Result<Option<Json>, Refused> {
+        spend(self.work, 1)?;
         Ok(Some(match value {
             Value::Variable(name) => return self.variable(*name, None, false),
             Value::Int(span) | Value::Float(span) => {
-                number(self.str(*span)).ok_or_else(|| wrong("a number"))?
+                number(self.str(*span)).ok_or_else(|| wrong("a number is beyond 64 bits"))?
             }
             Value::String(text) => Json::String(text.clone()),
             Value::Boolean(yes) => Json::Bool(*yes),
@@ -218,7 +229,7 @@ impl Literal<'_, '_, '_> {
         };
         let name = self.document.str(*span);
         if of.values.binary_search(&name).is_err() {
-            self.unknown.push(unknown_choice(name, of));
+            note(self.unknown, || unknown_choice(name, of));
         }
         Ok(Json::String(name.to_owned()))
     }
@@ -232,7 +243,7 @@ impl Literal<'_, '_, '_> {
             let name = self.document.str(field.name);
             let input = of.input(name);
             if input.is_none() {
-                self.unknown.push(unknown_field(name, of));
+                note(self.unknown, || unknown_field(name, of));
             }
             let has_default = input.is_some_and(|input| input.has_default);
             let value = self.read(&field.value, input.map(|input| input.of), has_default)?;
@@ -279,6 +290,10 @@ fn number(text: &str) -> Option<Json> {
     if let Ok(whole) = text.parse::<i64>() {
         return Some(whole.into());
     }
+    // A whole number beyond 64 bits would lose digits.
+    if !text.contains(['.', 'e', 'E']) {
+        return None;
+    }
     let float = text.parse::<f64>().ok()?;
     Number::from_f64(float).map(Json::Number)
 }
@@ -317,7 +332,7 @@ pub(super) fn coerce(
         (TypeKind::Scalar(scalar), value) => coerce_scalar(value, scalar),
         (TypeKind::Enum, Json::String(name)) => {
             if named.values.binary_search(&name.as_str()).is_err() {
-                unknown.push(unknown_choice(name, named));
+                note(unknown, || unknown_choice(name, named));
             }
             Ok(value.clone())
         }
@@ -366,7 +381,7 @@ fn coerce_object(
     for (name, value) in object {
         let input = of.input(name);
         if input.is_none() {
-            unknown.push(unknown_field(name, of));
+            note(unknown, || unknown_field(name, of));
         }
         let value = coerce(Some(schema), value, input.map(|input| input.of), unknown)?;
         out.insert(name.clone(), value);

@@ -6,7 +6,7 @@ use super::super::Refused;
 use super::super::document::{Document, Operation};
 use super::super::refuse::{VALID, refused, shown};
 use super::super::schema::{Schema, TypeRef};
-use super::value;
+use super::{note, value};
 
 /// The variables of one operation.
 pub(super) struct Variables<'d> {
@@ -25,7 +25,9 @@ pub(super) struct Variable<'d> {
     pub(super) has_default: bool,
     /// What it stands for; `None` where nothing was given and there is no default.
     pub(super) value: Option<Json>,
-    used: bool,
+    /// How much work it is to copy the value.
+    pub(super) weight: usize,
+    pub(super) used: bool,
 }
 
 impl<'d> Variables<'d> {
@@ -80,6 +82,7 @@ impl<'d> Variables<'d> {
                 name,
                 of,
                 has_default,
+                weight: value.as_ref().map_or(0, weight),
                 value,
                 used: false,
             });
@@ -97,8 +100,9 @@ impl<'d> Variables<'d> {
             return Ok(None);
         };
         let Some(id) = schema.named(named) else {
-            self.unknown
-                .push(format!("the type {} is not in the schema", shown(named)));
+            note(&mut self.unknown, || {
+                format!("the type {} is not in the schema", shown(named))
+            });
             return Ok(None);
         };
         if schema.get(id).is_input() {
@@ -115,11 +119,9 @@ impl<'d> Variables<'d> {
         self.runs
     }
 
-    /// The variable of that name, used from now on.
-    pub(super) fn take(&mut self, name: &str) -> Option<&Variable<'d>> {
-        let found = self.known.iter_mut().find(|known| known.name == name)?;
-        found.used = true;
-        Some(found)
+    /// The variable of that name. Whoever takes it marks it as used.
+    pub(super) fn take(&mut self, name: &str) -> Option<&mut Variable<'d>> {
+        self.known.iter_mut().find(|known| known.name == name)
     }
 
     /// One that nothing uses.
@@ -128,6 +130,16 @@ impl<'d> Variables<'d> {
             .iter()
             .find(|known| !known.used)
             .map(|known| known.name)
+    }
+}
+
+/// The values in a value, and its text by 64 bytes.
+fn weight(value: &Json) -> usize {
+    match value {
+        Json::String(text) => 1 + text.len() / 64,
+        Json::Array(list) => 1 + list.iter().map(weight).sum::<usize>(),
+        Json::Object(object) => 1 + object.values().map(weight).sum::<usize>() + object.len(),
+        _ => 1,
     }
 }
 
