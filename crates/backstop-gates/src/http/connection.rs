@@ -9,8 +9,10 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -63,6 +65,8 @@ pub(crate) enum After<J: Judge> {
     Tunnel(Opened),
     /// It speaks another protocol.
     Changed(Box<Changed<J>>),
+    /// Nothing, though it could have become something. The library then leaves the last word to us.
+    Refused(OnUpgrade),
 }
 
 /// Serves a connection to its end.
@@ -94,6 +98,10 @@ pub(crate) async fn serve<J: Judge>(
                     changed.carry(shared.limits.silent).await;
                     None
                 }
+                Some(After::Refused(stream)) => {
+                    let _ = tokio::time::timeout(PARTING, farewell(stream)).await;
+                    None
+                }
             };
         }
     };
@@ -101,6 +109,12 @@ pub(crate) async fn serve<J: Judge>(
         () = served => {}
         () = reached(stage, Stage::Closed) => {}
     }
+}
+
+/// Ends a connection in order, TLS included.
+async fn farewell(stream: OnUpgrade) -> std::io::Result<()> {
+    let stream = stream.await.map_err(std::io::Error::other)?;
+    TokioIo::new(stream).shutdown().await
 }
 
 async fn speak<J: Judge>(

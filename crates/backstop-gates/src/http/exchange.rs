@@ -22,8 +22,12 @@ use super::problem::Problem;
 use super::upgrade::Changed;
 use super::upstream::{Destination, Loan, Sending};
 
-/// What becomes of the connection after an answer; set at most once.
+/// What becomes of the connection at its end.
 pub(crate) type Slot<J> = Arc<Mutex<Option<After<J>>>>;
+
+pub(crate) fn set<J: Judge>(slot: &Slot<J>, after: After<J>) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(after);
+}
 
 /// Answers one request.
 pub(crate) async fn exchange<J: Judge>(
@@ -33,6 +37,10 @@ pub(crate) async fn exchange<J: Judge>(
     request: Request<Incoming>,
 ) -> Response<Passing> {
     let method = request.method().clone();
+    if let Some(stream) = request.extensions().get::<OnUpgrade>() {
+        // Until something else becomes of it.
+        set(slot, After::Refused(stream.clone()));
+    }
     let answered = match method {
         Method::CONNECT => super::tunnel::connect(shared, client, slot, request).await,
         _ => story(shared, client, slot, request).await,
@@ -246,7 +254,7 @@ fn switch<J: Judge>(
     protocol: Option<HeaderValue>,
 ) -> Response<Passing> {
     changed.open.end.status = Some(head.status);
-    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(After::Changed(Box::new(changed)));
+    set(slot, After::Changed(Box::new(changed)));
     let mut response = Response::new(Passing::empty());
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;

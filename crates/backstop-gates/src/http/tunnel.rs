@@ -1,6 +1,6 @@
 //! CONNECT: what a client may open, and what is found inside.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use backstop_core::verdict::Decision;
@@ -15,7 +15,7 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use super::body::Passing;
 use super::connection::{After, Shared};
-use super::exchange::Slot;
+use super::exchange::{Slot, set};
 use super::judge::{Client, Duplex, Inside, Judge, Mode, Presented, Tunnel};
 use super::problem::Problem;
 use super::site::Site;
@@ -73,7 +73,7 @@ pub(crate) async fn connect<J: Judge>(
         presented,
         opaque,
     };
-    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(After::Tunnel(opened));
+    set(slot, After::Tunnel(opened));
     Ok(Response::new(Passing::empty()))
 }
 

@@ -1,7 +1,7 @@
 //! Requests to targets: a checked address, a verified certificate, a kept or new connection, an answer in time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use backstop_wire::http::Scheme;
@@ -273,7 +273,13 @@ impl Upstreams {
                 fault: Fault::SlowAnswer,
                 unsent: None,
             }),
-            Some(Err(error)) => Err(again.failed(error)),
+            Some(Err(error)) => Err(match clock.broke() {
+                Some(why) => Failed {
+                    fault: Fault::Body(why),
+                    unsent: None,
+                },
+                None => again.failed(error),
+            }),
             Some(Ok(response)) => Ok(Answered {
                 response,
                 loan: Loan {
@@ -422,10 +428,12 @@ fn connection(headers: &mut HeaderMap, trailers: bool, upgrade: Option<&str>) ->
     Ok(())
 }
 
-/// The time since the request last moved: a large upload is not a slow answer.
+/// The time since the request last moved: a large upload is not a slow answer. And why it broke off, if it did, which
+/// the HTTP library does not say of all versions.
 struct Clock {
     begun: Instant,
     moved_ms: Arc<AtomicU64>,
+    broke: Arc<OnceLock<String>>,
 }
 
 impl Clock {
@@ -433,6 +441,7 @@ impl Clock {
         Self {
             begun: Instant::now(),
             moved_ms: Arc::default(),
+            broke: Arc::default(),
         }
     }
 
@@ -440,7 +449,12 @@ impl Clock {
         Ticks {
             begun: self.begun,
             moved_ms: Arc::clone(&self.moved_ms),
+            broke: Arc::clone(&self.broke),
         }
+    }
+
+    fn broke(&self) -> Option<String> {
+        self.broke.get().cloned()
     }
 
     /// What `answer` says, if it says it within `limit` of the last movement.
@@ -463,6 +477,7 @@ impl Clock {
 struct Ticks {
     begun: Instant,
     moved_ms: Arc<AtomicU64>,
+    broke: Arc<OnceLock<String>>,
 }
 
 impl Watch for Ticks {
@@ -471,7 +486,11 @@ impl Watch for Ticks {
         self.moved_ms.store(now, Ordering::Relaxed);
     }
 
-    fn ended(mut self: Box<Self>, _: Ended) {
+    fn ended(mut self: Box<Self>, how: Ended) {
         self.passed(0);
+        if let Ended::Failed(why) = how {
+            // It ends once.
+            let _ = self.broke.set(why);
+        }
     }
 }

@@ -80,7 +80,7 @@ async fn curl_sends_and_takes_large_bodies() {
             &url("/big"),
         ];
         let (said, output) = curl(&world, "", &arguments).await;
-        assert_eq!(said, (64 * 1024 * 1024).to_string(), "{output:?}");
+        assert_eq!(said, (32 * 1024 * 1024).to_string(), "{output:?}");
     }
 }
 

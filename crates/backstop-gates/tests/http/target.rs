@@ -164,7 +164,8 @@ async fn answer(mut request: Request<Incoming>, counts: &Arc<Counts>) -> Respons
             let body = request.into_body().collect().await.unwrap().to_bytes();
             *response.body_mut() = full(body.len().to_string());
         }
-        "big" => *response.body_mut() = big(64, Arc::clone(counts)),
+        "big" => *response.body_mut() = big(32, Arc::clone(counts)),
+        "medium" => *response.body_mut() = big(1, Arc::clone(counts)),
         "events" => *response.body_mut() = events(Arc::clone(counts)),
         "trailers" => {
             let collected = request.body_mut().collect().await.unwrap();
