@@ -127,8 +127,8 @@ fn resource(request: &Request, target: &Target<'_>, out: &mut Finding) -> String
         None => plain(request, target, class, verb, out),
     }
     match target.subresource {
-        Some(sub) => format!("{verb} {}/{sub}", target.resource),
-        None => format!("{verb} {}", target.resource),
+        Some(sub) => format!("{verb} {}/{}", path::word(target.resource), path::word(sub)),
+        None => format!("{verb} {}", path::word(target.resource)),
     }
 }
 

@@ -98,10 +98,6 @@ fn refuses_what_says_too_little_or_too_much() {
             "`safeguard` does not go",
         ),
         (
-            "[[operation]]\nmatch = \"GET /a\"\neffect = \"read\"\ndoes = \"x\"\nreveals = [\"/x\"]",
-            "needs the effect `reveal`",
-        ),
-        (
             "[[operation]]\nmatch = \"GET /a\"\neffect = \"reveal\"\ndoes = \"x\"\nreveals = [\"x\"]",
             "not a JSON pointer",
         ),
