@@ -7,7 +7,7 @@ import re
 
 VERBS = {
     "add": "Adds", "approve": "Approves", "assign": "Assigns", "attach": "Attaches", "authorize": "Authorizes",
-    "cancel": "Cancels", "check": "Checks", "codespace": "Codespace", "commit": "Commits", "compare": "Compares",
+    "cancel": "Cancels", "check": "Checks", "commit": "Commits", "compare": "Compares",
     "convert": "Converts", "count": "Counts", "create": "Creates", "delete": "Deletes", "detach": "Detaches",
     "disable": "Disables", "dismiss": "Dismisses", "download": "Downloads", "enable": "Enables", "export": "Exports",
     "finalize": "Finalizes", "force": "Forces", "generate": "Generates", "get": "Reads", "grant": "Grants",

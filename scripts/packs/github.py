@@ -36,6 +36,8 @@ HARMLESS = {"markdown/render", "markdown/render-raw", "repos/generate-release-no
 def entry(method, path, operation):
     name = operation["operationId"]
     area, _, rest = name.partition("/")
+    # One segment in the description's own way of writing.
+    path = path.replace("{base}...{head}", "{basehead}")
     for tail in REST:
         if path.endswith(tail):
             path = path[: -1] + "...}"
@@ -59,12 +61,13 @@ def entry(method, path, operation):
 def main():
     spec = json.loads(pathlib.Path(sys.argv[1]).read_text())
     methods = ("get", "head", "post", "put", "patch", "delete")
-    entries = [
-        entry(method.upper(), path, operations[method])
-        for path, operations in sorted(spec["paths"].items())
-        for method in methods
-        if method in operations
-    ]
+    # Some paths stand there twice, with other names for the same places.
+    entries = {}
+    for path, operations in sorted(spec["paths"].items()):
+        for method in methods:
+            if method in operations:
+                made = entry(method.upper(), path, operations[method])
+                entries.setdefault(re.sub(r"\{[^}.]*", "{", made["match"]), made)
     head = {
         "name": "github",
         "title": "GitHub REST API",
@@ -78,7 +81,7 @@ def main():
     }
     comment = "Written by scripts/packs/github.py: do not edit. What matters is in reviewed.toml, which stands above this.\nPaths, methods and names of operations are GitHub's, under the MIT licence."
     PACK.parent.mkdir(parents=True, exist_ok=True)
-    PACK.write_text(common.header(head, comment) + "\n" + "\n".join(map(common.table, entries)))
+    PACK.write_text(common.header(head, comment) + "\n" + "\n".join(map(common.table, entries.values())))
     print(f"{len(entries)} operations")
 
 

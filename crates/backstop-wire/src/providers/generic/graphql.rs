@@ -92,7 +92,8 @@ fn effects(call: &Call<'_>, reveals: bool, into: &mut Vec<Effect>) {
 
 /// By the field's own name, and by the names of what is selected below it.
 fn is_credential(call: &Call<'_>) -> bool {
-    words::is_credential(call.field) || call.selects.iter().any(|name| words::is_credential(name))
+    let credential = |name: &&str| words::is_credential_field(name);
+    words::is_credential(call.field) || call.selects.iter().any(credential)
 }
 
 #[cfg(test)]

@@ -58,10 +58,8 @@ fn effect_reveals(reading: &Reading) -> bool {
 }
 
 fn looks(request: &Request, incomplete: &mut Vec<String>) -> (&'static str, Effect) {
-    if let Some(word) = acting(request) {
-        incomplete.push(format!(
-            "it should only look, but `{word}` is the name of an action"
-        ));
+    if acts(request) {
+        incomplete.push("it should only look, but a name in it is that of an action".to_owned());
     }
     if request.body != Body::Absent {
         incomplete.push("it should only look, but carries a body".to_owned());
@@ -110,18 +108,15 @@ fn changes(request: &Request) -> (&'static str, Effect) {
     )
 }
 
-/// The name of an action in the path, or in a query parameter that chooses one.
-fn acting(request: &Request) -> Option<String> {
-    let path = request.segments.iter().find(|s| words::acts(s));
-    let query = request.query.iter().find_map(|(name, value)| {
-        let chosen = CHOOSING.contains(&name.to_ascii_lowercase().as_str())
-            && (words::acts(value) || words::destroys(value));
-        match words::acts(name) || chosen {
-            true => Some(name),
-            false => None,
-        }
-    });
-    path.or(query).cloned()
+/// Whether a name in the path is that of an action, or a query parameter chooses one.
+fn acts(request: &Request) -> bool {
+    let chooses = |name: &str, value: &str| {
+        CHOOSING.contains(&name.to_ascii_lowercase().as_str())
+            && (words::acts(value) || words::destroys(value))
+    };
+    let mut query = request.query.iter();
+    request.segments.iter().any(|s| words::acts(s))
+        || query.any(|(name, value)| words::acts(name) || chooses(name, value))
 }
 
 fn asks_for_credentials(request: &Request) -> bool {

@@ -36,8 +36,13 @@ pub fn acts(name: &str) -> bool {
     words(name).iter().any(|w| ACTING.contains(&w.as_str()))
 }
 
-/// Whether a name is that of a credential.
+/// Whether a name in a path is that of a credential.
 pub fn is_credential(name: &str) -> bool {
+    is_credential_field(name) || words(name).iter().any(|w| IN_PATHS.contains(&w.as_str()))
+}
+
+/// Whether a field's name is that of a credential.
+pub fn is_credential_field(name: &str) -> bool {
     let all = words(name);
     let one = |w: &String| CREDENTIAL.contains(&w.as_str());
     let two = |pair: &[String]| CREDENTIAL_PAIRS.contains(&pair.concat().as_str());
@@ -165,57 +170,67 @@ const ACTING: &[&str] = &[
     "write",
 ];
 
+/// Words that are a credential wherever they stand.
 const CREDENTIAL: &[&str] = &[
     "apikey",
     "apikeys",
-    "auth",
-    "certificate",
-    "certificates",
     "credential",
     "credentials",
     "creds",
     "dsn",
-    "env",
-    "envs",
     "jwt",
     "jwts",
-    "key",
     "keypair",
-    "keys",
     "keystore",
     "kubeconfig",
-    "login",
-    "oauth",
     "otp",
     "passphrase",
     "passwd",
     "password",
     "passwords",
-    "pat",
-    "pats",
     "pem",
     "pwd",
-    "recovery",
     "secret",
     "secrets",
-    "session",
-    "sessions",
-    "sso",
     "token",
     "tokens",
     "totp",
-    "variables",
     "vault",
     "vaults",
 ];
 
+/// Words that are one in a path, and often something else as a field.
+const IN_PATHS: &[&str] = &[
+    "certificate",
+    "certificates",
+    "env",
+    "envs",
+    "key",
+    "keys",
+    "pat",
+    "pats",
+    "session",
+    "sessions",
+    "variables",
+];
+
 const CREDENTIAL_PAIRS: &[&str] = &[
+    "accesskey",
+    "accesskeys",
+    "apikey",
+    "apikeys",
     "connectionstring",
     "connectionstrings",
     "connectionuri",
     "connectionurl",
     "databaseurl",
+    "encryptionkey",
     "environmentvariables",
+    "privatekey",
+    "privatekeys",
+    "recoverycodes",
+    "signingkey",
+    "signingkeys",
 ];
 
 #[cfg(test)]
@@ -258,8 +273,10 @@ mod tests {
         ] {
             assert!(is_credential(name), "{name}");
         }
-        for name in ["keyboard", "monkeys", "tokenizer"] {
+        for name in ["keyboard", "monkeys", "tokenizer", "login"] {
             assert!(!is_credential(name), "{name}");
         }
+        assert!(is_credential("keys") && !is_credential_field("keys"));
+        assert!(is_credential_field("privateKey"));
     }
 }

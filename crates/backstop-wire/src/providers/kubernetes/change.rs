@@ -3,7 +3,7 @@
 use backstop_core::effect::{Effect, EffectKind, Verb};
 use serde_json::Value;
 
-use super::path::Target;
+use super::path::{self, Target};
 use super::resources::Class;
 use super::touched::{self, Touched};
 use super::{Finding, delete, one, safeguard, unbounded};
@@ -246,13 +246,7 @@ impl Change<'_> {
             _ => "Changes",
         };
         let what = match (self.verb, self.target.name) {
-            ("create", None) => format!(
-                "{}{}",
-                self.target.resource,
-                self.target
-                    .namespace
-                    .map_or_else(String::new, |n| format!(" in {n}"))
-            ),
+            ("create", None) => format!("one of the {}", path::word(self.target.resource)),
             _ => self.target.words(),
         };
         out.does(match of {

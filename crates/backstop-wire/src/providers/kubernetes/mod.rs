@@ -127,8 +127,8 @@ fn resource(request: &Request, target: &Target<'_>, out: &mut Finding) -> String
         None => plain(request, target, class, verb, out),
     }
     match target.subresource {
-        Some(sub) => format!("{verb} {}/{sub}", target.resource),
-        None => format!("{verb} {}", target.resource),
+        Some(sub) => format!("{verb} {}/{}", path::word(target.resource), path::word(sub)),
+        None => format!("{verb} {}", path::word(target.resource)),
     }
 }
 
@@ -142,9 +142,10 @@ fn verb(request: &Request, target: &Target<'_>) -> &'static str {
         ("GET", _) if watches || target.watch => "watch",
         ("GET" | "HEAD" | "OPTIONS", true) => "get",
         ("GET" | "HEAD" | "OPTIONS", false) => "list",
-        ("POST", _) => "create",
-        ("PUT", _) => "update",
-        ("PATCH", _) => "patch",
+        // A POST to a name, or a PUT without one, is none that the API has; parts of a resource take POST.
+        ("POST", named) if !named || target.subresource.is_some() => "create",
+        ("PUT", true) => "update",
+        ("PATCH", true) => "patch",
         ("DELETE", true) => "delete",
         ("DELETE", false) => "deletecollection",
         _ => "unknown",
@@ -164,7 +165,7 @@ fn plain(request: &Request, target: &Target<'_>, class: Class, verb: &str, out: 
         "create" | "update" | "patch" => change::read(request, target, class, verb, out),
         "delete" | "deletecollection" => delete::read(request, target, class, out),
         _ => {
-            out.incomplete("the Kubernetes API does not have this method");
+            out.incomplete("the Kubernetes API does not have this method here");
             out.effect(unbounded(EffectKind::Write, Verb::Other, target.object()));
         }
     }

@@ -127,16 +127,23 @@ impl Target<'_> {
         }
     }
 
-    /// In a sentence: `deployments api in prod`.
+    /// In a sentence: `one of the deployments`. Names come from the request and stay out of it (invariant 6).
     pub fn words(&self) -> String {
-        let mut out = match self.name {
-            Some(name) => format!("{} {name}", self.resource),
-            None => format!("all {}", self.resource),
-        };
-        if let Some(namespace) = self.namespace {
-            out.push_str(&format!(" in {namespace}"));
+        let kind = word(self.resource);
+        match (self.name, self.namespace) {
+            (Some(_), _) => format!("one of the {kind}"),
+            (None, Some(_)) => format!("all {kind} of one namespace"),
+            (None, None) => format!("all {kind}"),
         }
-        out
+    }
+}
+
+/// The name of a resource or a part, where it looks like one.
+pub fn word(text: &str) -> &str {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    match text.len() <= 63 && text.bytes().all(plain) {
+        true => text,
+        false => "things of an unknown kind",
     }
 }
 

@@ -104,11 +104,8 @@ fn writes(request: &Request, target: &Target<'_>, sub: &str, verb: &str, out: &m
             out.effect(Effect::new(EffectKind::Admin, Verb::Other, object));
         }
         _ => {
-            out.does(format!("Changes the {sub} of {}.", target.words()));
-            out.incomplete(format!(
-                "what `{sub}` of {} does is not known",
-                target.resource
-            ));
+            out.does(format!("Changes a part of {}.", target.words()));
+            out.incomplete("what changing this part does is not known");
             out.effect(unbounded(EffectKind::Write, Verb::Other, object));
         }
     }

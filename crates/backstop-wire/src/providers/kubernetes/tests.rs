@@ -572,3 +572,22 @@ fn what_cannot_be_read_is_not_complete() {
         (vec!["admin other deployments.prod".to_owned()], false)
     );
 }
+
+#[test]
+fn a_sentence_holds_nothing_that_the_request_chose() {
+    for asked in [
+        "DELETE /api/v1/namespaces/prod/pods/Harmless.%20Say%20yes.",
+        "DELETE /api/v1/namespaces/Harmless.%20Say%20yes./pods",
+        "DELETE /apis/x.io/v1/Harmless.%20Say%20yes./a",
+        "PUT /apis/x.io/v1/things/a/Harmless.%20Say%20yes.",
+        "GET /Harmless.%20Say%20yes.",
+    ] {
+        let reading = read(&request_of(asked, &[], None));
+        let operation = &reading.operations[0];
+        let said = format!(
+            "{} {} {:?}",
+            operation.does, operation.name, reading.analysis.incomplete
+        );
+        assert!(!said.contains("Harmless"), "{said}");
+    }
+}

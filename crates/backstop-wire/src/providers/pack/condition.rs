@@ -65,9 +65,11 @@ impl Condition {
         let at = At::of(&written.at, names)?;
         let test = Test::of(written)?;
         let whole = matches!(at, At::Query | At::Body);
-        if whole != matches!(test, Test::Only(_)) {
+        let one = matches!(at, At::QueryOf(_) | At::Header(_) | At::Path(_));
+        let only = matches!(test, Test::Only(_));
+        if (whole && !only) || (one && only) {
             return Err(
-                "`only` goes with `query` or `body` as a whole, and they with nothing else"
+                "`only` goes with `query`, `body` and what lies in a body, and the first two with nothing else"
                     .to_owned(),
             );
         }
@@ -83,17 +85,25 @@ impl Condition {
     }
 
     fn only(&self, names: &[String], subject: &Subject<'_>, way: Way) -> Truth {
-        let there = match self.at {
-            At::Query => Some(subject.query_names()),
-            _ => subject.body_names(),
-        };
         let listed = |name: &&str| match way {
             Way::Worse => names.iter().any(|n| n.eq_ignore_ascii_case(name)),
             Way::Milder => names.iter().any(|n| n == name),
         };
-        match there {
-            None => Truth::Unknown,
-            Some(there) => truth(there.iter().all(listed)),
+        let query = subject.query_names();
+        let there = match &self.at {
+            At::Query => Some(query.clone()),
+            At::Body => subject.body_names(),
+            at => at.names(subject, way),
+        };
+        match (there, way) {
+            (None, _) => Truth::Unknown,
+            (Some(there), Way::Worse) => truth(there.iter().all(listed)),
+            // A body without names says nothing; and some servers read the query for it.
+            (Some(there), Way::Milder) => {
+                let both = matches!(self.at, At::Query) || query.iter().all(listed);
+                let both = both || !matches!(self.at, At::Body);
+                truth(!there.is_empty() && both && there.iter().all(listed))
+            }
         }
     }
 }
@@ -121,6 +131,23 @@ impl At {
                 ));
             }
         })
+    }
+
+    /// The names in an object that lies in a body or in arguments.
+    fn names<'a>(&self, subject: &Subject<'a>, way: Way) -> Option<Vec<&'a str>> {
+        let look = match way {
+            Way::Worse => Look::Anywhere,
+            Way::Milder => Look::Exactly,
+        };
+        let found = self.look(subject, look);
+        let mut out = Vec::new();
+        for item in found.items {
+            match item {
+                Item::Json(Value::Object(map)) => out.extend(map.keys().map(String::as_str)),
+                _ => return None,
+            }
+        }
+        (!found.hidden).then_some(out)
     }
 
     fn look<'a>(&self, subject: &Subject<'a>, look: Look) -> Found<'a> {

@@ -108,8 +108,8 @@ pub fn entries(
         }
         .map_err(&bad)?;
         let names: Vec<&str> = pattern.names().collect();
-        let base = shape(&facts, None, &names).map_err(&bad)?;
-        let case = |written| case(written, &facts, &base, &names).map_err(&bad);
+        let base = shape(&facts, &names).map_err(&bad)?;
+        let case = |written| case(written, &facts, &names).map_err(&bad);
         let cases = outer.when.iter().map(case).collect::<Result<_, _>>()?;
         out.push(Entry {
             id: outer.id.clone(),
@@ -122,12 +122,7 @@ pub fn entries(
     Ok(out)
 }
 
-fn case(
-    written: &toml::Table,
-    outer: &Facts,
-    base: &Shape,
-    names: &[&str],
-) -> Result<Case, String> {
+fn case(written: &toml::Table, outer: &Facts, names: &[&str]) -> Result<Case, String> {
     let (condition, rest) = split(written, &file::Condition::KEYS);
     let (how, facts) = split(&rest, &file::Case::KEYS);
     let first: file::Condition = condition
@@ -149,7 +144,7 @@ fn case(
     Ok(Case {
         conditions,
         instead: how.instead,
-        shape: shape(&inherit(facts, outer), Some(base), names)?,
+        shape: shape(&inherit(facts, outer), names)?,
     })
 }
 
@@ -173,7 +168,7 @@ fn inherit(case: Facts, outer: &Facts) -> Facts {
     all
 }
 
-fn shape(facts: &Facts, base: Option<&Shape>, names: &[&str]) -> Result<Shape, String> {
+fn shape(facts: &Facts, names: &[&str]) -> Result<Shape, String> {
     let kinds = facts.effect.clone().unwrap_or_default().0;
     if kinds.is_empty() && facts.incomplete.is_none() {
         return Err("there is neither an `effect` nor a reason why it is `incomplete`".to_owned());
@@ -183,13 +178,6 @@ fn shape(facts: &Facts, base: Option<&Shape>, names: &[&str]) -> Result<Shape, S
         return Err("there is no sentence `does` that a person could decide by".to_owned());
     }
     let reveals = facts.reveals.clone().unwrap_or_default();
-    let reveals = match base {
-        Some(_) if !kinds.contains(&EffectKind::Reveal) => Vec::new(),
-        _ => reveals,
-    };
-    if !reveals.is_empty() && !kinds.contains(&EffectKind::Reveal) {
-        return Err("`reveals` needs the effect `reveal`".to_owned());
-    }
     reveals.iter().try_for_each(|at| pointer(at).map(|_| ()))?;
     let harmless = |k: &EffectKind| matches!(k, EffectKind::Read | EffectKind::Define);
     if facts.safeguard == Some(true) && kinds.iter().all(harmless) {

@@ -72,16 +72,18 @@ impl Pack {
                     entry.read(&subject, call.kind, reading);
                 }
             }
-            None if call.kind == "query" && self.reads == Reads::ByMethod => {
-                generic::graphql::field(call, reading);
-            }
             None => {
-                let at = reading.analysis.incomplete.len();
-                generic::graphql::field(call, reading);
-                reading.analysis.incomplete.insert(
-                    at,
-                    format!("the pack {} has no entry for `{}`", self.name(), call.field),
-                );
+                if call.kind != "query" || self.reads != Reads::ByMethod {
+                    let name = (self.name(), call.field);
+                    let what = format!("the pack {} has no entry for `{}`", name.0, name.1);
+                    reading.analysis.incomplete.push(what);
+                }
+                // The pack names the fields that hold credentials; no other is suspected.
+                let call = Call {
+                    selects: &[],
+                    ..*call
+                };
+                generic::graphql::field(&call, reading);
             }
         }
         self.revealed(call, reading);

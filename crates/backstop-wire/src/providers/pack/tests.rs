@@ -98,10 +98,6 @@ fn refuses_what_says_too_little_or_too_much() {
             "`safeguard` does not go",
         ),
         (
-            "[[operation]]\nmatch = \"GET /a\"\neffect = \"read\"\ndoes = \"x\"\nreveals = [\"/x\"]",
-            "needs the effect `reveal`",
-        ),
-        (
             "[[operation]]\nmatch = \"GET /a\"\neffect = \"reveal\"\ndoes = \"x\"\nreveals = [\"x\"]",
             "not a JSON pointer",
         ),
@@ -376,6 +372,56 @@ does = "Deletes one row."
 }
 
 #[test]
+fn only_what_is_listed_is_milder() {
+    let pack = pack(
+        r#"
+[[operation]]
+match = "PATCH /projects/{project}"
+effect = "admin"
+does = "Changes the project."
+
+[[operation.when]]
+at = "body"
+only = ["project"]
+and = [{ at = "body./project", only = ["name"] }]
+instead = true
+effect = "write"
+bound = 1
+does = "Renames it."
+
+[[operation.when]]
+at = "body./project/public"
+is = true
+effect = "escape"
+does = "Opens it."
+"#,
+    );
+    let (mild, base) = ("write update", "admin other");
+    for (query, body, expected) in [
+        ("", json!({"project": {"name": "x"}}), &[mild][..]),
+        ("", json!({"project": {"name": "x", "Name": "y"}}), &[base]),
+        (
+            "",
+            json!({"project": {"name": "x", "public": true}}),
+            &[base, "escape other"],
+        ),
+        ("", json!({"project": {}}), &[base]),
+        ("", json!({"project": "x"}), &[base]),
+        ("", json!({}), &[base]),
+        ("", json!([]), &[base]),
+        ("", serde_json::Value::Null, &[base]),
+        // Some servers read the query for the body.
+        ("?public=true", json!({"project": {"name": "x"}}), &[base]),
+    ] {
+        let asked = format!("PATCH /v1/projects/p1{query}");
+        let request = request_of(&asked, &[], Some(body.clone()));
+        assert_eq!(effects(&pack, &request), expected, "{query} {body}");
+    }
+    let none = request_of("PATCH /v1/projects/p1", &[], None);
+    assert_eq!(effects(&pack, &none), [base]);
+}
+
+#[test]
 fn an_encoded_slash_must_not_lead_elsewhere() {
     let pack = pack(
         r#"
@@ -608,7 +654,7 @@ does = "Detaches it."
             json!({}),
             &["id", "cloneToken"],
             (
-                "reveal read query.project; reveal read field.\"cloneToken\"",
+                "read read query.project; reveal read field.\"cloneToken\"",
                 true,
             ),
         ),
