@@ -288,6 +288,18 @@ fn leaf(sheet: &mut Sheet<'_>, spot: &Spot, named: &Named<'_>, text: &str, deepe
 }
 
 fn form(sheet: &mut Sheet<'_>, spot: &mut Spot, pairs: &[(String, String)]) {
+    // `curl -d` says of JSON that it is a form, and many servers take it for JSON.
+    if pairs
+        .first()
+        .is_some_and(|(name, _)| name.starts_with(['{', '[']))
+    {
+        let pairs = pairs.iter().map(|(name, value)| match value.as_str() {
+            "" => name.clone(),
+            value => format!("{name}={value}"),
+        });
+        let text = pairs.collect::<Vec<_>>().join("&");
+        sheet.value(&spot.place(), "", &text, DEEPEST);
+    }
     let grants = pairs.iter().any(|(name, _)| name == "grant_type");
     let value_of = |wanted: &str| {
         let pair = pairs.iter().find(|(name, _)| name == wanted);

@@ -83,6 +83,9 @@ fn is_word(word: &str) -> bool {
     if letters.is_empty() {
         return word.len() <= 8;
     }
+    if word.len() <= 3 {
+        return true;
+    }
     let turns = turns(word.as_bytes());
     word.len() - letters.len() <= 4
         && letters.bytes().all(|byte| byte.is_ascii_alphabetic())

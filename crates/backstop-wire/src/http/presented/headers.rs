@@ -7,6 +7,8 @@ use super::sheet::{DEEPEST, Sheet};
 use super::{Part, Place, Why};
 use crate::secrets::decoded_base64;
 
+/// A shorter name hides nothing.
+const NAME: usize = 20;
 /// A shorter cookie is no session that could not be guessed.
 const COOKIE: usize = 24;
 
@@ -17,7 +19,13 @@ pub(super) fn read(sheet: &mut Sheet<'_>, headers: &[(&str, &[u8])]) {
     let (agents, others): (Vec<_>, Vec<_>) = headers.iter().partition(|(name, _)| is_agent(name));
     for (name, value) in others.into_iter().chain(agents) {
         let value = String::from_utf8_lossy(value);
-        one(sheet, &name.to_ascii_lowercase(), value.trim());
+        let lower = name.to_ascii_lowercase();
+        one(sheet, &lower, value.trim());
+        // What somebody hides in a name may need its capitals.
+        if lower != *name && name.len() >= NAME {
+            let part = Part::Whole;
+            sheet.value(&Place::Header { name: lower, part }, "", name, DEEPEST);
+        }
     }
 }
 

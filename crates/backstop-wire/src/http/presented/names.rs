@@ -1,5 +1,8 @@
 //! What names say: headers, cookies, parameters and fields that hold a credential, and those that never do. Data.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::draw::{self, Looks};
 use crate::secrets::{Shape, is_placeholder, meaning, variable};
 
@@ -17,6 +20,7 @@ const CREDENTIAL_HEADERS: &[(&str, Option<&str>)] = &[
     ("fastly-key", None),
     ("job-token", Some("gitlab.job-token")),
     ("macaroon", None),
+    ("npm-otp", None),
     ("ocp-apim-subscription-key", None),
     ("private-token", Some("gitlab.token")),
     ("project-access-token", Some("railway.project")),
@@ -38,6 +42,7 @@ const CREDENTIAL_HEADERS: &[(&str, Option<&str>)] = &[
     ("x-forwarded-access-token", None),
     ("x-forwarded-authorization", None),
     ("x-functions-key", None),
+    ("x-github-otp", None),
     ("x-gitlab-token", None),
     ("x-goog-api-key", Some("gcp.api-key")),
     ("x-goog-iam-authorization-token", Some("gcp.user")),
@@ -221,64 +226,57 @@ const IDENTIFYING: &[&str] = &[
     "xsrf",
 ];
 
-/// Fields and parameters that end as credentials do and hold none, beside those that every text may have.
+/// Fields and parameters that end as credentials do and hold none, beside those that every text may have. In lower case,
+/// without anything between their words.
 const HARMLESS_FIELDS: &[&str] = &[
-    "authenticity_token",
-    "captcha_token",
-    "client_token",
-    "client_request_token",
-    "creation_token",
-    "delta_token",
-    "device_token",
-    "idempotency_token",
-    "lock_token",
-    "marker_token",
-    "pagination_token",
-    "push_token",
-    "recaptcha_token",
-    "registration_token",
-    "request_token",
-    "sequence_token",
-    "skip_token",
-    "starting_token",
-    "upload_token",
+    "authenticitytoken",
+    "captchatoken",
+    "clienttoken",
+    "clientrequesttoken",
+    "creationtoken",
+    "deltatoken",
+    "devicetoken",
+    "idempotencytoken",
+    "locktoken",
+    "markertoken",
+    "paginationtoken",
+    "pushtoken",
+    "recaptchatoken",
+    "registrationtoken",
+    "requesttoken",
+    "sequencetoken",
+    "skiptoken",
+    "startingtoken",
+    "uploadtoken",
 ];
 
-/// Parameters of a query, and fields of a form, that hold a credential by themselves; a `?` before those that do only
-/// where the value looks like one.
+/// Parameters of a query, and fields of a form, that hold a credential whatever their value is.
 const CREDENTIAL_PARAMETERS: &[&str] = &[
     "access_key",
     "access_token",
     "api_key",
     "apikey",
     "app_key",
-    "appid",
     "application_key",
-    "assertion",
-    "auth",
     "auth_token",
     "authkey",
     "authorization",
     "awsaccesskeyid",
     "client_assertion",
     "client_secret",
-    "credential",
     "hapikey",
     "id_token",
     "jwt",
     "oauth_signature",
     "oauth_token",
     "ossaccesskeyid",
-    "pass",
     "passwd",
     "password",
     "private_token",
     "pwd",
     "refresh_token",
-    "secret",
     "session_token",
     "sig",
-    "sign",
     "signature",
     "subscription_key",
     "token",
@@ -290,7 +288,20 @@ const CREDENTIAL_PARAMETERS: &[&str] = &[
 ];
 
 /// Parameters that hold a credential only where the value looks like one.
-const DOUBTFUL_PARAMETERS: &[&str] = &["appkey", "code", "k", "key", "s", "session", "sid", "t"];
+const DOUBTFUL_PARAMETERS: &[&str] = &[
+    "appid",
+    "appkey",
+    "assertion",
+    "auth",
+    "code",
+    "credential",
+    "key",
+    "pass",
+    "secret",
+    "session",
+    "sid",
+    "sign",
+];
 
 /// Fields of a request for a token (RFC 6749, 7521, 8628, 8693), beside what their names tell.
 const GRANT_FIELDS: &[&str] = &[
@@ -416,12 +427,32 @@ const SWITCHES: &[&str] = &[
     "optional",
 ];
 
-fn is_listed(list: &[&str], name: &str) -> bool {
-    list.iter().any(|entry| match entry.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => *entry == name,
-    })
+/// A list of names, ready to be asked.
+struct List {
+    names: HashSet<&'static str>,
+    starts: Vec<&'static str>,
 }
+
+impl List {
+    fn of(list: &[&'static str]) -> Self {
+        let start = |name: &&'static str| name.strip_suffix('*');
+        Self {
+            names: list
+                .iter()
+                .copied()
+                .filter(|name| start(name).is_none())
+                .collect(),
+            starts: list.iter().filter_map(start).collect(),
+        }
+    }
+
+    fn starts(&self, name: &str) -> bool {
+        self.starts.iter().any(|start| name.starts_with(start))
+    }
+}
+
+static HEADERS: LazyLock<List> = LazyLock::new(|| List::of(ORDINARY_HEADERS));
+static COOKIES: LazyLock<List> = LazyLock::new(|| List::of(ORDINARY_COOKIES));
 
 /// What a header of this name (in lower case) holds.
 pub(super) enum Header {
@@ -438,16 +469,14 @@ pub(super) fn header(name: &str) -> Header {
     if let Ok(at) = CREDENTIAL_HEADERS.binary_search_by_key(&name, |(name, _)| *name) {
         return Header::Credential(CREDENTIAL_HEADERS.get(at).and_then(|(_, kind)| *kind));
     }
-    if is_listed(ORDINARY_HEADERS, name) {
+    if HEADERS.names.contains(name) {
         return Header::Ordinary;
     }
-    if !is_harmless(name)
-        && let Some(meaning) = meaning(name.as_bytes())
-    {
+    if let Some(meaning) = meaning(name.as_bytes()).filter(|_| !is_harmless(name)) {
         return Header::Credential(special(meaning.kind));
     }
-    let identifies = name.split('-').any(|word| IDENTIFYING.contains(&word));
-    if identifies {
+    let identifies = || name.split('-').any(|word| IDENTIFYING.contains(&word));
+    if HEADERS.starts(name) || identifies() {
         Header::Ordinary
     } else {
         Header::Unknown
@@ -461,10 +490,7 @@ fn special(kind: &'static str) -> Option<&'static str> {
 
 fn is_harmless(name: &str) -> bool {
     let name = plain(name);
-    HARMLESS_FIELDS.iter().any(|field| {
-        let field: String = field.chars().filter(|c| *c != '_').collect();
-        name.ends_with(&field)
-    })
+    HARMLESS_FIELDS.iter().any(|field| name.ends_with(field))
 }
 
 /// In lower case, with nothing between its words.
@@ -492,6 +518,7 @@ pub(super) fn is_switch(value: &str) -> bool {
 
 /// The kind of credential that a field `name` of a body holds, if it and its `value` say that it does.
 pub(super) fn field(name: &str, value: &str) -> Option<&'static str> {
+    let name = name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     let meaning = meaning(name.as_bytes())?;
     if is_switch(value) || is_harmless(name) {
         return None;
@@ -522,15 +549,13 @@ fn is_stand_in(value: &str) -> bool {
 /// The kind of credential that a parameter `name` of a query or a form holds, if any; empty if only that it holds one
 /// is known.
 pub(super) fn parameter(name: &str, value: &str) -> Option<&'static str> {
-    if is_switch(value) || is_harmless(name) {
-        return None;
-    }
-    let lower = lower(name);
     if let Some(kind) = field(name, value) {
         return Some(kind);
     }
-    let is_value = !is_stand_in(value);
-    if CREDENTIAL_PARAMETERS.binary_search(&lower.as_str()).is_ok() && is_value {
+    let lower = lower(name);
+    let always = CREDENTIAL_PARAMETERS.binary_search(&lower.as_str()).is_ok();
+    // A number of few digits is a place in a list.
+    if always && value.len() >= 4 && !is_switch(value) && !is_stand_in(value) {
         return Some("");
     }
     let doubtful = DOUBTFUL_PARAMETERS.contains(&lower.as_str());
@@ -559,8 +584,9 @@ pub(super) fn cookie(name: &str) -> Cookie {
         .iter()
         .find_map(|prefix| lower.strip_prefix(prefix))
         .unwrap_or(&lower);
-    if is_listed(ORDINARY_COOKIES, &lower)
-        || is_listed(ORDINARY_COOKIES, name)
+    if [&lower, name]
+        .iter()
+        .any(|name| COOKIES.names.contains(name) || COOKIES.starts(name))
         || ["csrf", "xsrf", "consent", "antiforgery"]
             .iter()
             .any(|part| name.contains(part))
@@ -594,7 +620,7 @@ mod tests {
         assert!(CREDENTIAL_PARAMETERS.is_sorted());
         for (name, _) in CREDENTIAL_HEADERS {
             assert_eq!(*name, name.to_ascii_lowercase());
-            assert!(!is_listed(ORDINARY_HEADERS, name), "{name} is in both");
+            assert!(!ORDINARY_HEADERS.contains(name), "{name} is in both");
         }
     }
 

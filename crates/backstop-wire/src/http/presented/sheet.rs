@@ -1,12 +1,13 @@
 //! Everything that a request says, written under one another, so that the rules run over it once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use backstop_core::secret::Secret;
 use zeroize::Zeroizing;
 
 use super::{Credentials, Place, Presented, Why, body};
-use crate::secrets::{Class, Engine, Hit, Kind, Text, best, decoded_once, kind_by_host};
+use crate::secrets::{Class, Engine, Hit, Kind, Text, best, decoded_once, kind_by_host, unescaped};
 
 /// Longer values are looked through where they are, and not taken apart.
 const LONG: usize = 64 << 10;
@@ -14,6 +15,8 @@ const LONG: usize = 64 << 10;
 pub(super) const DEEPEST: u8 = 3;
 /// Bytes that are decoded in one request: more is made to be slow.
 const DECODED: usize = 16 << 20;
+/// A shorter credential may be in a longer text by chance.
+const LONGER: usize = 8;
 /// Between two values; no rule reaches over it.
 const BREAK: &[u8] = b"\n\0\n";
 
@@ -25,7 +28,8 @@ pub(super) struct Sheet<'e> {
     lines: Vec<Line>,
     found: Vec<Presented>,
     missed: Option<&'static str>,
-    decoded: usize,
+    /// Bytes that may still be decoded.
+    decodable: usize,
 }
 
 struct Line {
@@ -44,7 +48,7 @@ impl<'e> Sheet<'e> {
             lines: Vec::with_capacity(64),
             found: Vec::new(),
             missed: None,
-            decoded: 0,
+            decodable: DECODED,
         }
     }
 
@@ -121,10 +125,10 @@ impl<'e> Sheet<'e> {
             body::inside(self, place, name, value, deeper - 1);
         }
         for decoded in decoded_once(value.as_bytes()) {
-            self.decoded += decoded.len();
-            if self.decoded > DECODED {
+            let Some(left) = self.decodable.checked_sub(decoded.len()) else {
                 return self.miss("more of it is encoded than is looked through");
-            }
+            };
+            self.decodable = left;
             if let Some(text) = as_text(&decoded) {
                 self.write(place, name, text, taken, deeper - 1);
             }
@@ -208,16 +212,21 @@ fn each_once(found: Vec<Presented>) -> Vec<Presented> {
             }
         }
     }
-    order
-        .into_iter()
-        .filter_map(|key| {
-            let only_place = key.1 != Place::Line
-                || places
-                    .keys()
-                    .all(|(value, place)| *place == Place::Line || *value != key.0);
-            only_place.then(|| places.get(&key).cloned()).flatten()
+    let elsewhere = |line: &str| {
+        let line = unescaped(line.as_bytes(), b'%').map_or(line.into(), |line| {
+            Cow::Owned(String::from_utf8_lossy(&line).into_owned())
+        });
+        places.keys().any(|(value, place)| {
+            *place != Place::Line
+                && (line.contains(value.as_str()) && value.len() >= LONGER
+                    || value.contains(&*line))
         })
-        .collect()
+    };
+    let all = order.iter().filter_map(|key| {
+        let told = key.1 == Place::Line && elsewhere(&key.0);
+        places.get(key).filter(|_| !told).cloned()
+    });
+    all.collect()
 }
 
 /// Decoded bytes, if they are a text that a person could read.
@@ -225,4 +234,19 @@ fn as_text(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     let readable = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
     text.chars().all(readable).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_without_end_is_not_called_looked_through() {
+        let mut sheet = Sheet::new(Engine::shared().unwrap(), "x");
+        sheet.decodable = 10_000;
+        sheet.value(&Place::Line, "", &"%2525".repeat(2_000), DEEPEST);
+        assert_eq!(sheet.missed, None);
+        sheet.value(&Place::Line, "", &"%2525".repeat(2_000), DEEPEST);
+        assert!(sheet.finish().missed.is_some());
+    }
 }

@@ -58,9 +58,9 @@ fn userinfo(sheet: &mut Sheet<'_>, raw: &Raw<'_>) {
 
 fn query(sheet: &mut Sheet<'_>, query: &[(String, String)]) {
     let lower = |name: &str| name.to_ascii_lowercase();
-    let presigned = query
-        .iter()
-        .any(|(name, value)| SIGNATURES.contains(&lower(name).as_str()) && !value.is_empty());
+    let presigned = query.iter().any(|(name, value)| {
+        SIGNATURES.contains(&lower(name).as_str()) && !names::is_switch(value)
+    });
     for (name, value) in query {
         let signs = presigned && SIGNERS.contains(&lower(name).as_str());
         let place = Place::Query {
@@ -70,6 +70,14 @@ fn query(sheet: &mut Sheet<'_>, query: &[(String, String)]) {
         if signs {
             signer(sheet, &place, name, value);
         } else {
+            parameter(sheet, &place, name, value);
+        }
+        // Some servers take `;` for `&`.
+        for (name, value) in value
+            .split(';')
+            .skip(1)
+            .filter_map(|pair| pair.split_once('='))
+        {
             parameter(sheet, &place, name, value);
         }
     }

@@ -143,7 +143,7 @@ fn an_ordinary_request_carries_none() {
         ),
         (
             "switches",
-            "GET https://api.test.dev/?token=true&auth=0&signature=none\nX-Use-Token: 1\nX-Auth-Token: null",
+            "GET https://api.test.dev/?token=true&auth=google&signature=none&secret=my-app&token=2\nX-Use-Token: 1\nX-GitHub-Api-Version: 2022-11-28\nX-Auth-Token: null",
         ),
         (
             "a working directory",

@@ -265,6 +265,10 @@ fn a_credential_is_read_where_it_belongs() {
             "POST https://api.test.dev/\nContent-Type: application/yaml\n\nuser: a\napi_key: DRAWN\n",
             &["body  = DRAWN"],
         ),
+        (
+            "GET https://api.test.dev/\nX-GitHub-Token: abcd\nnpm-otp: 123456",
+            &["header x-github-token = abcd", "header npm-otp = 123456"],
+        ),
     ];
     for (request, expected) in rows {
         let fill = |text: &str| {
