@@ -521,7 +521,7 @@ async fn the_nine_seconds_end_at_the_door() -> Result<()> {
     let before = double.left();
     assert!(before.rows.is_some_and(|rows| rows > 1_000), "{before:?}");
     let stale = double.stale_token().to_owned();
-    let mut front = Front::before(double, &stale, Environment::Staging).await?;
+    let front = Front::before(double, &stale, Environment::Staging).await?;
     // Railway's project tokens have a header of their own.
     let mut api = api(&front.double, &stale, Environment::Staging)?;
     api.placing = Placing::Header {

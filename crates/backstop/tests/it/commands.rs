@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::support::run;
 
 /// Every verb that is there, with its sub-verbs.
-const VERBS: [&[&str]; 40] = [
+const VERBS: [&[&str]; 41] = [
     &[],
     &["init"],
     &["serve"],
