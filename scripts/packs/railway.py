@@ -13,7 +13,7 @@ HEADER = """\
 # Railway's public GraphQL API: its types, without descriptions.
 #
 # Source: src/gql/schema.json of the public repository railwayapp/cli, snapshot of {date}.
-# Licence: MIT, (c) Railway Corp. Facts carried over by scripts/packs/railway.py; do not edit by hand.
+# Licence: MIT, Copyright (c) 2023 Railway Corp., see LICENSE-railwayapp-cli. Facts carried over by scripts/packs/railway.py; do not edit by hand.
 """
 
 # The specification defines these in every schema; the reader has them.

@@ -19,6 +19,8 @@ pub(super) struct Kinds<'a> {
 #[derive(Debug)]
 struct Kind {
     name: String,
+    /// The name as an object is written.
+    object: String,
     /// The argument that carries its id, besides `id`.
     argument: String,
 }
@@ -43,22 +45,31 @@ impl<'a> Kinds<'a> {
                     Some(id) if call.lists == 0 && !id.is_empty() => {
                         qualified(&kind.name, &canonical(id))
                     }
-                    _ => ident(&kind.name),
+                    _ => kind.object.clone(),
                 }
             }
             None => ident(&snake(call.field)),
         };
         let mut objects = vec![first];
         for select in &call.selects {
-            let Some(kind) = select.returns.and_then(|returns| self.of.get(returns)) else {
+            let Some(kind) = select.returns.and_then(|returns| self.kind(returns)) else {
                 continue;
             };
-            let object = ident(&kind.name);
-            if !objects.contains(&object) {
-                objects.push(object);
+            if !objects.contains(&kind.object) {
+                objects.push(kind.object.clone());
             }
         }
         objects
+    }
+}
+
+impl Kinds<'_> {
+    fn kind(&self, of: &str) -> Option<&Kind> {
+        // Most fields are one of these.
+        match of {
+            "String" | "ID" | "Int" | "Boolean" | "Float" => None,
+            other => self.of.get(other),
+        }
     }
 }
 
@@ -66,6 +77,7 @@ fn kind(name: &str) -> Kind {
     let mut letters = name.chars();
     let first = letters.next().map(|c| c.to_ascii_lowercase());
     Kind {
+        object: ident(&snake(name)),
         name: snake(name),
         argument: first
             .into_iter()

@@ -1,7 +1,5 @@
 //! Fields whose selection returns a credential, wherever they are reached.
 
-use std::collections::HashMap;
-
 use super::super::call::Select;
 use super::super::schema::Type;
 use super::super::{Call, Schema};
@@ -10,12 +8,13 @@ use super::{PackError, file};
 /// The kind of object that each such field reveals, by type and field.
 #[derive(Debug)]
 pub(super) struct Secrets<'a> {
-    of: HashMap<&'a str, HashMap<&'a str, String>>,
+    /// By field, since few fields are called like one of these; then by type.
+    of: Vec<(&'a str, Vec<(&'a str, String)>)>,
 }
 
 impl<'a> Secrets<'a> {
     pub(super) fn of(listed: &[file::Secret], schema: &Schema<'a>) -> Result<Self, PackError> {
-        let mut secrets = Self { of: HashMap::new() };
+        let mut secrets = Self { of: Vec::new() };
         for secret in listed {
             let named = secret
                 .field
@@ -67,19 +66,30 @@ impl<'a> Secrets<'a> {
     }
 
     fn put(&mut self, on: &'a str, field: &'a str, object: &str) {
-        self.of
-            .entry(on)
-            .or_default()
-            .insert(field, object.to_owned());
+        let at = match self.of.binary_search_by(|(known, _)| (*known).cmp(field)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.of.insert(at, (field, Vec::new()));
+                at
+            }
+        };
+        if let Some((_, types)) = self.of.get_mut(at)
+            && !types.iter().any(|(known, _)| *known == on)
+        {
+            types.push((on, object.to_owned()));
+        }
     }
 
     fn count(&self) -> usize {
-        self.of.values().map(HashMap::len).sum()
+        self.of.iter().map(|(_, types)| types.len()).sum()
     }
 
     /// What a field of a type reveals.
     pub(super) fn get(&self, on: &str, field: &str) -> Option<&str> {
-        self.of.get(on)?.get(field).map(String::as_str)
+        let at = self.of.binary_search_by(|(known, _)| (*known).cmp(field));
+        let (_, types) = self.of.get(at.ok()?)?;
+        let found = types.iter().find(|(known, _)| *known == on);
+        found.map(|(_, object)| object.as_str())
     }
 
     /// What a call itself reveals.

@@ -3,6 +3,7 @@
 //! A server merges them and runs the first; one that does not check would run what another does not.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::super::Refused;
 use super::super::document::{Argument, Document, Field, Value};
@@ -14,10 +15,15 @@ use super::fields::Met;
 const MOST: usize = 64;
 
 /// The fields met so far, by where they stand in the answer.
-#[derive(Default)]
 pub(super) struct Merge<'d> {
-    nodes: Vec<Vec<Variant<'d>>>,
+    nodes: Vec<Node<'d>>,
     below: HashMap<(usize, &'d str), usize>,
+}
+
+/// What one key stands for: nearly always one field.
+struct Node<'d> {
+    first: Variant<'d>,
+    more: Vec<Variant<'d>>,
 }
 
 struct Variant<'d> {
@@ -30,6 +36,16 @@ impl<'d> Merge<'d> {
     /// What the operation's own selections stand below. No field is at it.
     pub(super) const ROOT: usize = usize::MAX;
 
+    /// Nothing met yet in an operation of a text of `length` bytes.
+    pub(super) fn new(length: usize) -> Self {
+        // A field takes some 16 bytes of an everyday text.
+        let fields = (length / 16).min(1024);
+        Self {
+            nodes: Vec::with_capacity(fields),
+            below: HashMap::with_capacity(fields),
+        }
+    }
+
     /// Adds a field that is selected on `on` below `node`, and gives the node that it is.
     pub(super) fn add(
         &mut self,
@@ -41,12 +57,12 @@ impl<'d> Merge<'d> {
     ) -> Result<usize, Refused> {
         let Met { field, key, of, .. } = met;
         let new = Variant { on, field, of };
-        let at = match self.below.get(&(node, key)) {
-            Some(&at) => at,
-            None => {
-                let at = self.nodes.len();
-                self.nodes.push(vec![new]);
-                self.below.insert((node, key), at);
+        let at = match self.below.entry((node, key)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(free) => {
+                let at = *free.insert(self.nodes.len());
+                let more = Vec::new();
+                self.nodes.push(Node { first: new, more });
                 return Ok(at);
             }
         };
@@ -54,10 +70,11 @@ impl<'d> Merge<'d> {
             return Ok(at);
         };
         let same = |other: &Variant<'_>| std::ptr::eq(other.field, field) && other.on == on;
-        if known.iter().any(same) {
+        let all = || std::iter::once(&known.first).chain(&known.more);
+        if all().any(same) {
             return Ok(at);
         }
-        for other in known.iter() {
+        for other in all() {
             if !fits(schema, document, other, &new) {
                 return Err(refused(
                     format!("{} stands for two different things", shown(key)),
@@ -65,13 +82,13 @@ impl<'d> Merge<'d> {
                 ));
             }
         }
-        if known.len() >= MOST {
+        if known.more.len() >= MOST {
             return Err(refused(
                 format!("{} is selected more than 64 times", shown(key)),
                 VALID,
             ));
         }
-        known.push(new);
+        known.more.push(new);
         Ok(at)
     }
 }

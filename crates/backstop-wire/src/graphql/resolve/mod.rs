@@ -54,7 +54,7 @@ pub fn resolve<'d>(
             document,
             kind: operation.kind,
             variables: Variables::of(schema, document, operation, given)?,
-            merge: Merge::default(),
+            merge: Merge::new(document.text().len()),
             used: &mut used,
             open: Vec::new(),
             work: &mut work,
