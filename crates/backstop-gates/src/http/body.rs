@@ -401,7 +401,7 @@ mod tests {
         }
     }
 
-    struct Notes(Arc<Mutex<(usize, Option<Ended>)>>);
+    struct Notes(Noted);
 
     impl Watch for Notes {
         fn passed(&mut self, bytes: usize) {
@@ -413,7 +413,9 @@ mod tests {
         }
     }
 
-    fn noted(body: Passing) -> (Passing, Arc<Mutex<(usize, Option<Ended>)>>) {
+    type Noted = Arc<Mutex<(usize, Option<Ended>)>>;
+
+    fn noted(body: Passing) -> (Passing, Noted) {
         let notes = Arc::default();
         (body.watched(Box::new(Notes(Arc::clone(&notes)))), notes)
     }

@@ -35,7 +35,7 @@ async fn a_head_passes_without_what_is_for_one_connection() {
             let first = if target_speaks == b"h2" {
                 format!("DELETE https://{site}/a/../%2e/head?q=%20+&q HTTP/2.0")
             } else {
-                format!("DELETE /a/../%2e/head?q=%20+&q HTTP/1.1")
+                "DELETE /a/../%2e/head?q=%20+&q HTTP/1.1".to_owned()
             };
             let mut lines: Vec<&str> = said.lines().collect();
             assert_eq!(lines.remove(0), first);
