@@ -67,7 +67,7 @@ impl Change<'_> {
                 self.admin(out);
             }
             Class::Rights | Class::Namespace => self.rights(class, out),
-            Class::StorageClass => self.policies("deletionPolicy", &["deletionPolicy"], out),
+            Class::Policy => self.policies("deletionPolicy", &["deletionPolicy"], out),
             Class::Volume => {
                 let at = &["spec", "persistentVolumeReclaimPolicy"];
                 self.policies("persistentVolumeReclaimPolicy", at, out);

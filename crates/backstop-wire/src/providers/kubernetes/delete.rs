@@ -31,7 +31,7 @@ pub fn read(request: &Request, target: &Target<'_>, class: Class, out: &mut Find
         out.incomplete("what an object of this kind stands for is not known");
     }
     let kind = match class {
-        Class::Rights | Class::StorageClass if target.resource != "customresourcedefinitions" => {
+        Class::Rights | Class::Policy if target.resource != "customresourcedefinitions" => {
             EffectKind::Admin
         }
         _ => EffectKind::Destroy,

@@ -20,7 +20,7 @@ pub enum Class {
     /// What brings volumes back: snapshots and backups.
     Backup,
     /// How volumes and snapshots are made, and what becomes of them.
-    StorageClass,
+    Policy,
     /// Namespaces.
     Namespace,
     /// Nodes.
@@ -182,7 +182,7 @@ const ROWS: &[Row] = &[
         Class::Rights,
         "all objects of its kind, in all namespaces",
     ),
-    row("storage.k8s.io", "storageclasses", Class::StorageClass, ""),
+    row("storage.k8s.io", "storageclasses", Class::Policy, ""),
     row(
         "storage.k8s.io",
         "volumeattachments",
@@ -204,7 +204,7 @@ const ROWS: &[Row] = &[
     row(
         "snapshot.storage.k8s.io",
         "volumesnapshotclasses",
-        Class::StorageClass,
+        Class::Policy,
         "",
     ),
     row(

@@ -42,7 +42,7 @@ enum At {
     Header(String),
     Path(String),
     Body,
-    BodyAt(Vec<String>),
+    Within(Vec<String>),
     Argument(Vec<String>),
 }
 
@@ -123,7 +123,7 @@ impl At {
             }
             ("path", name) if names.contains(&name) => Self::Path(name.to_owned()),
             ("path", name) => return Err(format!("the path has no `{{{name}}}`")),
-            ("body", at) => Self::BodyAt(pointer(at)?),
+            ("body", at) => Self::Within(pointer(at)?),
             ("argument", at) => Self::Argument(pointer(at)?),
             _ => {
                 return Err(format!(
@@ -155,7 +155,7 @@ impl At {
             Self::QueryOf(name) => subject.query(name, look),
             Self::Header(name) => subject.header(name),
             Self::Path(name) => subject.path(name),
-            Self::BodyAt(at) => subject.body(at, look),
+            Self::Within(at) => subject.body(at, look),
             Self::Argument(at) => subject.argument(at),
             Self::Query | Self::Body => Found::default(),
         }
@@ -290,7 +290,7 @@ fn equal(expected: &Value, item: &Item<'_>, way: Way) -> Truth {
         (Item::Json(value), Way::Milder) => truth(*value == expected),
         (Item::Text(text), Way::Milder) => truth(match expected {
             Value::String(wanted) => wanted == text,
-            other => other.to_string() == *text,
+            other => &other.to_string() == text,
         }),
         (Item::Json(Value::Null), Way::Worse) => Truth::No,
         (Item::Json(Value::Array(_) | Value::Object(_)), Way::Worse) => Truth::Unknown,

@@ -39,6 +39,19 @@ fn every_packs_own_tests_hold() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+#[test]
+fn the_pack_in_the_docs_is_one() {
+    let page = include_str!("../../../../../docs/packs.md");
+    let example = page
+        .split("```toml")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let pack = Pack::parse(example.unwrap()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(pack.trials().len(), 3);
+    let failures: Vec<_> = pack.trials().iter().filter_map(|t| t.run(&pack)).collect();
+    assert!(failures.is_empty(), "{failures:?}");
+}
+
 /// A request or a call that an entry matches: placeholders filled in.
 fn example(pack: &Pack, matches: &str) -> Reading {
     let (methods, path) = matches.split_once(' ').unwrap();
