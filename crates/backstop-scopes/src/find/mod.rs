@@ -38,6 +38,9 @@ mod tests {
             include_str!("../../../backstop-wire/src/secrets/names.rs"),
             include_str!("../../../backstop-wire/src/secrets/pem.rs"),
             include_str!("../../../backstop-wire/src/secrets/provider.rs"),
+            include_str!("../../../backstop-wire/src/http/presented/headers.rs"),
+            include_str!("../../../backstop-wire/src/http/presented/scheme.rs"),
+            include_str!("../../../backstop-wire/src/http/presented/tables.rs"),
             include_str!("sockets.rs"),
         ];
         let providers: std::collections::BTreeSet<&str> = crate::kinds::all()

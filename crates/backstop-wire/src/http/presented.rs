@@ -11,6 +11,7 @@ mod headers;
 mod names;
 mod scheme;
 mod sheet;
+mod tables;
 mod target;
 mod told;
 mod values;

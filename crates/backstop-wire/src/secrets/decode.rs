@@ -156,7 +156,7 @@ fn base64(value: &[u8]) -> Option<Bytes> {
 fn hexadecimal(value: &[u8]) -> Option<Bytes> {
     let value = value.strip_prefix(b"0x").unwrap_or(value);
     if value.len() < SHORTEST * 2
-        || value.len() % 2 != 0
+        || !value.len().is_multiple_of(2)
         || !value.iter().all(u8::is_ascii_hexdigit)
     {
         return None;

@@ -58,7 +58,7 @@ pub(super) fn read(
     }
     let kind = kind.or(sheet.host_kind());
     match lower.as_str() {
-        _ if rest.is_empty() || !known && !(any_scheme && is_token(scheme)) => {
+        _ if rest.is_empty() || !(known || any_scheme && is_token(scheme)) => {
             sheet.credential(&place(Part::Whole), name, value, kind, Why::Position);
         }
         "bearer" => {

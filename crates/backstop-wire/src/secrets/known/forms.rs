@@ -72,7 +72,7 @@ fn base64_after(engine: &GeneralPurpose, before: usize, secret: &[u8]) -> Vec<u8
         1 => 2,
         _ => 3,
     };
-    let shared = usize::from(bytes.len() % 3 != 0);
+    let shared = usize::from(!bytes.len().is_multiple_of(3));
     text.get(from..text.len() - shared)
         .unwrap_or_default()
         .to_vec()

@@ -44,7 +44,7 @@ fn written(secret: &str) -> Vec<String> {
             serde_json::to_string(secret).unwrap().replace('/', "\\/")
         ),
         format!("x={}&y", percent(secret, 1)),
-        format!("x={}&y", percent(secret, 3).replace("%2", "%2")),
+        format!("x={}&y", percent(secret, 3)),
         format!("x={}&y", percent(&percent(secret, 1), 1)),
         format!("x={}&y", percent(secret, 2).replace('%', "%25")),
         format!("\"{}\"", unicode(secret)),
@@ -87,7 +87,7 @@ fn a_secret_is_found_however_it_is_written() {
             assert!(!masked.contains(&secret[3..9]), "{masked}");
         }
     }
-    let host = format!("{}.example.com", TOKEN.to_lowercase().replace('_', "_"));
+    let host = format!("{}.example.com", TOKEN.to_lowercase());
     assert_eq!(known.find_in(host.as_bytes())[0].form, Form::LowerCase);
 }
 
@@ -158,11 +158,14 @@ fn a_secret_in_pieces_is_found() {
     assert_eq!(across(&["bk_Zx81qPvQ", "2mLx8Zb"]), []);
 }
 
+/// A secret's id, and where it starts and ends.
+type Place = (usize, u64, u64);
+
 fn stream(
     known: &Known<usize>,
     text: &[u8],
     cuts: &[usize],
-) -> (Vec<u8>, Vec<Vec<u8>>, Vec<(usize, u64, u64)>) {
+) -> (Vec<u8>, Vec<Vec<u8>>, Vec<Place>) {
     let (mut stream, mut out, mut steps, mut found) = (known.masker(), Vec::new(), vec![], vec![]);
     let mut from = 0;
     for cut in cuts.iter().copied().chain([text.len()]) {

@@ -392,9 +392,7 @@ fn no_road_leads_past() {
         ),
         (
             "a form's field with brackets",
-            format!(
-                "POST https://x.dev/\nContent-Type: application/x-www-form-urlencoded\n\nuser[password]=sunshine"
-            ),
+            "POST https://x.dev/\nContent-Type: application/x-www-form-urlencoded\n\nuser[password]=sunshine".to_owned(),
         ),
         (
             "the name of a form's field",
@@ -428,9 +426,7 @@ fn no_road_leads_past() {
         ),
         (
             "XML in CDATA",
-            format!(
-                "POST https://x.dev/\nContent-Type: application/xml\n\n<a><Password><![CDATA[k3Yp9QxL]]></Password></a>"
-            ),
+            "POST https://x.dev/\nContent-Type: application/xml\n\n<a><Password><![CDATA[k3Yp9QxL]]></Password></a>".to_owned(),
         ),
         (
             "an attribute of XML",
@@ -444,9 +440,7 @@ fn no_road_leads_past() {
         ),
         (
             "a namespace in XML",
-            format!(
-                "POST https://x.dev/\nContent-Type: application/xml\n\n<s:a xmlns:s=\"u\"><s:Password>k3Yp9QxL</s:Password></s:a>"
-            ),
+            "POST https://x.dev/\nContent-Type: application/xml\n\n<s:a xmlns:s=\"u\"><s:Password>k3Yp9QxL</s:Password></s:a>".to_owned(),
         ),
         (
             "bytes",
