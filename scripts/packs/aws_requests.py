@@ -126,6 +126,8 @@ def others():
         ("s3", "DeleteBucket", {"Bucket": "b-1"}, {"endpoint": "http://127.0.0.1:5000", "hint": "s3"}),
         ("s3", "DeleteBucket", {"Bucket": "b-1"}, {"endpoint": "http://s3.test:5000", "hint": "s3@s3.test",
                                                    "config": {"s3": {"addressing_style": "virtual"}}}),
+        ("s3", "DeleteObject", {"Bucket": "arn:aws:s3:eu-west-1:111122223333:accesspoint/my-ap", "Key": "k"}, {}),
+        ("s3", "GetObject", {"Bucket": "arn:aws:s3-object-lambda:eu-west-1:111122223333:accesspoint/my-ap", "Key": "k"}, {}),
         ("s3", "ListBuckets", {}, {}),
         ("s3", "ListDirectoryBuckets", {}, {"region": "us-east-1"}),
         ("s3", "GetObject", {"Bucket": "b-1", "Key": "a/b"}, {"presign": "GET", "config": {"signature_version": "s3v4"}}),

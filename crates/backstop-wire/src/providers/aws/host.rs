@@ -54,7 +54,7 @@ impl Host {
         let mut labels: Vec<&str> = before.split('.').collect();
         let private = suffix.starts_with("vpce.");
         let region = take_region(&mut labels);
-        if let Some(bucket) = s3_bucket(&labels, private) {
+        if let Some(bucket) = s3_bucket(&labels, region.as_deref(), private) {
             return Some(Self {
                 key: vec!["s3".to_owned()],
                 region: region.or_else(|| legacy_region(&labels)),
@@ -64,7 +64,7 @@ impl Host {
         let words = ["dualstack", "fips", "global", "us-gov"];
         let told = labels
             .iter()
-            .filter(|l| !words.contains(l) && !(private && l.starts_with("vpce-")));
+            .filter(|l| !(words.contains(l) || private && l.starts_with("vpce-")));
         Some(Self {
             key: told.map(|l| without_fips(l).to_owned()).collect(),
             region,
@@ -99,7 +99,7 @@ fn without_fips(label: &str) -> &str {
 }
 
 /// The bucket, where the labels before the region are S3's.
-fn s3_bucket(labels: &[&str], private: bool) -> Option<Bucket> {
+fn s3_bucket(labels: &[&str], region: Option<&str>, private: bool) -> Option<Bucket> {
     let mut left: Vec<&str> = labels.to_vec();
     if left.last() == Some(&"dualstack") {
         left.pop();
@@ -122,7 +122,29 @@ fn s3_bucket(labels: &[&str], private: bool) -> Option<Bucket> {
     if left.is_empty() {
         return Some(Bucket::Path);
     }
-    Some(Bucket::Host(left.join(".")))
+    let name = left.join(".");
+    Some(Bucket::Host(
+        access_point(&name, word, region).unwrap_or(name),
+    ))
+}
+
+/// An access point is no bucket of that name: it is called by its ARN.
+fn access_point(name: &str, word: &str, region: Option<&str>) -> Option<String> {
+    let service = match without_fips(word) {
+        "s3-accesspoint" => "s3",
+        "s3-object-lambda" => "s3-object-lambda",
+        _ => return None,
+    };
+    let (name, account) = name.rsplit_once('-')?;
+    let region = region?;
+    let partition = match region {
+        r if r.starts_with("cn-") => "aws-cn",
+        r if r.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    Some(format!(
+        "arn:{partition}:{service}:{region}:{account}:accesspoint/{name}"
+    ))
 }
 
 /// Whether a label is one of the object interface's, websites and the control interfaces not among them.
@@ -248,7 +270,7 @@ mod tests {
                 "ap-111122223333.s3-accesspoint.us-east-1.amazonaws.com",
                 "s3",
                 "us-east-1",
-                Some("ap-111122223333"),
+                Some("arn:aws:s3:us-east-1:111122223333:accesspoint/ap"),
             ),
             (
                 "x.mrap.accesspoint.s3-global.amazonaws.com",

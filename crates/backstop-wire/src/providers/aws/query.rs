@@ -119,6 +119,9 @@ fn unfolded(name: &str, node: &Node) -> Value {
         return items.into_iter().map(|n| unfolded("", n)).collect();
     }
     if let (1, Some((inner, below))) = (node.below.len(), node.below.first_key_value()) {
+        if let (true, Some(map)) = (inner == "entry", below.numbered().and_then(entries)) {
+            return map;
+        }
         let wraps = inner == "member" || name.strip_suffix('s') == Some(inner);
         if wraps && below.numbered().is_some() {
             return unfolded("", below);
@@ -126,6 +129,17 @@ fn unfolded(name: &str, node: &Node) -> Value {
     }
     let named = node.below.iter();
     Value::Object(named.map(|(n, v)| (n.clone(), unfolded(n, v))).collect())
+}
+
+/// `entry.1.Name=a`, `entry.1.Value=b`: a map.
+fn entries(items: Vec<&Node>) -> Option<Value> {
+    let mut out = Map::new();
+    for item in items {
+        let key = ["key", "Name"].iter().find_map(|k| item.below.get(*k))?;
+        let value = ["value", "Value"].iter().find_map(|v| item.below.get(*v))?;
+        out.insert(key.value.clone()?, unfolded("", value));
+    }
+    Some(Value::Object(out))
 }
 
 struct Reader<'a> {

@@ -72,11 +72,33 @@ impl Template {
             .headers
             .iter()
             .all(|h| header(request, h).next().is_some());
-        // Labels last: most templates fall out before anything is copied.
+        // Labels last: most templates fall out before.
         (query && headers).then(|| self.labels(path)).flatten()
     }
 
+    /// Whether the path can be of this shape: length and the literals before a rest, without copying anything.
+    fn fits(&self, path: &[Cow<'_, str>]) -> bool {
+        let rest = |s: &Segment| matches!(s, Segment::Rest(_));
+        let fixed = self.segments.iter().position(rest);
+        let long = match fixed {
+            None => path.len() == self.segments.len(),
+            Some(_) => path.len() >= self.segments.len(),
+        };
+        let before = self
+            .segments
+            .iter()
+            .zip(path)
+            .take(fixed.unwrap_or(usize::MAX));
+        long && before.into_iter().all(|(segment, here)| match segment {
+            Segment::Literal(word) => here == word,
+            _ => true,
+        })
+    }
+
     fn labels(&self, path: &[Cow<'_, str>]) -> Option<Labels> {
+        if !self.fits(path) {
+            return None;
+        }
         let mut labels = Labels::new();
         let mut left = path;
         for (i, segment) in self.segments.iter().enumerate() {

@@ -225,17 +225,27 @@ fn judging_is_quick_once_loaded() {
         ("content-type", "application/x-www-form-urlencoded"),
     ];
     let body = b"Action=ModifyDBInstance&Version=2014-10-31&DBInstanceIdentifier=prod&DeletionProtection=false";
-    let request = request(
-        "POST",
-        "https://rds.eu-west-1.amazonaws.com/",
-        &headers,
-        body,
-    );
-    assert!(read(&request, None).analysis.is_complete());
-    let begin = Instant::now();
-    for _ in 0..200 {
-        std::hint::black_box(read(&request, None));
+    for asked in [
+        request(
+            "POST",
+            "https://rds.eu-west-1.amazonaws.com/",
+            &headers,
+            body,
+        ),
+        request("DELETE", "https://b.s3.eu-west-1.amazonaws.com/k", &[], b""),
+        request(
+            "GET",
+            "https://quicksight.eu-west-1.amazonaws.com/accounts/1/users/x",
+            &[],
+            b"",
+        ),
+    ] {
+        std::hint::black_box(read(&asked, None));
+        let begin = Instant::now();
+        for _ in 0..200 {
+            std::hint::black_box(read(&asked, None));
+        }
+        let each = begin.elapsed() / 200;
+        assert!(each.as_micros() < 2_000, "{asked:?} {each:?}");
     }
-    let each = begin.elapsed() / 200;
-    assert!(each.as_micros() < 2_000, "{each:?}");
 }
