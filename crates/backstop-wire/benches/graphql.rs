@@ -62,6 +62,7 @@ fn request(query: &str) -> Request {
         scheme: Scheme::Https,
         host: "backboard.railway.com".to_owned(),
         port: 443,
+        raw_path: String::new(),
         segments: vec!["graphql".to_owned(), "v2".to_owned()],
         query: Vec::new(),
         headers: Vec::new(),

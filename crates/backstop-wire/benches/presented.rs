@@ -44,6 +44,7 @@ fn request() -> Request {
         scheme: Scheme::Https,
         host: "backboard.railway.com".to_owned(),
         port: 443,
+        raw_path: String::new(),
         segments: vec!["graphql".to_owned(), "v2".to_owned()],
         query: vec![],
         headers: vec![],
