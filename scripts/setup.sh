@@ -64,7 +64,7 @@ for part in "$@"; do
         solver) want_python; SOLVER=1 ;;
         scanners) want_python; have bc || want bc; SCANNERS=1 ;;
         servers) want_node; want_python; SERVERS=1 ;;
-        clients) want_openers; want_python; want_node; want_psql; CLIENTS=1 ;;
+        clients) want_openers; want_python; want_node; want_psql; have curl || want curl; CLIENTS=1 ;;
         *) fail "unknown part \`$part\`" "see the head of scripts/setup.sh for the parts" ;;
     esac
 done
