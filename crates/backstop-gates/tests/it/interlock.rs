@@ -508,6 +508,32 @@ async fn a_listener_of_one_api_knows_the_lease_by_its_placeholder() -> Result<()
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_its_base_path_an_api_is_another_host() -> Result<()> {
+    let front = front().await?;
+    let mut api = api(
+        &front.double,
+        front.double.account_token(),
+        Environment::Production,
+    )?;
+    api.base = "/graphql/".into();
+    let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
+    let reachable = Reachable {
+        apis: vec![Arc::new(api)],
+        allow: vec![],
+        public: Arc::new(public),
+    };
+    front.shared.change(reachable, Arc::new(Policy::with("")?));
+    let held = front.lease(&["read"]).await?;
+    let (status, value) = front.ask(&held, READ).await?;
+    assert_eq!(status, 200, "{value}");
+    let url = front.double.url().replace("/graphql/v2", "/other");
+    let (status, body) = front.curl(&held, &[&url]).await?;
+    let value: Value = serde_json::from_str(&body)?;
+    assert_eq!((status, &value["rule"]), (403, &json!("not-in-lease")));
+    Ok(())
+}
+
 /// The incident: a live database, a stale credential, a stray token, and an agent that does not stop by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_nine_seconds_end_at_the_door() -> Result<()> {

@@ -90,10 +90,11 @@ pub enum Placing {
 }
 
 impl Api {
-    /// Whether a request to `site` is one to it.
+    /// Whether a request to `path` at `site` is one to it.
     #[must_use]
-    pub fn is_at(&self, scheme: Scheme, site: &Site) -> bool {
-        if scheme != self.scheme || site.port() != self.site.port() {
+    pub fn is_at(&self, scheme: Scheme, site: &Site, path: &str) -> bool {
+        let below = path.starts_with(&self.base) || Some(path) == self.base.strip_suffix('/');
+        if !below || scheme != self.scheme || site.port() != self.site.port() {
             return false;
         }
         site.host() == self.site.host() || self.hosts.iter().any(|host| is_host(host, site.host()))

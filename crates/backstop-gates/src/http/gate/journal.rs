@@ -83,7 +83,11 @@ pub(super) fn outcome(
 pub(super) fn text(head: &Head, origin: &str, body: &[u8], secrets: &[Secret<String>]) -> String {
     let mut out = format!("{} {origin}{}\n", head.method, head.target);
     for (name, value) in &head.headers {
-        let value = String::from_utf8_lossy(value.as_bytes());
+        // A session that the API gave to this lease.
+        let value = match name.as_str() {
+            "cookie" => "[cookies]".into(),
+            _ => String::from_utf8_lossy(value.as_bytes()),
+        };
         out.push_str(&format!("{name}: {value}\n"));
     }
     if !body.is_empty() {

@@ -153,7 +153,7 @@ impl HttpShared {
                 let site = head.site.clone().ok_or_else(|| no_site(""))?;
                 let api = reachable.apis.iter().find(|api| {
                     let named = api.everyone || record.lease.spec.at(&api.name).is_some();
-                    named && api.is_at(head.scheme, &site)
+                    named && api.is_at(head.scheme, &site, head.target.path())
                 });
                 (record, api.cloned(), site)
             }
@@ -199,7 +199,10 @@ impl HttpShared {
             (of == api.name).then(|| lease.to_owned())
         });
         match lease.and_then(|id| self.store.lease(&id)) {
-            Some(record) if api.everyone || record.lease.spec.at(&api.name).is_some() => {
+            Some(record)
+                if (api.everyone || record.lease.spec.at(&api.name).is_some())
+                    && api.is_at(api.scheme, &api.site, head.target.path()) =>
+            {
                 let site = api.site.clone();
                 Ok((record, Some(api), site))
             }
