@@ -173,9 +173,14 @@ pub struct Init {
     /// the password is taken from here, PGPASSWORD, ~/.pgpass or the terminal, and sealed
     #[arg(long, value_name = "DSN", requires = "target", group = "place")]
     pub dsn: Option<String>,
-    /// Where the HTTP API is, as in https://backboard.railway.com; its credential is taken from
-    /// --credential-file or the terminal, and sealed
-    #[arg(long, value_name = "URL", requires = "target", group = "place")]
+    /// Where the HTTP API is
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "target",
+        group = "place",
+        help = "Where the HTTP API is, as in https://backboard.railway.com; its credential is taken from --credential-file or the terminal, and sealed"
+    )]
     pub url: Option<String>,
     /// How the credential is put into requests: bearer, token, `header NAME`, `basic USER`, `query NAME`,
     /// `cookie NAME` or none; bearer if not given
