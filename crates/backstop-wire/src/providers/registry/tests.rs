@@ -191,7 +191,6 @@ fn what_no_pack_knows_is_never_complete() {
         ("GET https://unknown.test/a", None),
         ("GET https://api.github.com/user", Some("no-such-pack")),
         ("GET https://api.github.com/user", Some("railway")),
-        ("GET https://s3.amazonaws.com/bucket", None),
         (
             "POST https://api.github.com/graphql",
             Some("github-graphql"),
@@ -200,6 +199,12 @@ fn what_no_pack_knows_is_never_complete() {
         let reading = read(&request_of(asked, &[], None), pack);
         assert!(!reading.analysis.is_complete(), "{asked}");
     }
+    let bucket = read(
+        &request_of("GET https://s3.amazonaws.com/bucket", &[], None),
+        None,
+    );
+    assert_eq!(bucket.provider, "aws");
+    assert!(bucket.analysis.is_read());
     let unknown = read(&request_of("GET https://unknown.test/a", &[], None), None);
     assert_eq!(unknown.provider, "");
     let chosen = read(
