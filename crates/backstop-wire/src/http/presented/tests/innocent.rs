@@ -47,19 +47,19 @@ fn an_ordinary_request_carries_none() {
         ),
         (
             "a registry",
-            "GET https://registry.test.dev/v2/library/nginx/blobs/sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b\nAccept: application/vnd.oci.image.manifest.v1+json\nDocker-Content-Digest: sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b",
+            "GET https://images.test.dev/v2/library/nginx/blobs/sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b\nAccept: application/vnd.oci.image.manifest.v1+json\nDocker-Content-Digest: sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b",
         ),
         (
             "an upload to a registry",
-            "PUT https://registry.test.dev/v2/a/blobs/uploads/3f0c8b1e-7f4d-4a6f-9a52-0d5e3c1b2a49?_state=kT9vQ2mLx8ZbN4rW7yHc3JpD6sFgA1eUoX5t&digest=sha256%3A6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b",
+            "PUT https://images.test.dev/v2/a/blobs/uploads/3f0c8b1e-7f4d-4a6f-9a52-0d5e3c1b2a49?_state=kT9vQ2mLx8ZbN4rW7yHc3JpD6sFgA1eUoX5t&digest=sha256%3A6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b",
         ),
         (
             "npm",
-            "PUT https://registry.npmjs.org/x\nnpm-command: publish\nContent-Type: application/json\n\n{\"_id\":\"x\",\"dist-tags\":{\"latest\":\"1.0.0\"},\"versions\":{\"1.0.0\":{\"dist\":{\"integrity\":\"sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==\",\"shasum\":\"da39a3ee5e6b4b0d3255bfef95601890afd80709\"}}}}",
+            "PUT https://packages.test.dev/x\nnpm-command: publish\nContent-Type: application/json\n\n{\"_id\":\"x\",\"dist-tags\":{\"latest\":\"1.0.0\"},\"versions\":{\"1.0.0\":{\"dist\":{\"integrity\":\"sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==\",\"shasum\":\"da39a3ee5e6b4b0d3255bfef95601890afd80709\"}}}}",
         ),
         (
             "npm audit",
-            "POST https://registry.npmjs.org/-/npm/v1/security/advisories/bulk\nnpm-session: 4bf92f3577b34da6\nnpm-auth-type: web\nContent-Type: application/json\n\n{\"debug\":[\"4.3.4\"],\"jsonwebtoken\":[\"9.0.2\"],\"csrf-token\":[\"1.0.0\"]}",
+            "POST https://packages.test.dev/-/npm/v1/security/advisories/bulk\nnpm-session: 4bf92f3577b34da6\nnpm-auth-type: web\nContent-Type: application/json\n\n{\"debug\":[\"4.3.4\"],\"jsonwebtoken\":[\"9.0.2\"],\"csrf-token\":[\"1.0.0\"]}",
         ),
         (
             "git, fetching",
