@@ -29,6 +29,7 @@ use super::relay::Relay;
 use super::stream::Plain;
 use super::target::Target;
 use super::traffic::TrafficLog;
+use crate::mismatch;
 
 /// What every session shares.
 pub(crate) struct Shared {
@@ -117,7 +118,10 @@ impl Shared {
 
     /// A credential was presented that should not have been.
     pub(crate) async fn mismatch(&self, presenter: Option<&str>, source: &str, what: &str) {
-        greet::note_mismatch(self, presenter, source, what).await;
+        mismatch::note(&self.store, presenter, source, what).await;
+        if let Some(lease) = presenter {
+            mismatch::halt(&self.store, lease, what, false).await;
+        }
     }
 
     pub(crate) fn lease_salt(&self) -> Vec<u8> {

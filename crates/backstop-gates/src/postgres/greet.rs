@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use backstop_core::entry::Event;
 use backstop_core::lease::{LeaseRecord, LeaseState};
 use backstop_wire::postgres::backend::{
     self, Authentication, BackendMessage, Mechanisms, Report, Severity, SqlState,
@@ -427,26 +426,4 @@ pub(crate) fn welcome(
         .map_err(fail)?;
     backend::write_ready(backend::TransactionStatus::Idle, out);
     Ok(())
-}
-
-/// Records a credential that should not have been presented, and halts its presenter where it is known.
-pub(crate) async fn note_mismatch(
-    shared: &Shared,
-    presenter: Option<&str>,
-    source: &str,
-    what: &str,
-) {
-    let event = Event::Mismatch {
-        lease: presenter.map(str::to_owned),
-        source: source.to_owned(),
-        what: what.to_owned(),
-    };
-    if let Err(error) = shared.store.note(event).await {
-        tracing::error!(%error, "a mismatch was not journaled");
-    }
-    if let Some(lease) = presenter
-        && let Err(error) = shared.store.halt(Some(lease), what, false).await
-    {
-        tracing::error!(%error, "a lease was not halted after a mismatch");
-    }
 }

@@ -1,6 +1,5 @@
 //! A target as it runs: its catalogue, its greeting, and the connection that makes and ends roles.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use backstop_core::lease::Lease;
@@ -14,10 +13,10 @@ use super::error::GateError;
 use super::question;
 use super::roles::{self, RoleLimits};
 use super::upstream::{ServerConnection, Upstream};
+use crate::denials::Denials;
 
 /// Idle connections for reading old rows that are kept.
 const OBSERVERS: usize = 4;
-const TEN_MINUTES_MS: i64 = 600_000;
 
 /// A target with its state.
 pub(crate) struct Target {
@@ -30,7 +29,7 @@ pub(crate) struct Target {
     /// What the server says of its settings at the start of a session.
     pub(crate) greeting: Vec<(String, String)>,
     admin: tokio::sync::Mutex<Option<ServerConnection>>,
-    denials: Mutex<HashMap<String, Vec<i64>>>,
+    denials: Denials,
     /// Connections that read old rows, idle.
     observers: Mutex<Vec<ServerConnection>>,
     /// The limits on what is measured, as they were configured last; none where nothing is.
@@ -76,7 +75,7 @@ impl Target {
             catalogue,
             greeting: plain.settings,
             admin: tokio::sync::Mutex::new(Some(server)),
-            denials: Mutex::default(),
+            denials: Denials::default(),
             observers: Mutex::default(),
             budgets: Arc::default(),
         })
@@ -191,10 +190,6 @@ impl Target {
 
     /// Counts a denial; tells how many there were within ten minutes.
     pub(crate) fn count_denial(&self, lease: &str, now_ms: i64) -> usize {
-        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = denials.entry(lease.to_owned()).or_default();
-        recent.retain(|at| now_ms - at < TEN_MINUTES_MS);
-        recent.push(now_ms);
-        recent.len()
+        self.denials.count(lease, now_ms)
     }
 }

@@ -57,7 +57,6 @@ impl Front {
         let api = api(&double, token, environment)?;
         let log = TrafficLog::new(Arc::clone(&world.traffic), world.store.key().clone());
         let config = HttpConfig {
-            listen: "127.0.0.1:0".parse()?,
             judged: 1 << 20,
             pause: Duration::from_millis(200),
             console_url: "http://localhost:7480".into(),
@@ -531,6 +530,167 @@ async fn beside_its_base_path_an_api_is_another_host() -> Result<()> {
     let (status, body) = front.curl(&held, &[&url]).await?;
     let value: Value = serde_json::from_str(&body)?;
     assert_eq!((status, &value["rule"]), (403, &json!("not-in-lease")));
+    Ok(())
+}
+
+/// A client that sends its own bytes: the proxy is told apart from curl's habits. What comes back, to its end.
+async fn raw(front: &Front, request: &[u8]) -> Result<String> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(front.proxy.local_addrs()[1]).await?;
+    stream.write_all(request).await?;
+    let mut answer = vec![];
+    let reading = stream.read_to_end(&mut answer);
+    let _ = tokio::time::timeout(Duration::from_secs(10), reading).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_long_to_be_read_is_never_held_and_a_credential_in_it_stops_the_lease()
+-> Result<()> {
+    let front = front().await?;
+    let held = front.lease(&["read", "write", "delete"]).await?;
+    let long = front.world.folder.path().join("long");
+    std::fs::write(&long, vec![b'x'; 3 << 20])?;
+    let (url, data) = (front.double.url(), format!("@{}", long.display()));
+    let own = format!("Authorization: Bearer {}", held.placeholder);
+    let args = [
+        "-H",
+        &own,
+        "-H",
+        "Content-Type: application/json",
+        "-H",
+        "Expect:",
+        "--data-binary",
+        &data,
+        &url,
+    ];
+    let (status, body) = front.curl(&held, &args).await?;
+    assert_eq!(status, 413, "{body}");
+    assert!(front.world.store.state().holds.is_empty() || front.received() == 0);
+    assert_eq!(front.received(), 0);
+    // A pack that can judge by the head alone lets it stream, and what streams is watched.
+    let mut api = api(
+        &front.double,
+        front.double.account_token(),
+        Environment::Development,
+    )?;
+    api.pack = Some("supabase-data".into());
+    let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
+    let reachable = Reachable {
+        apis: vec![Arc::new(api)],
+        allow: vec![],
+        public: Arc::new(public),
+    };
+    front.shared.change(reachable, Arc::new(Policy::with("")?));
+    let held = front.lease(&["read", "write", "create"]).await?;
+    let mut text = vec![b'x'; 3 << 20];
+    text.extend_from_slice(front.double.account_token().as_bytes());
+    std::fs::write(&long, &text)?;
+    let url = url.replace("/graphql/v2", "/storage/v1/object/bucket/file");
+    let args = [
+        "-H",
+        "Content-Type: application/octet-stream",
+        "-H",
+        "Expect:",
+        "--data-binary",
+        &data,
+        &url,
+    ];
+    // It is broken off in the middle: what curl makes of that depends on how far it was.
+    let sent = front.curl(&held, &args).await;
+    if front.halted(&held).is_none() {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(front.halted(&held).is_some(), "{sent:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_targets_at_one_host_the_placeholder_says_which() -> Result<()> {
+    let front = front().await?;
+    let one = api(
+        &front.double,
+        front.double.account_token(),
+        Environment::Production,
+    )?;
+    let mut other = api(
+        &front.double,
+        front.double.stale_token(),
+        Environment::Staging,
+    )?;
+    other.name = "railway-staging".into();
+    other.everyone = true;
+    let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
+    let reachable = Reachable {
+        apis: vec![Arc::new(other), Arc::new(one)],
+        allow: vec![],
+        public: Arc::new(public),
+    };
+    front.shared.change(reachable, Arc::new(Policy::with("")?));
+    let held = front.lease(&["read"]).await?;
+    let (status, value) = front.ask_with(&held, READ, &[]).await?;
+    assert_eq!(
+        (status, &value["rule"]),
+        (403, &json!("which-target")),
+        "{value}"
+    );
+    assert_eq!(front.received(), 0);
+    let (status, value) = front.ask(&held, READ).await?;
+    assert_eq!(status, 200, "{value}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_are_not_passed_on() -> Result<()> {
+    let front = front().await?;
+    let held = front.lease(&["read"]).await?;
+    let body = json!({ "query": READ }).to_string();
+    let request = format!(
+        "POST /graphql/v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nTrailer: x-key\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n\
+         0\r\nX-Key: {}\r\n\r\n",
+        held.placeholder,
+        body.len(),
+        front.double.account_token()
+    );
+    let answer = raw(&front, request.as_bytes()).await?;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let seen = front.double.received();
+    assert_eq!(seen.len(), 1);
+    assert!(!format!("{seen:?}").contains(front.double.account_token()));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_halt_while_the_body_still_comes_counts() -> Result<()> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let front = front().await?;
+    let held = front.lease(&["read"]).await?;
+    let body = json!({ "query": READ }).to_string();
+    let mut stream = tokio::net::TcpStream::connect(front.proxy.local_addrs()[1]).await?;
+    let head = format!(
+        "POST /graphql/v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        held.placeholder,
+        body.len()
+    );
+    let (first, last) = body.as_bytes().split_at(5);
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(first).await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    front
+        .world
+        .store
+        .halt(Some(&held.lease), "a test", false)
+        .await?;
+    stream.write_all(last).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    assert!(
+        answer.starts_with("HTTP/1.1 403") && answer.contains("halted"),
+        "{answer}"
+    );
+    assert_eq!(front.received(), 0);
     Ok(())
 }
 

@@ -58,10 +58,36 @@ impl Tab {
     /// # Errors
     /// When the page cannot be loaded.
     pub async fn goto(&self, url: &str) -> Result<()> {
-        self.page
-            .goto(url)
-            .await
-            .with_context(|| format!("going to {url}"))?;
+        let from = self.url().await?;
+        if from == "about:blank" {
+            self.page
+                .goto(url)
+                .await
+                .with_context(|| format!("going to {url}"))?;
+            return Ok(());
+        }
+        // chromiumoxide's own way never ends where the page loads itself again at that moment, as the console's do.
+        let go = format!("window.left = false; location.assign({url:?})");
+        let deadline = Instant::now() + 2 * PATIENCE;
+        for _ in 0..3 {
+            self.eval(&go)
+                .await
+                .with_context(|| format!("leaving for {url}"))?;
+            let again = Instant::now() + PATIENCE;
+            while Instant::now() < again {
+                let there = "window.left === undefined && document.readyState === 'complete' ? location.href : ''";
+                match self.eval(there).await {
+                    Ok(Value::String(at)) if at == url || !at.is_empty() && at != from => {
+                        return Ok(());
+                    }
+                    // It had loaded itself again.
+                    Ok(Value::String(at)) if !at.is_empty() => break,
+                    // A page that is just being replaced answers with an error: look again.
+                    Ok(_) | Err(_) => self.pause_until(deadline, url).await?,
+                }
+            }
+        }
+        // Where it leads is where it was.
         Ok(())
     }
 

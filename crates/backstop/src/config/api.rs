@@ -6,6 +6,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use backstop_core::target::Environment;
+use backstop_gates::http::gate::config::Placing;
+use backstop_wire::providers;
 use toml::Spanned;
 use url::Url;
 
@@ -58,60 +60,44 @@ pub struct Api {
     pub lives: BTreeMap<String, String>,
 }
 
-/// How a credential is put into a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Placing {
-    /// There is none.
-    None,
-    /// In a header, after a prefix: `Authorization`, `Bearer `.
-    Header {
-        /// In lower case.
-        name: String,
-        /// Before the credential.
-        prefix: &'static str,
-    },
-    /// As the password of a user.
-    Basic {
-        /// The user.
-        user: String,
-    },
-    /// As a parameter of the URL.
-    Query {
-        /// The parameter.
-        name: String,
-    },
-    /// As a cookie.
-    Cookie {
-        /// The cookie.
-        name: String,
-    },
+/// How a target's credential is put into requests, as it is written.
+fn placing(text: &str) -> Result<Placing, String> {
+    let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let rest = rest.trim();
+    let header = |name: &str, prefix: &str| Placing::Header {
+        name: name.to_ascii_lowercase(),
+        prefix: prefix.to_owned(),
+    };
+    let name = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic());
+    match (kind, name) {
+        ("none", false) => Ok(Placing::None),
+        ("bearer", false) => Ok(header("authorization", "Bearer ")),
+        ("token", false) => Ok(header("authorization", "token ")),
+        ("header", true) => Ok(header(rest, "")),
+        ("basic", true) => Ok(Placing::Basic { user: rest.into() }),
+        ("query", true) => Ok(Placing::Query { name: rest.into() }),
+        ("cookie", true) => Ok(Placing::Cookie { name: rest.into() }),
+        _ => Err(format!(
+            "`{}` is not a way to put a credential into requests; hint: write bearer, token, header NAME, \
+             basic USER, query NAME, cookie NAME or none; the credential itself is sealed by `backstop init \
+             --target NAME --url …`",
+            text.escape_debug()
+        )),
+    }
 }
 
-impl Placing {
-    fn parse(text: &str) -> Result<Self, String> {
-        let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let rest = rest.trim();
-        let header = |name: &str, prefix| Self::Header {
-            name: name.to_ascii_lowercase(),
-            prefix,
-        };
-        let name = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic());
-        match (kind, name) {
-            ("none", false) => Ok(Self::None),
-            ("bearer", false) => Ok(header("authorization", "Bearer ")),
-            ("token", false) => Ok(header("authorization", "token ")),
-            ("header", true) => Ok(header(rest, "")),
-            ("basic", true) => Ok(Self::Basic { user: rest.into() }),
-            ("query", true) => Ok(Self::Query { name: rest.into() }),
-            ("cookie", true) => Ok(Self::Cookie { name: rest.into() }),
-            _ => Err(format!(
-                "`{}` is not a way to put a credential into requests; hint: write bearer, token, header NAME, \
-                 basic USER, query NAME, cookie NAME or none; the credential itself is sealed \
-                 by `backstop init --target NAME --url …`",
-                text.escape_debug()
-            )),
-        }
+/// A pack that is built in.
+fn pack(place: &Place<'_>, raw: Option<Spanned<String>>) -> Outcome<Option<String>> {
+    let Some(named) = raw else { return Ok(None) };
+    if providers::by_name(named.get_ref()).is_some() {
+        return Ok(Some(named.into_inner()));
     }
+    let all: Vec<&str> = providers::packs().iter().map(|pack| pack.name).collect();
+    Err(place.fault(
+        named.span(),
+        format!("there is no pack `{}`", named.get_ref().escape_debug()),
+        format!("write one of {}", all.join(", ")),
+    ))
 }
 
 impl Api {
@@ -173,9 +159,9 @@ pub(super) fn api(
             "write https://, or private = true for a network that is yours alone",
         ));
     }
-    let placing = match &raw.credential {
-        None => Placing::parse("bearer").map_err(|e| place.told(0..0, &e))?,
-        Some(text) => Placing::parse(text.get_ref()).map_err(|e| place.told(text.span(), &e))?,
+    let placed = match &raw.credential {
+        None => placing("bearer").map_err(|e| place.told(0..0, &e))?,
+        Some(text) => placing(text.get_ref()).map_err(|e| place.told(text.span(), &e))?,
     };
     let hosts = raw.hosts.unwrap_or_default();
     let reverse = raw.reverse.as_ref();
@@ -187,8 +173,8 @@ pub(super) fn api(
             .iter()
             .map(|h| pattern(place, h))
             .collect::<Outcome<_>>()?,
-        pack: raw.pack.map(Spanned::into_inner),
-        placing,
+        pack: pack(place, raw.pack)?,
+        placing: placed,
         ca: raw.ca.map(|ca| place.resolve(&ca)),
         private,
         everyone: raw.everyone.is_some_and(|e| *e.get_ref()),

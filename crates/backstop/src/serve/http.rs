@@ -6,7 +6,6 @@ use std::sync::Arc;
 use backstop_core::policy::Policy;
 use backstop_core::secret::Secret;
 use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
-use backstop_gates::http::gate::explain::Silent;
 use backstop_gates::http::gate::{HttpShared, Reachable, placeholder_at};
 use backstop_gates::http::{
     Leaves, Limits, Listener, Mode, Proxy, Reach, Site, System, Target, TargetSetting,
@@ -58,12 +57,11 @@ pub(super) async fn start(
     crate::home::write_public(&http.ca_file, authority.certificate_pem().as_bytes())?;
     let shared = HttpShared::new(
         HttpConfig {
-            listen: http.listen,
             judged: http.judged,
             pause: config.gate.pause,
             console_url: config.console.origin(),
             denials_before_halt: 50,
-            explain: Arc::new(Silent),
+            explain: Arc::new(super::explain::Audit),
         },
         reachable(config, home, key)?,
         store.clone(),
@@ -151,17 +149,7 @@ fn reachable(config: &Config, home: &Home, key: &SealKey) -> Outcome<Reachable> 
 }
 
 fn one(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -> Outcome<Api> {
-    let placing = match &api.placing {
-        config::Placing::None => Placing::None,
-        config::Placing::Header { name, prefix } => Placing::Header {
-            name: name.clone(),
-            prefix: (*prefix).to_owned(),
-        },
-        config::Placing::Basic { user } => Placing::Basic { user: user.clone() },
-        config::Placing::Query { name } => Placing::Query { name: name.clone() },
-        config::Placing::Cookie { name } => Placing::Cookie { name: name.clone() },
-    };
-    let secret = match placing {
+    let secret = match api.placing {
         Placing::None => None,
         _ => Some(credential(api, home, key)?),
     };
@@ -197,7 +185,7 @@ fn one(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -
         base: api.url.path().to_owned(),
         hosts: api.hosts.clone(),
         pack: api.pack.clone(),
-        placing,
+        placing: api.placing.clone(),
         secret,
         target: Arc::new(target),
         everyone: api.everyone,
@@ -255,7 +243,7 @@ impl Service {
         all.push(("NODE_USE_ENV_PROXY".to_owned(), "1".to_owned()));
         for api in &config.apis {
             let named = api.everyone || lease.spec.at(&api.name).is_some();
-            if named && api.placing != config::Placing::None {
+            if named && api.placing != Placing::None {
                 let value = placeholder_at(
                     self.store.key(),
                     &lease.id,

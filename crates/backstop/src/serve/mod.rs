@@ -5,6 +5,7 @@ mod assemble;
 mod changes;
 mod cosign;
 mod deletions;
+mod explain;
 mod grant;
 mod held;
 mod http;

@@ -103,6 +103,37 @@ pub(super) fn held(hold: &Hold, link: &str, besides: &str) -> Box<Problem> {
     Box::new(problem)
 }
 
+/// It would have to wait for people, and is too long to be bound to what they approve.
+pub(super) fn too_long_to_hold(verdict: &Verdict) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-long-to-hold",
+            "This needs a person, and is too long to be held",
+            format!("Nothing was sent: {}.", verdict.reason),
+        )
+        .decided(Decision::Deny, &verdict.rule)
+        .hint("send it in smaller parts, or have `judged` in [http] raised"),
+    )
+}
+
+/// Which of several targets it is for.
+pub(super) fn which(names: &[&str]) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "which-target",
+            "It is not told which target this is for",
+            format!(
+                "Nothing was sent: the lease has {} at this host.",
+                names.join(" and ")
+            ),
+        )
+        .decided(Decision::Deny, "which-target")
+        .hint("send the placeholder of the one that is meant"),
+    )
+}
+
 /// Too much waits already.
 pub(super) fn too_many(error: &backstop_store::StoreError) -> Box<Problem> {
     Box::new(

@@ -15,8 +15,6 @@ use crate::http::{Site, Target};
 /// The gate's own settings.
 #[derive(Clone)]
 pub struct HttpConfig {
-    /// Where the forward proxy listens; port 0 takes a free one.
-    pub listen: SocketAddr,
     /// How much of a body is kept to be judged, in bytes.
     pub judged: usize,
     /// How long a held call is paused.

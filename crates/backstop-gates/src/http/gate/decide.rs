@@ -1,6 +1,7 @@
 //! One request, five steps: read, judge, hold, act; nothing is measured, an API has no ROLLBACK.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use backstop_core::action::Ask;
 use backstop_core::effect::{Analysis, EffectKind};
@@ -16,11 +17,12 @@ use hyper::Method;
 
 use super::config::Api;
 use super::foreign::Found;
+use super::guard::Guard;
 use super::journal::{self, Written};
 use super::place;
 use super::raw;
 use super::reply::Watching;
-use super::who::Standing;
+use super::who::{Standing, standing};
 use super::{HttpShared, answer, foreign, hold, lives, mismatch, pack_of};
 use crate::http::{Carried, Forward, Head, Outcome, Problem, Sent, Site};
 
@@ -43,6 +45,8 @@ pub struct Case {
     /// What its outcome is called if nothing else comes of it.
     pub(super) result: &'static str,
     pub(super) graphql: bool,
+    /// Set when a body that passes as it comes carried a known credential.
+    pub(super) tripped: Option<Arc<AtomicBool>>,
     /// Where credentials stand in its answer.
     pub(super) reveals: Vec<String>,
 }
@@ -71,6 +75,8 @@ impl HttpShared {
         head: Head,
         body: &Carried,
     ) -> Result<Forward, Box<Problem>> {
+        // Its body may have taken its time.
+        self.still(case)?;
         let (clean, bytes) = self.clean(case, head, body);
         let request = self.read(case, &clean, &bytes, body).await?;
         if clean.upgrade.is_some() {
@@ -81,7 +87,7 @@ impl HttpShared {
             return Err(self.deny(case, &verdict).await);
         }
         let Some(api) = case.api.clone() else {
-            return self.outside(case, clean, &request).await;
+            return self.outside(case, clean, &request, body).await;
         };
         let reading = self.understand(&api, &request);
         let policy = self.policy();
@@ -94,17 +100,29 @@ impl HttpShared {
             verdict,
             origin,
         };
-        if let Standing::ReadsOnly(why) = &case.standing
-            && !judged.reading.analysis.is_read()
-        {
-            let problem = answer::reads_only(why);
+        if let Err(problem) = may_write(case, &judged.reading.analysis) {
             self.intend(case, &judged, &bytes, None).await?;
             case.result = "denied";
             return Err(problem);
         }
+        if judged.verdict.decision == Decision::Hold && matches!(body, Carried::Streamed { .. }) {
+            // INVARIANT 4: what was not read is bound by no digest.
+            self.intend(case, &judged, &bytes, None).await?;
+            case.result = "denied";
+            return Err(answer::too_long_to_hold(&judged.verdict));
+        }
         let spent = self.enforce(case, &api, &policy, &judged, &bytes).await?;
         self.intend(case, &judged, &bytes, spent.as_ref()).await?;
         self.act(case, &api, judged, body)
+    }
+
+    /// The lease as it stands now: halts, ends and freezes since the head came count.
+    fn still(&self, case: &mut Case) -> Result<(), Box<Problem>> {
+        if let Some(record) = self.store.lease(&case.record.lease.id) {
+            case.record = record;
+        }
+        case.standing = standing(&self.store, &case.record)?;
+        Ok(())
     }
 
     /// Takes the lease's own placeholder out of its place.
@@ -203,7 +221,7 @@ impl HttpShared {
             Decision::Halt => {
                 self.intend(case, judged, bytes, None).await?;
                 let why = judged.verdict.reason.clone();
-                mismatch::halt(&self.store, &case.record.lease.id, &why, false).await;
+                crate::mismatch::halt(&self.store, &case.record.lease.id, &why, false).await;
                 case.result = "halted";
                 Err(super::who::stopped(&why))
             }
@@ -259,6 +277,8 @@ impl HttpShared {
             }
         };
         // Policy, lease and configuration may have changed while people thought.
+        self.still(case)?;
+        may_write(case, &judged.reading.analysis)?;
         let now = self.policy();
         let verdict = judge(&now, case, api, &judged.reading.analysis);
         let lease = &case.record.lease.id;
@@ -378,7 +398,7 @@ impl HttpShared {
         let count = self.denials.count(lease, self.store.now_ms());
         if count >= self.config.denials_before_halt {
             let why = format!("{count} of its actions went past its scope within ten minutes");
-            mismatch::halt(&self.store, lease, &why, false).await;
+            crate::mismatch::halt(&self.store, lease, &why, false).await;
         }
     }
 
@@ -388,6 +408,7 @@ impl HttpShared {
         case: &mut Case,
         clean: Head,
         request: &Request,
+        body: &Carried,
     ) -> Result<Forward, Box<Problem>> {
         let host = case.site.host().to_owned();
         if !self.is_allowed(&host) || !only_reads(request) {
@@ -423,7 +444,7 @@ impl HttpShared {
             scheme: clean.scheme,
             site: case.site.clone(),
             head: clean,
-            body: Sent::AsCame,
+            body: self.sent(case, body)?,
             upgrade: None,
             repeatable: true,
         })
@@ -455,22 +476,38 @@ impl HttpShared {
             .iter()
             .flat_map(|o| o.reveals.clone())
             .collect();
-        let sent = match body {
-            Carried::Streamed { .. } => {
-                let ring = self.ring().map_err(|e| answer::broken(&e))?;
-                Sent::Filtered(Box::new(Watching::new(ring.of_requests())))
-            }
-            Carried::Absent | Carried::Whole { .. } => Sent::AsCame,
-        };
         Ok(Forward {
             target: Arc::clone(&api.target),
             scheme: api.scheme,
             site: case.site.clone(),
             repeatable: judged.reading.analysis.is_read(),
             head,
-            body: sent,
+            body: self.sent(case, body)?,
             upgrade: None,
         })
+    }
+
+    /// The body that is sent. Trailers are not: nothing looked at them.
+    fn sent(&self, case: &mut Case, body: &Carried) -> Result<Sent, Box<Problem>> {
+        match body {
+            Carried::Absent => Ok(Sent::AsCame),
+            Carried::Whole { bytes, .. } => Ok(Sent::Replaced(bytes.clone())),
+            Carried::Streamed { .. } => {
+                let ring = self.ring().map_err(|e| answer::broken(&e))?;
+                let guard = Guard::of(&self.store, &case.record.lease.id);
+                let watching = Watching::new(ring.of_requests(), guard);
+                case.tripped = Some(watching.tripped());
+                Ok(Sent::Filtered(Box::new(watching)))
+            }
+        }
+    }
+}
+
+/// Where only reads pass, whether this is one.
+fn may_write(case: &Case, analysis: &Analysis) -> Result<(), Box<Problem>> {
+    match &case.standing {
+        Standing::ReadsOnly(why) if !analysis.is_read() => Err(answer::reads_only(why)),
+        Standing::ReadsOnly(_) | Standing::Active => Ok(()),
     }
 }
 

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use backstop_core::entry::Event;
 use backstop_store::Store;
 
 use super::explain::{Explain, Explained};
 use super::foreign::Foreign;
+use crate::mismatch::{halt, note};
 
 /// The longest that is looked for more; the lease is frozen already.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(super) async fn foreign(
             .await
             .unwrap_or_default(),
     };
-    note(store, lease, source, told(&brief, &more)).await;
+    note(store, Some(lease), source, &told(&brief, &more)).await;
     brief
 }
 
@@ -37,7 +37,7 @@ pub(super) async fn foreign(
 pub(super) async fn refused(store: &Store, lease: &str, source: &str, api: &str, how: &str) {
     let why = format!("`{api}` refused the gate's own credential ({how})");
     halt(store, lease, &why, true).await;
-    note(store, lease, source, why).await;
+    note(store, Some(lease), source, &why).await;
 }
 
 fn told(brief: &str, more: &Explained) -> String {
@@ -49,21 +49,4 @@ fn told(brief: &str, more: &Explained) -> String {
         lies => all.push(format!("it lies in {}", lies.join(", "))),
     }
     all.join("; ")
-}
-
-pub(super) async fn halt(store: &Store, lease: &str, why: &str, reads: bool) {
-    if let Err(error) = store.halt(Some(lease), why, reads).await {
-        tracing::error!(%error, lease, "a lease was not halted");
-    }
-}
-
-async fn note(store: &Store, lease: &str, source: &str, what: String) {
-    let event = Event::Mismatch {
-        lease: Some(lease.to_owned()),
-        source: source.to_owned(),
-        what,
-    };
-    if let Err(error) = store.note(event).await {
-        tracing::error!(%error, "a mismatch was not journaled");
-    }
 }

@@ -8,9 +8,9 @@
 mod answer;
 pub mod config;
 mod decide;
-mod denials;
 pub mod explain;
 mod foreign;
+mod guard;
 mod hold;
 mod issued;
 mod journal;
@@ -27,6 +27,7 @@ mod who;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use backstop_core::lease::LeaseRecord;
 use backstop_core::policy::Policy;
 use backstop_store::{SealKey, Store};
 use backstop_wire::secrets::Engine;
@@ -35,7 +36,7 @@ use hyper::StatusCode;
 
 use config::{Api, HttpConfig, Placing, is_host};
 use decide::Case;
-use denials::Denials;
+use guard::Guard;
 use issued::Issued;
 use known::{Ring, Rings};
 use who::{Doorman, standing};
@@ -45,6 +46,7 @@ use super::judge::{
     Wish,
 };
 use super::{Head, Problem, Site, Target};
+use crate::denials::Denials;
 use crate::postgres::TrafficLog;
 
 use backstop_wire::providers;
@@ -151,11 +153,8 @@ impl HttpShared {
                 let presented = head.presented.as_deref();
                 let record = self.doorman.lease(&self.store, presented, &source).await?;
                 let site = head.site.clone().ok_or_else(|| no_site(""))?;
-                let api = reachable.apis.iter().find(|api| {
-                    let named = api.everyone || record.lease.spec.at(&api.name).is_some();
-                    named && api.is_at(head.scheme, &site, head.target.path())
-                });
-                (record, api.cloned(), site)
+                let api = self.api(&reachable, &record, head, &site)?;
+                (record, api, site)
             }
         };
         let standing = standing(&self.store, &record)?;
@@ -178,8 +177,44 @@ impl HttpShared {
             journaled: false,
             result: "failed",
             graphql: false,
+            tripped: None,
             reveals: vec![],
         })
+    }
+
+    /// The lease's API at a site; of several there, the one whose placeholder is presented. Never by chance: one of them
+    /// may be production.
+    fn api(
+        &self,
+        reachable: &Reachable,
+        record: &LeaseRecord,
+        head: &Head,
+        site: &Site,
+    ) -> Result<Option<Arc<Api>>, Box<Problem>> {
+        let lease = &record.lease;
+        let mut all = reachable.apis.iter().filter(|api| {
+            let named = api.everyone || lease.spec.at(&api.name).is_some();
+            named && api.is_at(head.scheme, site, head.target.path())
+        });
+        let Some(first) = all.next() else {
+            return Ok(None);
+        };
+        let others: Vec<_> = all.collect();
+        if others.is_empty() {
+            return Ok(Some(Arc::clone(first)));
+        }
+        let meant = |api: &&Arc<Api>| {
+            let own = placeholder(self.store.key(), &lease.id, &api.name, &pack_of(api));
+            place::take_out(&mut head.clone(), &api.placing, &own)
+        };
+        let mut candidates = std::iter::once(first).chain(others.iter().copied());
+        match candidates.clone().find(meant) {
+            Some(api) => Ok(Some(Arc::clone(api))),
+            None => {
+                let names: Vec<&str> = candidates.by_ref().map(|api| api.name.as_str()).collect();
+                Err(answer::which(&names))
+            }
+        }
     }
 
     /// On the listener of one API the placeholder says whose request it is.
@@ -189,7 +224,7 @@ impl HttpShared {
         client: &Client,
         head: &Head,
         source: &str,
-    ) -> Result<(backstop_core::lease::LeaseRecord, Option<Arc<Api>>, Site), Box<Problem>> {
+    ) -> Result<(LeaseRecord, Option<Arc<Api>>, Site), Box<Problem>> {
         let named = |api: &&Arc<Api>| *api.name == *client.listener;
         let api = reachable.apis.iter().find(named).cloned();
         let api = api.ok_or_else(|| no_site("This listener's target is gone."))?;
@@ -252,8 +287,9 @@ impl Judge for HttpShared {
     }
 
     async fn response(&self, case: &mut Case, head: &mut ResponseHead) -> Treatment {
+        let guard = Guard::of(&self.store, &case.record.lease.id);
         let Some(api) = case.api.clone() else {
-            return Treatment::Pass;
+            return Treatment::Filter(Box::new(reply::Cutting(guard)));
         };
         // Without it nothing could be masked.
         let known = match self.ring() {
@@ -261,7 +297,7 @@ impl Judge for HttpShared {
             Err(error) => return Treatment::Replace(answer::broken(&error)),
         };
         reply::mask_headers(head, &known);
-        if api.placing != Placing::None && reply::is_refusal(head.status) {
+        if api.placing != Placing::None && reply::is_refusal(head) {
             let how = format!("status {}", head.status.as_u16());
             self.refused(case, &api, &how).await;
             return Treatment::Replace(answer::mismatch(&api.name, head.status.as_u16()));
@@ -280,7 +316,7 @@ impl Judge for HttpShared {
                 limit: reply::REFUSAL,
             };
         }
-        Treatment::Filter(Box::new(reply::Masking::new(known)))
+        Treatment::Filter(Box::new(reply::Masking::new(known, guard)))
     }
 
     async fn whole(
@@ -292,20 +328,23 @@ impl Judge for HttpShared {
         let Some(api) = case.api.clone() else {
             return Whole::AsCame;
         };
-        if !case.reveals.is_empty() {
-            return reveal::answer(body, &case.reveals);
-        }
-        if body.is_some_and(|body| reply::refuses_inside(body)) {
+        if case.graphql && body.is_some_and(|body| reply::refuses_inside(body)) {
             self.refused(case, &api, "in its answer").await;
             return Whole::Problem(answer::mismatch(&api.name, 200));
         }
-        match self.ring() {
-            Ok(ring) => Whole::Filter(Box::new(reply::Masking::new(ring.real()))),
-            Err(error) => Whole::Problem(answer::broken(&error)),
+        let known = match self.ring() {
+            Ok(ring) => ring.real(),
+            Err(error) => return Whole::Problem(answer::broken(&error)),
+        };
+        if !case.reveals.is_empty() {
+            return reveal::answer(body, &case.reveals, &known);
         }
+        let guard = Guard::of(&self.store, &case.record.lease.id);
+        Whole::Filter(Box::new(reply::Masking::new(known, guard)))
     }
 
     fn done(&self, case: Case, end: End) {
+        self.trip(&case);
         if !case.journaled {
             return;
         }
@@ -328,6 +367,23 @@ impl Judge for HttpShared {
 }
 
 impl HttpShared {
+    /// A known credential in a body that passed as it came: it was broken off, and the lease is stopped.
+    fn trip(&self, case: &Case) {
+        let tripped = case.tripped.as_ref();
+        if !tripped.is_some_and(|tripped| tripped.load(Ordering::Acquire)) {
+            return;
+        }
+        let (store, lease, source) = (
+            self.store.clone(),
+            case.record.lease.id.clone(),
+            case.source.clone(),
+        );
+        tokio::spawn(async move {
+            crate::mismatch::halt(&store, &lease, reply::FOREIGN, false).await;
+            crate::mismatch::note(&store, Some(&lease), &source, reply::FOREIGN).await;
+        });
+    }
+
     async fn refused(&self, case: &Case, api: &Api, how: &str) {
         let lease = &case.record.lease.id;
         mismatch::refused(&self.store, lease, &case.source, &api.name, how).await;

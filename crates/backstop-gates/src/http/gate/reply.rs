@@ -2,28 +2,34 @@
 //! API hands to the lease is not foreign when it comes again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use backstop_wire::secrets::{Known, Stream};
 use bytes::Bytes;
 use hyper::header;
 use hyper::{HeaderMap, StatusCode};
 
+use super::guard::Guard;
 use crate::http::{Filter, ResponseHead, Stop};
+
+/// Why a body was stopped, and its lease.
+pub(super) const FOREIGN: &str = "a credential that this lease did not get, in the body";
 
 /// How much of an answer is looked at for a refusal in a 200, in bytes.
 pub(super) const REFUSAL: usize = 64 * 1024;
 
 /// Masks the gate's own credentials in what passes.
-pub(super) struct Masking(Stream<Arc<Known<usize>>>);
+pub(super) struct Masking(Stream<Arc<Known<usize>>>, Guard);
 
 impl Masking {
-    pub(super) fn new(known: Arc<Known<usize>>) -> Self {
-        Self(Stream::masker(known))
+    pub(super) fn new(known: Arc<Known<usize>>, guard: Guard) -> Self {
+        Self(Stream::masker(known), guard)
     }
 }
 
 impl Filter for Masking {
     fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
+        self.1.check()?;
         let mut out = Vec::with_capacity(bytes.len());
         let _ = self.0.feed(&bytes, &mut out);
         Ok(out.into())
@@ -46,29 +52,60 @@ impl Filter for Masking {
 }
 
 /// Stops a body that passes as it comes where it carries a credential that the gate knows: before its last byte went.
-pub(super) struct Watching(Stream<Arc<Known<usize>>>);
+pub(super) struct Watching {
+    stream: Stream<Arc<Known<usize>>>,
+    guard: Guard,
+    tripped: Arc<AtomicBool>,
+}
 
 impl Watching {
-    pub(super) fn new(known: Arc<Known<usize>>) -> Self {
-        Self(Stream::finder(known))
+    pub(super) fn new(known: Arc<Known<usize>>, guard: Guard) -> Self {
+        Self {
+            stream: Stream::finder(known),
+            guard,
+            tripped: Arc::default(),
+        }
+    }
+
+    /// Becomes true when it found one.
+    pub(super) fn tripped(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.tripped)
     }
 }
 
 impl Filter for Watching {
     fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
+        self.guard.check()?;
         let mut out = Vec::with_capacity(bytes.len());
-        if !self.0.feed(&bytes, &mut out).is_empty() {
-            return Err(Stop(
-                "a credential that this lease did not get, in the body".into(),
-            ));
+        if !self.stream.feed(&bytes, &mut out).is_empty() {
+            self.tripped.store(true, Ordering::Release);
+            return Err(Stop(FOREIGN.into()));
         }
         Ok(out.into())
     }
 
     fn end(&mut self) -> Result<Bytes, Stop> {
         let mut out = Vec::new();
-        self.0.flush(&mut out);
+        self.stream.flush(&mut out);
         Ok(out.into())
+    }
+
+    fn trailers(&mut self, trailers: &mut HeaderMap) -> Result<(), Stop> {
+        trailers.clear();
+        Ok(())
+    }
+
+    fn keeps_length(&self) -> bool {
+        true
+    }
+}
+
+/// Cuts what passes unchanged when its lease is stopped.
+pub(super) struct Cutting(pub(super) Guard);
+
+impl Filter for Cutting {
+    fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
+        self.0.check().map(|()| bytes)
     }
 
     fn keeps_length(&self) -> bool {
@@ -95,9 +132,18 @@ pub(super) fn cookies(head: &ResponseHead) -> impl Iterator<Item = &str> {
         .filter_map(|pair| pair.split_once('=').map(|(_, value)| value.trim()))
 }
 
-/// Whether a status says that the credential was refused.
-pub(super) fn is_refusal(status: StatusCode) -> bool {
-    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+/// Whether an answer says that the credential was refused. A limit on the rate of requests is none, though some say 403.
+pub(super) fn is_refusal(head: &ResponseHead) -> bool {
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let limited = header("retry-after").is_some()
+        || ["x-ratelimit-remaining", "ratelimit-remaining"]
+            .iter()
+            .any(|name| header(name) == Some("0"));
+    match head.status {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::FORBIDDEN => !limited,
+        _ => false,
+    }
 }
 
 /// Whether an answer is one that may say so in its body only.
@@ -151,6 +197,35 @@ pub(super) fn refuses_inside(body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_on_the_rate_is_no_refusal() {
+        let head = |status: StatusCode, headers: &[(&'static str, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| {
+                let name = header::HeaderName::from_static(name);
+                (name, header::HeaderValue::from_static(value))
+            });
+            ResponseHead {
+                status,
+                headers: headers.collect(),
+            }
+        };
+        let forbidden = StatusCode::FORBIDDEN;
+        assert!(is_refusal(&head(
+            StatusCode::UNAUTHORIZED,
+            &[("retry-after", "1")]
+        )));
+        assert!(is_refusal(&head(
+            forbidden,
+            &[("x-ratelimit-remaining", "17")]
+        )));
+        assert!(!is_refusal(&head(
+            forbidden,
+            &[("x-ratelimit-remaining", "0")]
+        )));
+        assert!(!is_refusal(&head(forbidden, &[("retry-after", "60")])));
+        assert!(!is_refusal(&head(StatusCode::NOT_FOUND, &[])));
+    }
 
     #[test]
     fn a_refusal_in_a_200_is_known_by_its_error() {

@@ -1,5 +1,6 @@
 //! Answers that hold credentials: people approved that the gate gets them, and the agent does not (invariant 8).
 
+use backstop_wire::secrets::Known;
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde_json::Value;
@@ -11,7 +12,7 @@ use crate::http::judge::Whole;
 const KEPT: &str = "[credential kept by Backstop]";
 
 /// The answer without its credentials.
-pub(super) fn answer(body: Option<&Bytes>, pointers: &[String]) -> Whole {
+pub(super) fn answer(body: Option<&Bytes>, pointers: &[String], known: &Known<usize>) -> Whole {
     let value = body.and_then(|body| serde_json::from_slice::<Value>(body).ok());
     let Some(mut value) = value else {
         return Whole::Problem(Box::new(
@@ -28,7 +29,9 @@ pub(super) fn answer(body: Option<&Bytes>, pointers: &[String]) -> Whole {
         let parts: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
         hide(&mut value, &parts);
     }
-    Whole::Replaced(value.to_string().into())
+    let mut text = value.to_string().into_bytes();
+    known.mask(&mut text);
+    Whole::Replaced(text.into())
 }
 
 /// RFC 6901, section 4.
@@ -70,9 +73,17 @@ fn cover(value: &mut Value) {
 mod tests {
     use super::*;
 
+    fn none() -> Known<usize> {
+        Known::new([]).unwrap()
+    }
+
     fn shown(body: &str, pointers: &[&str]) -> String {
         let pointers: Vec<String> = pointers.iter().map(|p| (*p).to_owned()).collect();
-        match answer(Some(&Bytes::copy_from_slice(body.as_bytes())), &pointers) {
+        match answer(
+            Some(&Bytes::copy_from_slice(body.as_bytes())),
+            &pointers,
+            &none(),
+        ) {
             Whole::Replaced(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
             _ => "a problem".to_owned(),
         }
@@ -105,7 +116,7 @@ mod tests {
     fn an_answer_that_cannot_be_read_is_not_passed_on() {
         assert_eq!(shown("s3cret", &["/token"]), "a problem");
         assert!(matches!(
-            answer(None, &["/token".into()]),
+            answer(None, &["/token".into()], &none()),
             Whole::Problem(_)
         ));
     }

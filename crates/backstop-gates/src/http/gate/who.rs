@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backstop_core::digest::Digest;
-use backstop_core::entry::Event;
 use backstop_core::lease::{LeaseRecord, LeaseState};
 use backstop_core::secret::Secret;
 use backstop_core::verdict::Decision;
@@ -15,6 +14,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 
 use crate::http::{Presented, Problem};
+use crate::mismatch;
 use crate::postgres::failures::Failures;
 use crate::postgres::lease_verifier;
 
@@ -78,8 +78,9 @@ impl Doorman {
             found => {
                 let wait = self.failures.count(source);
                 if found.is_some() {
-                    note(
+                    mismatch::note(
                         store,
+                        None,
                         source,
                         "the secret of a lease was presented under another name",
                     )
@@ -112,17 +113,6 @@ fn owner(store: &Store, verifier: &str) -> Option<LeaseRecord> {
     // Both are derived: that they agree in part tells nothing of the secret.
     all.find(|record| record.lease.verifier == verifier)
         .cloned()
-}
-
-async fn note(store: &Store, source: &str, what: &str) {
-    let event = Event::Mismatch {
-        lease: None,
-        source: source.to_owned(),
-        what: what.to_owned(),
-    };
-    if let Err(error) = store.note(event).await {
-        tracing::error!(%error, "a mismatch was not journaled");
-    }
 }
 
 /// Whether a lease may act at all.

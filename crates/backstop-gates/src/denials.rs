@@ -8,13 +8,13 @@ const WINDOW_MS: i64 = 600_000;
 
 /// Counts them.
 #[derive(Default)]
-pub(super) struct Denials {
+pub(crate) struct Denials {
     recent: Mutex<HashMap<String, Vec<i64>>>,
 }
 
 impl Denials {
     /// Counts one; tells how many there were within ten minutes.
-    pub(super) fn count(&self, lease: &str, now_ms: i64) -> usize {
+    pub(crate) fn count(&self, lease: &str, now_ms: i64) -> usize {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.retain(|_, at| at.last().is_some_and(|last| now_ms - last < WINDOW_MS));
         let mine = recent.entry(lease.to_owned()).or_default();

@@ -1,0 +1,101 @@
+//! What is known of a credential that should not have been presented, for the person who is called: what it could do, by
+//! the scope audit's table, and where on this machine it lies, as far as Backstop's own user can see.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use backstop_core::secret::Secret;
+use backstop_gates::http::gate::explain::{Explain, Explained};
+use backstop_scopes::find::{Look, Place};
+use backstop_scopes::kinds;
+
+/// No more places than this are named.
+const MOST: usize = 5;
+
+/// Looks through the homes of people, and what processes carry in their environments.
+pub(super) struct Audit;
+
+impl Explain for Audit {
+    fn explain(
+        &self,
+        credential: Secret<String>,
+        kind: Option<String>,
+    ) -> Pin<Box<dyn Future<Output = Explained> + Send + '_>> {
+        Box::pin(async move {
+            let known = kind.as_deref().and_then(kinds::of);
+            let lies = tokio::task::spawn_blocking(move || lies(homes(), &credential));
+            Explained {
+                what: known.map(|kind| kind.name.clone()),
+                could: known.map(|kind| kind.worst.clone()),
+                lies: lies.await.unwrap_or_default(),
+            }
+        })
+    }
+}
+
+/// The homes of people and of root that can be read.
+fn homes() -> Vec<PathBuf> {
+    let listed = std::fs::read_dir("/home").into_iter().flatten().flatten();
+    let mut all: Vec<PathBuf> = listed.map(|entry| entry.path()).collect();
+    all.push(PathBuf::from("/root"));
+    all.retain(|home| std::fs::read_dir(home).is_ok());
+    all
+}
+
+/// Where it lies, in words without it.
+fn lies(paths: Vec<PathBuf>, credential: &Secret<String>) -> Vec<String> {
+    let Ok(look) = Look::new() else { return vec![] };
+    let look = Look {
+        paths,
+        history: false,
+        processes: true,
+        threads: 1,
+        ..look
+    };
+    let Ok(report) = look.run() else {
+        return vec![];
+    };
+    let same = report.findings.iter().filter(|finding| {
+        finding
+            .reveal_secret()
+            .is_some_and(|secret| secret == credential.reveal().as_bytes())
+    });
+    let mut all: Vec<String> = same.map(|finding| told(&finding.place)).collect();
+    all.dedup();
+    all.truncate(MOST);
+    all
+}
+
+fn told(place: &Place) -> String {
+    match place {
+        Place::File { path, line, .. } => format!("`{path}`, line {line}"),
+        Place::Environment {
+            process,
+            command,
+            variable,
+        } => format!("`{variable}` of the process {process} (`{command}`)"),
+        Place::History { repository, .. } => format!("the history of `{repository}`"),
+        Place::Socket { path } => format!("`{path}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_holds_it_is_named_and_the_credential_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = "9b2f6c1e-5d0a-4f6e-8a3c-2d7e1f4b6a90";
+        let file = folder.path().join("add-domain.sh");
+        std::fs::write(&file, format!("#!/bin/sh\nexport RAILWAY_TOKEN={token}\n")).unwrap();
+        let found = lies(
+            vec![folder.path().to_owned()],
+            &Secret::new(token.to_owned()),
+        );
+        assert_eq!(found, [format!("`{}`, line 2", file.display())]);
+        let other = Secret::new("7f0f3c1e-2b0b-4c58-9d7e-31d1c6a4f0aa".to_owned());
+        assert!(lies(vec![folder.path().to_owned()], &other).is_empty());
+    }
+}
