@@ -80,6 +80,9 @@ pub struct HoldText {
     /// The earlier statements of the open transaction.
     #[serde(default)]
     pub earlier: Vec<String>,
+    /// What is known of the operations that an HTTP call asks for, one line each, worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<String>,
     /// What the agent says about itself: `application_name`, leading comments. Not a fact.
     #[serde(default)]
     pub agent_words: String,

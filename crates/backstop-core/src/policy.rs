@@ -4,6 +4,7 @@
 //! that the gate found (invariant 6). What Cedar cannot evaluate is denied (invariants 1 and 7).
 
 mod question;
+mod softened;
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -75,12 +76,13 @@ pub struct RuleView<'a> {
 }
 
 impl Policy {
-    /// The default set, with `more` policies after it.
+    /// The default set, with `more` policies after it. The default `production-safeguards` may be repeated in `more` with
+    /// `@verdict("hold")` for two people or more, and is replaced by that.
     ///
     /// # Errors
     /// When `more` is not Cedar, does not fit the schema, or lacks `@id`.
     pub fn with(more: &str) -> Result<Self, PolicyError> {
-        Self::exactly(&format!("{DEFAULT}\n{more}"))
+        Self::exactly(&format!("{}\n{more}", softened::default_for(more)?))
     }
 
     /// These policies and no others. No gate runs such a set: it is for asking what a changed set would say.

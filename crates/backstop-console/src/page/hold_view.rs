@@ -33,6 +33,8 @@ pub(crate) struct View {
     pub(crate) effects: Vec<EffectView>,
     pub(crate) incomplete: Vec<Vec<Piece>>,
     pub(crate) binding: Option<BindingView>,
+    /// Whether it is something that the agent does, and not something that it is given.
+    pub(crate) acts: bool,
     pub(crate) rule: String,
     pub(crate) reason: String,
     pub(crate) recoverable: String,
@@ -100,6 +102,7 @@ pub(crate) struct TextView {
     pub(crate) marked: bool,
     pub(crate) parameters: Vec<Option<Vec<Piece>>>,
     pub(crate) earlier: Vec<Vec<Piece>>,
+    pub(crate) known: Vec<Vec<Piece>>,
     pub(crate) agent_words: Vec<Piece>,
 }
 
@@ -168,6 +171,7 @@ pub(crate) fn view(console: &Console, record: &HoldRecord, person: &str) -> View
         effects: effects(hold),
         incomplete: hold.incomplete.iter().map(|why| show::names(why)).collect(),
         binding: binding(&hold.ask),
+        acts: matches!(hold.ask, Ask::Sql { .. } | Ask::Http { .. }),
         rule: hold.rule.clone(),
         reason: hold.reason.clone(),
         recoverable: hold.recoverable_all(),
@@ -323,6 +327,7 @@ fn text_view(text: Result<Option<HoldText>, StoreError>, sql: bool) -> TextView 
             .map(|p| p.as_deref().map(show::plain))
             .collect(),
         earlier: text.earlier.iter().map(|t| pieces(t)).collect(),
+        known: text.known.iter().map(|t| show::plain(t)).collect(),
         agent_words: show::plain(&text.agent_words),
     }
 }

@@ -135,6 +135,7 @@ async fn every_page_renders_and_breaks_no_policy() {
     let id = site.hold(&lease, deceptive()).await;
     site.hold(&lease, wipe("TRUNCATE payments")).await;
     site.hold(&lease, admin()).await;
+    let call = site.http_hold(&lease).await;
     let asked = site
         .ask(Site::lease_ask("Clean up the failed payments of June"))
         .await;
@@ -163,6 +164,7 @@ async fn every_page_renders_and_breaks_no_policy() {
     for (name, path) in [
         ("06-holds", "/holds".to_owned()),
         ("07-hold", format!("/holds/{id}")),
+        ("07-hold-http", format!("/holds/{call}")),
         ("07-lease-asked", format!("/holds/{asked}")),
         ("10-leases", "/leases".to_owned()),
         ("11-lease", format!("/leases/{lease}")),

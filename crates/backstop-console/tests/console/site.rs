@@ -7,7 +7,7 @@ use backstop_console::{
     Presented, Timeline, TimelineFuture, TimelinePage, TimelineQuery, TimelineRow, Tls, Weight,
     serve,
 };
-use backstop_core::action::{Ask, SqlBinding};
+use backstop_core::action::{Ask, HttpBinding, SqlBinding};
 use backstop_core::deletion::{Cancellation, Scheduled};
 use backstop_core::digest::Digest;
 use backstop_core::effect::{Analysis, Bound, Effect, EffectKind, Verb};
@@ -439,6 +439,65 @@ impl Site {
         self.store.rehearsed(hold, told).await.unwrap();
     }
 
+    /// The call of the incident.
+    pub async fn http_hold(&self, lease: &str) -> String {
+        let volume = "volume.\"a3f1c9d2-5b7e-4c80-9e21-6f4d8b0a7c35\"";
+        let statement = "POST https://backboard.railway.com/graphql/v2\ncontent-type: application/json\n\n{\"query\":\"mutation { volumeDelete(volumeId: \\\"a3f1c9d2-5b7e-4c80-9e21-6f4d8b0a7c35\\\") }\"}";
+        let opened = self
+            .store
+            .open_hold(NewHold {
+                ask: Ask::Http {
+                    binding: HttpBinding {
+                        method: "POST".into(),
+                        origin: "https://backboard.railway.com:443".into(),
+                        resource: Digest::of(b"/graphql/v2"),
+                        headers: Digest::of(b"headers"),
+                        body: Digest::of(statement.as_bytes()),
+                        operations: vec!["volumeDelete".into()],
+                    },
+                },
+                lease: Some(lease.into()),
+                target: Some("railway".into()),
+                environment: Environment::Production,
+                summary: "volumeDelete at railway".into(),
+                analysis: Analysis {
+                    effects: vec![
+                        Effect::new(EffectKind::Destroy, Verb::Drop, Some(volume.into())),
+                        Effect::new(EffectKind::Destroy, Verb::Drop, Some("volume_backup.\"*\"".into()))
+                            .bounded(Bound::Unbounded),
+                    ],
+                    incomplete: vec![],
+                    unseen: vec![],
+                    transactional: false,
+                },
+                verdict: Verdict {
+                    decision: Decision::Hold,
+                    rule: "production-safeguards".into(),
+                    reason: "this takes away what would bring data back".into(),
+                    people: 2,
+                },
+                recoverable: format!(
+                    "`{volume}` holds the database of `prod`; its newest drilled recovery point is of 2026-11-29T09:12:44Z"
+                ),
+                whole: String::new(),
+                policy: Digest::of(b"policy"),
+                text: HoldText {
+                    statement: statement.into(),
+                    known: vec![
+                        "volumeDelete: Deletes a persistent volume in a project (reviewed)".into(),
+                        "with it goes: every environment's instance of the volume and its data".into(),
+                        "with it goes: all backups of the volume".into(),
+                    ],
+                    ..HoldText::default()
+                },
+            })
+            .await
+            .unwrap();
+        match opened {
+            Opened::Waiting(record) | Opened::Approved(record) => record.hold.id,
+        }
+    }
+
     pub async fn hold(&self, lease: &str, new: Held<'_>) -> String {
         let binding = SqlBinding {
             text: Digest::of(new.statement.as_bytes()),
@@ -481,6 +540,7 @@ impl Site {
                     destructive: new.destructive,
                     parameters: new.parameters,
                     earlier: new.earlier,
+                    known: vec![],
                     agent_words: new.agent_words.into(),
                 },
             })

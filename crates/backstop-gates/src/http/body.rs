@@ -19,6 +19,11 @@ use super::judge::{Carried, Filter};
 /// Why a body broke off.
 pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
+/// So much of what nobody wants any more is still read, in bytes.
+const DRAINED: usize = 64 << 20;
+/// And for so long.
+const DRAINING: Duration = Duration::from_secs(10);
+
 /// A body that passes.
 #[derive(Default)]
 pub(crate) struct Passing {
@@ -87,6 +92,23 @@ impl Passing {
     pub(crate) fn holding(mut self, busy: Busy) -> Self {
         self._held = Some(busy);
         self
+    }
+
+    /// Reads on for a while and throws it away: many clients read an answer only when they have sent everything, and take
+    /// a stream that is broken off under them for an error of the network.
+    pub(crate) async fn drain(mut self) {
+        let all = async {
+            let mut left = DRAINED;
+            while let Some(Ok(frame)) = self.frame().await {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                match left.checked_sub(bytes) {
+                    Some(rest) => left = rest,
+                    None => return,
+                }
+            }
+        };
+        // What is longer, or slower, is broken off.
+        let _ = tokio::time::timeout(DRAINING, all).await;
     }
 
     /// What is still to come, where nothing was read and nothing else is done with it.

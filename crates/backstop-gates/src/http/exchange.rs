@@ -80,7 +80,13 @@ async fn story<J: Judge>(
     };
     let mut forward = match shared.judge.judge(case, head, &gathered.carried).await {
         Outcome::Forward(forward) => forward,
-        Outcome::Answer(problem) => return open.refuse(problem),
+        Outcome::Answer(problem) => {
+            let problem = open.refuse(problem).err().unwrap_or_else(lost);
+            if !gathered.body.is_end_stream() {
+                tokio::spawn(gathered.body.drain());
+            }
+            return Err(problem);
+        }
     };
     let duplex = match (&forward.head.upgrade, forward.upgrade.take()) {
         (None, _) => None,

@@ -463,6 +463,7 @@ impl Relay<'_> {
                     super::shown::parameters(bind, &meaning.types)
                 }),
                 earlier: self.said_before(),
+                known: vec![],
                 agent_words: self
                     .startup
                     .get("application_name")

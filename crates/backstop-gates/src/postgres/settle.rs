@@ -351,6 +351,7 @@ impl Relay<'_> {
                 destructive: vec![],
                 parameters: vec![],
                 earlier: self.said.shown().map(ToString::to_string).collect(),
+                known: vec![],
                 agent_words: self
                     .startup
                     .get("application_name")

@@ -61,6 +61,7 @@ impl Front {
             pause: Duration::from_millis(200),
             console_url: "http://localhost:7480".into(),
             denials_before_halt: 50,
+            kept: world.folder.path().join("revealed"),
             explain: Arc::new(Silent),
         };
         let policy = Arc::new(Policy::with("")?);
@@ -735,5 +736,126 @@ async fn the_nine_seconds_end_at_the_door() -> Result<()> {
     assert!(why.contains("credential"), "{why}");
     drop(workspace);
     front.proxy.shutdown(Duration::from_secs(1)).await;
+    Ok(())
+}
+
+impl Front {
+    /// A body, sent again and approved until it is no longer held.
+    async fn approved(&self, held: &Held, body: &Value, header: &str) -> Result<(u16, Value)> {
+        for _ in 0..3 {
+            let (status, value) = self.send(held, body, header).await?;
+            let Some(hold) = value["hold"]
+                .as_str()
+                .filter(|_| value["verdict"] == "hold")
+            else {
+                return Ok((status, value));
+            };
+            self.world.decide(hold, Answer::Approve, "").await?;
+        }
+        anyhow::bail!("it is held for ever")
+    }
+
+    async fn send(&self, held: &Held, body: &Value, header: &str) -> Result<(u16, Value)> {
+        let (body, url) = (body.to_string(), self.double.url());
+        let kind = "Content-Type: application/json";
+        let args = ["-H", kind, "-H", header, "-d", &body, &url];
+        let (status, text) = self.curl(held, &args).await?;
+        let value = serde_json::from_str(&text).with_context(|| format!("{status}: {text}"))?;
+        Ok((status, value))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_revealed_stays_in_the_gate_and_its_placeholder_works_at_that_target_alone()
+-> Result<()> {
+    let double = RailwayDouble::start()?;
+    let token = double.account_token().to_owned();
+    let front = Front::before(double, &token, Environment::Development).await?;
+    let scopes = ["read", "write", "create", "delete"];
+    let held = front.lease(&scopes).await?;
+    let own = format!("Authorization: Bearer {}", held.placeholder);
+    let tenancy = front.double.tenancy();
+    let real = format!("Authorization: Bearer {token}");
+    let real = [("authorization", &real["Authorization: ".len()..])];
+    let variables = json!({
+        "query": "query($p: String!, $e: String!, $s: String) { variables(projectId: $p, environmentId: $e, serviceId: $s) }",
+        "variables": {"p": tenancy.project, "e": tenancy.staging, "s": tenancy.app},
+    });
+    let secret = {
+        let (_, value) = front.double.ask(&real, &variables.to_string());
+        value["data"]["variables"]["DATABASE_URL"]
+            .as_str()
+            .context("no variable")?
+            .to_owned()
+    };
+    let (status, value) = front.approved(&held, &variables, &own).await?;
+    assert_eq!(status, 200, "{value}");
+    assert!(!value.to_string().contains(&secret), "{value}");
+    let kept = value["data"]["variables"]["DATABASE_URL"]
+        .as_str()
+        .context("no placeholder")?
+        .to_owned();
+    assert!(kept.starts_with("bsp_"), "{value}");
+    // It is put in where it is the whole of a value, and the target gets what it revealed.
+    let copy = |value: &str| {
+        json!({
+            "query": "mutation($input: VariableUpsertInput!) { variableUpsert(input: $input) }",
+            "variables": {"input": {
+                "projectId": tenancy.project, "environmentId": tenancy.staging, "serviceId": tenancy.app,
+                "name": "COPY", "value": value,
+            }},
+        })
+    };
+    let (status, value) = front.approved(&held, &copy(&kept), &own).await?;
+    assert_eq!(status, 200, "{value}");
+    let (_, after) = front.double.ask(&real, &variables.to_string());
+    assert_eq!(after["data"]["variables"]["COPY"], json!(secret), "{after}");
+    // A token that is made for the lease works in the place of the gate's own.
+    let made = json!({
+        "query": "mutation($input: ProjectTokenCreateInput!) { projectTokenCreate(input: $input) }",
+        "variables": {"input": {"projectId": tenancy.project, "environmentId": tenancy.staging, "name": "minted"}},
+    });
+    let (status, value) = front.approved(&held, &made, &own).await?;
+    assert_eq!(status, 200, "{value}");
+    let minted = value["data"]["projectTokenCreate"]
+        .as_str()
+        .context("no token")?
+        .to_owned();
+    assert!(minted.starts_with("bsp_"), "{value}");
+    let whoami = json!({"query": "query { projectToken { projectId } }"});
+    let (status, value) = front
+        .send(&held, &whoami, &format!("Project-Access-Token: {minted}"))
+        .await?;
+    assert_eq!(status, 200, "{value}");
+    assert_eq!(
+        value["data"]["projectToken"]["projectId"],
+        json!(tenancy.project),
+        "{value}"
+    );
+    // Where it would mean something else it is not put in: what people saw as a credential could be an id.
+    let before = front.received();
+    let odd = json!({"query": "mutation($id: String!) { serviceDelete(id: $id) }", "variables": {"id": kept}});
+    let (status, value) = front.send(&held, &odd, &own).await?;
+    assert_eq!(status, 403, "{value}");
+    assert_eq!(front.received(), before, "{value}");
+    assert_eq!(front.halted(&held), None);
+    // In another lease's hands it is a foreign credential.
+    let other = front.lease(&scopes).await?;
+    let others = format!("Authorization: Bearer {}", other.placeholder);
+    let (status, value) = front.send(&other, &copy(&kept), &others).await?;
+    assert_eq!(
+        (status, &value["verdict"]),
+        (403, &json!("halt")),
+        "{value}"
+    );
+    assert!(front.halted(&other).is_some());
+    // And so is the credential itself, in anybody's.
+    let (status, value) = front.send(&held, &copy(&secret), &own).await?;
+    assert_eq!(
+        (status, &value["verdict"]),
+        (403, &json!("halt")),
+        "{value}"
+    );
+    assert_eq!(front.received(), before);
     Ok(())
 }

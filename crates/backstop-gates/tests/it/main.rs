@@ -16,6 +16,7 @@ mod adversary_measured;
 mod adversary_protocol;
 mod adversary_settings;
 mod adversary_statements;
+mod aws;
 mod basics;
 mod clients;
 mod differential;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,6 +37,58 @@ impl S3Double {
     /// # Errors
     /// When it is not installed or does not start.
     pub fn start() -> Result<Self> {
+        Self::with(&[])
+    }
+
+    /// Starts a moto that checks signatures and permissions, with one user who may do everything. Gives that user's
+    /// access key: id and secret.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub fn strict() -> Result<(Self, String, String)> {
+        // It lets so many calls pass before it checks.
+        let moto = Self::with(&["INITIAL_NO_AUTH_ACTION_COUNT=3"])?;
+        moto.iam("Action=CreateUser&UserName=gate")?;
+        let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D";
+        moto.iam(&format!(
+            "Action=PutUserPolicy&UserName=gate&PolicyName=all&PolicyDocument={policy}"
+        ))?;
+        let made = moto.iam("Action=CreateAccessKey&UserName=gate")?;
+        let field = |name: &str| {
+            let (_, rest) = made.split_once(&format!("<{name}>"))?;
+            rest.split_once('<').map(|(value, _)| value.to_owned())
+        };
+        let id = field("AccessKeyId").context("no id of a key")?;
+        let secret = field("SecretAccessKey").context("no secret of a key")?;
+        Ok((moto, id, secret))
+    }
+
+    fn iam(&self, form: &str) -> Result<String> {
+        let scope = "AKIAIOSFODNN7EXAMPLE/20260101/us-east-1/iam/aws4_request";
+        let authorization =
+            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
+        let request = RecordedRequest {
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            headers: vec![
+                ("host".to_owned(), "127.0.0.1".to_owned()),
+                ("authorization".to_owned(), authorization),
+                (
+                    "content-type".to_owned(),
+                    "application/x-www-form-urlencoded".to_owned(),
+                ),
+            ],
+            body: format!("{form}&Version=2010-05-08").into_bytes(),
+        };
+        let answer = pass_on(self.port, &request)?;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        if !text.starts_with("HTTP/1.1 200") {
+            bail!("moto's IAM: {text}");
+        }
+        Ok(text)
+    }
+
+    fn with(environment: &[&str]) -> Result<Self> {
         let program = find()?;
         let account = Account::for_servers()?;
         let folder = tempfile::Builder::new()
@@ -50,13 +102,18 @@ impl S3Double {
         let process = Supervised::start(Plan {
             account,
             folder: &folder,
-            program: &program,
-            arguments: vec![
-                "-H".into(),
-                "127.0.0.1".into(),
-                "-p".into(),
-                port.to_string(),
-            ],
+            program: Path::new("/usr/bin/env"),
+            arguments: environment
+                .iter()
+                .map(|variable| (*variable).to_owned())
+                .chain([program.display().to_string()])
+                .chain([
+                    "-H".into(),
+                    "127.0.0.1".into(),
+                    "-p".into(),
+                    port.to_string(),
+                ])
+                .collect(),
             log: &log,
             stop: "KILL",
         })?;

@@ -154,6 +154,7 @@ impl Agent {
 
     fn call(&self, header: &str, body: &Value) -> Result<curl::Said> {
         Call {
+            folder: &self.workspace,
             url: &self.url,
             header,
             body: &body.to_string(),

@@ -78,7 +78,15 @@ impl RailwayDouble {
     /// # Errors
     /// As [`RailwayDouble::start`].
     pub fn with_database(server: Server) -> Result<Self> {
-        Self::begin(Some(Arc::new(Mutex::new(server))))
+        Self::over(Arc::new(Mutex::new(server)))
+    }
+
+    /// The same with a server that others look at, too. Requests that touch the volume wait until it is let go.
+    ///
+    /// # Errors
+    /// As [`RailwayDouble::start`].
+    pub fn over(server: Arc<Mutex<Server>>) -> Result<Self> {
+        Self::begin(Some(server))
     }
 
     fn begin(database: Option<Shared>) -> Result<Self> {

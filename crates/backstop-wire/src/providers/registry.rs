@@ -146,10 +146,17 @@ pub fn for_host(host: &str) -> Option<&'static Provider> {
     PROVIDERS.iter().find(serves)
 }
 
-/// The provider of that name.
+/// The provider of that name. `aws/HINT` is AWS behind another host; [`aws::read`] says what a hint may be.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Provider> {
-    PROVIDERS.iter().find(|p| p.name == name)
+    let (name, hint) = hinted(name);
+    let known = PROVIDERS.iter().find(|p| p.name == name)?;
+    (hint.is_none() || name == "aws" && hint.is_some_and(|hint| !hint.is_empty())).then_some(known)
+}
+
+fn hinted(name: &str) -> (&str, Option<&str>) {
+    name.split_once('/')
+        .map_or((name, None), |(name, hint)| (name, Some(hint)))
 }
 
 /// What `request` does, read by the pack of that name, or by the one that knows its host.
@@ -180,22 +187,24 @@ pub fn read(request: &Request, pack: Option<&str>) -> Reading {
             Ok(pack) => pack.read(request),
             Err(_) => unknown(provider.name, "the pack cannot be read".to_owned(), request),
         },
-        Reader::Calls(_) | Reader::Elsewhere => match read_elsewhere(provider.name, request) {
-            Some(reading) => reading,
-            None => unknown(
-                provider.name,
-                format!("nothing reads requests for {} yet", provider.title),
-                request,
-            ),
-        },
+        Reader::Calls(_) | Reader::Elsewhere => {
+            match read_elsewhere(provider.name, pack.and_then(|p| hinted(p).1), request) {
+                Some(reading) => reading,
+                None => unknown(
+                    provider.name,
+                    format!("nothing reads requests for {} yet", provider.title),
+                    request,
+                ),
+            }
+        }
     }
 }
 
 /// What has a reader of its own.
-fn read_elsewhere(name: &str, request: &Request) -> Option<Reading> {
+fn read_elsewhere(name: &str, hint: Option<&str>, request: &Request) -> Option<Reading> {
     match name {
         "railway" => Some(railway::read(request)),
-        "aws" => Some(aws::read(request, None)),
+        "aws" => Some(aws::read(request, hint)),
         "github-graphql" => Some(graphql_api(request, name)),
         generic::graphql::NAME => Some(graphql_api(request, name)),
         _ => None,

@@ -71,6 +71,7 @@ fn placing(text: &str) -> Result<Placing, String> {
     let name = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic());
     match (kind, name) {
         ("none", false) => Ok(Placing::None),
+        ("aws", false) => Ok(Placing::Aws),
         ("bearer", false) => Ok(header("authorization", "Bearer ")),
         ("token", false) => Ok(header("authorization", "token ")),
         ("header", true) => Ok(header(rest, "")),
@@ -79,10 +80,19 @@ fn placing(text: &str) -> Result<Placing, String> {
         ("cookie", true) => Ok(Placing::Cookie { name: rest.into() }),
         _ => Err(format!(
             "`{}` is not a way to put a credential into requests; hint: write bearer, token, header NAME, \
-             basic USER, query NAME, cookie NAME or none; the credential itself is sealed by `backstop init \
+             basic USER, query NAME, cookie NAME, aws or none; the credential itself is sealed by `backstop init \
              --target NAME --url …`",
             text.escape_debug()
         )),
+    }
+}
+
+/// How a credential is put into requests where nothing is said.
+fn usual_placing(pack: Option<&str>, url: &Url) -> &'static str {
+    let known = || providers::for_host(url.host_str().unwrap_or_default()).map(|known| known.name);
+    match pack.or_else(known) {
+        Some(name) if name == "aws" || name.starts_with("aws/") => "aws",
+        _ => "bearer",
     }
 }
 
@@ -159,10 +169,18 @@ pub(super) fn api(
             "write https://, or private = true for a network that is yours alone",
         ));
     }
+    let pack = pack(place, raw.pack)?;
     let placed = match &raw.credential {
-        None => placing("bearer").map_err(|e| place.told(0..0, &e))?,
+        None => placing(usual_placing(pack.as_deref(), &url)).map_err(|e| place.told(0..0, &e))?,
         Some(text) => placing(text.get_ref()).map_err(|e| place.told(text.span(), &e))?,
     };
+    if let (Placing::Aws, Some(reverse)) = (&placed, &raw.reverse) {
+        return Err(place.fault(
+            reverse.span(),
+            "the id of an AWS key proves no lease, and nothing else comes to a listener of its own",
+            "take it out; the SDKs of AWS all know HTTPS_PROXY",
+        ));
+    }
     let hosts = raw.hosts.unwrap_or_default();
     let reverse = raw.reverse.as_ref();
     Ok(Api {
@@ -173,7 +191,7 @@ pub(super) fn api(
             .iter()
             .map(|h| pattern(place, h))
             .collect::<Outcome<_>>()?,
-        pack: pack(place, raw.pack)?,
+        pack,
         placing: placed,
         ca: raw.ca.map(|ca| place.resolve(&ca)),
         private,

@@ -1,11 +1,13 @@
-//! Act four: the server's whole data directory is gone, and a new one is restored from the vault.
+//! Act five: the volume with the server's whole data directory and its backups is gone, and a new one is restored from
+//! the vault.
 
 use std::time::Duration;
 
+use backstop_core::point::Drill;
 use backstop_core::secret::Secret;
 use backstop_testing::rental;
 use backstop_vault::points::database::{Restored, restore};
-use backstop_vault::points::drill::{Drilled, Setup, drill};
+use backstop_vault::points::drill::{Drilled, Setup, drill, report};
 use backstop_vault::points::{PointError, Source, Tls, Tools, keep};
 use backstop_vault::reader::Identity;
 use backstop_vault::{Listed, list};
@@ -28,7 +30,7 @@ const LONGEST_DRILL: Duration = Duration::from_secs(120);
 impl Play<'_> {
     pub(super) fn total_loss(&mut self) -> Outcome {
         self.story
-            .act("act four: the database server's whole data directory is deleted");
+            .act("act five: people approve that call after all: the database and its backups are deleted");
         let at_point = rental::fingerprints(&self.scene.server())
             .map_err(broken("cannot look at the rows"))?;
         let (point, every) = self.next_point()?;
@@ -38,7 +40,7 @@ impl Play<'_> {
             rental::counts(&self.scene.server()).map_err(broken("cannot count the rows"))?;
         let at_end = rental::fingerprints(&self.scene.server())
             .map_err(broken("cannot look at the rows"))?;
-        self.lose()?;
+        self.lose_on_purpose()?;
         let newest = self.newest()?;
         let restored = self.bring_back(&newest)?;
         let server = self.scene.server();
@@ -105,10 +107,15 @@ impl Play<'_> {
     fn drill(&self, point: &Listed) -> Outcome {
         self.story
             .scene("a drill: it is restored into a throwaway server, shut off from all else");
-        let drilled = self
+        let (drilled, report) = self
             .scene
             .block_on(self.drilled(point))
             .doing("cannot drill the recovery point")?;
+        let signed = report::sign(&report, &self.scene.vault.drill_key)
+            .doing("cannot sign the report of the drill")?;
+        self.scene
+            .client()?
+            .ask::<serde_json::Value>(&Request::Drilled { report: signed })?;
         self.story.beat(
             drilled.succeeded(),
             &format!(
@@ -122,7 +129,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    async fn drilled(&self, point: &Listed) -> Result<Drilled, PointError> {
+    async fn drilled(&self, point: &Listed) -> Result<(Drilled, Drill), PointError> {
         let (dir, identity) = (&self.scene.vault.dir, self.identity()?);
         let name = point.stored.name;
         let (index, manifest) = keep::describe(dir, name, &identity).await?;
@@ -137,7 +144,8 @@ impl Play<'_> {
         let mut archive = keep::open(dir, &index.archive, &identity)?;
         let name = name.to_hex();
         let (drilled, _) = drill(&name, &manifest, &mut roles, &mut archive, &setup, &()).await?;
-        Ok(drilled)
+        let report = report::of(&drilled, "prod", &manifest)?;
+        Ok((drilled, report))
     }
 
     fn late_write(&mut self) -> Outcome {
@@ -149,20 +157,9 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn lose(&self) -> Outcome {
-        self.story
-            .scene("rm -rf of the server's data directory, tables, indexes, log and all");
-        self.scene
-            .server_to_lose()
-            .lose_everything()
-            .map_err(broken("cannot delete the data directory"))?;
-        self.story.loss("the database is gone");
-        Ok(())
-    }
-
     fn bring_back(&self, point: &Listed) -> Outcome<Restored> {
         self.scene
-            .server_to_lose()
+            .server()
             .begin_anew()
             .map_err(broken("cannot start a new server"))?;
         self.story.scene(&format!(

@@ -16,7 +16,7 @@ pub(super) const WIPE: &str = "DROP TABLE customers, vehicles, reservations, pay
 
 /// Plays it.
 pub(super) fn play(server: &Server, story: &Story) -> Outcome {
-    story.act("act one: as it was. The agent has the owner's credential");
+    story.act("act one: the same with SQL. The agent has the owner's credential");
     let owner = server.owner();
     server
         .psql_as(

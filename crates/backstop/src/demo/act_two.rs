@@ -34,6 +34,8 @@ pub(super) struct Play<'a> {
     pub(super) story: &'a Story,
     pub(super) interrupted: &'a AtomicBool,
     pub(super) person: Person,
+    /// A lease that was halted for a token that it found.
+    pub(super) halted: Option<String>,
 }
 
 /// Plays it.
@@ -45,6 +47,7 @@ pub(super) fn play(scene: &Scene, story: &Story, interrupted: &AtomicBool) -> Ou
         story,
         interrupted,
         person,
+        halted: None,
     };
     let grant = play.lease()?;
     let agent = scene.agent(&grant.dsn)?;
@@ -55,6 +58,7 @@ pub(super) fn play(scene: &Scene, story: &Story, interrupted: &AtomicBool) -> Ou
     play.migration_again(&agent)?;
     play.foreign_credential(&agent, &grant)?;
     play.mistaken_yes()?;
+    play.the_call()?;
     play.total_loss()?;
     play.reckoning()?;
     Ok(play.person)
@@ -290,7 +294,7 @@ impl Play<'_> {
         })
     }
 
-    fn lease_row(&self, id: &str) -> Outcome<LeaseRow> {
+    pub(super) fn lease_row(&self, id: &str) -> Outcome<LeaseRow> {
         let rows: Vec<LeaseRow> = self.scene.client()?.ask(&Request::Leases { all: true })?;
         rows.into_iter()
             .find(|r| r.lease == id)

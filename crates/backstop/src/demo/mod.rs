@@ -1,4 +1,4 @@
-//! `backstop demo`: the incident as it happened, with Backstop in between, and two worse ones that come to nothing.
+//! `backstop demo`: the incident as it happened, with Backstop in between, and worse ones that come to nothing.
 //!
 //! Everything is real but the person: server, gate, console, journal and client are what they are in production.
 //! Must not guard anything real: its authenticator says yes to whatever the script says.
@@ -8,7 +8,9 @@ mod act_one;
 mod act_three;
 mod act_two;
 mod agent;
+mod incident;
 mod person;
+mod provider;
 mod scene;
 mod story;
 mod vault;
@@ -37,7 +39,10 @@ pub fn run(args: &Demo, output: Output) -> Outcome {
     let runtime = crate::command::runtime(2)?;
     listen_for_ctrl_c(&runtime, &interrupted);
     story.title("backstop demo: nine seconds in April, twice");
-    let server = prepare(args, &story)?;
+    let seed = args.seed.unwrap_or(rental::SEED);
+    incident::control(seed, &story)?;
+    check(&interrupted)?;
+    let server = prepare(seed, &story)?;
     let before = rental::counts(&server).map_err(broken("cannot count the rows"))?;
     act_one::play(&server, &story)?;
     check(&interrupted)?;
@@ -55,10 +60,9 @@ pub fn run(args: &Demo, output: Output) -> Outcome {
     story.end(took)
 }
 
-fn prepare(args: &Demo, story: &Story) -> Outcome<Server> {
+fn prepare(seed: u64, story: &Story) -> Outcome<Server> {
     story.scene("a throwaway PostgreSQL with a rental company's data");
     let server = PostgresServer::start_any().map_err(broken("cannot start a PostgreSQL"))?;
-    let seed = args.seed.unwrap_or(rental::SEED);
     rental::load_seed(&server, seed).map_err(broken("cannot load the rental company's data"))?;
     let rows = rental::total(&server).map_err(broken("cannot count the rows"))?;
     story.fact(&format!(

@@ -1,8 +1,8 @@
 //! The stage of act two: a real installation in a temporary directory, serving in this process.
 
-use std::cell::{Ref, RefCell, RefMut};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backstop_core::target::Environment;
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::agent::{Agent, psql};
 use super::broken;
 use super::person::Person;
+use super::provider::Provider;
 use super::story::Story;
 use super::vault::DemoVault;
 use crate::cli::{Cli, Verb};
@@ -29,7 +30,9 @@ const PAUSE: &str = "3s";
 
 /// Everything on stage.
 pub(super) struct Scene {
-    server: RefCell<Server>,
+    server: Arc<Mutex<Server>>,
+    /// The hosting provider, on whose volume that server lies.
+    pub(super) provider: Provider,
     /// Rows per table before act two.
     pub(super) before: Counts,
     pub(super) run: Run,
@@ -53,9 +56,11 @@ impl Scene {
             .prefix("backstop-demo-")
             .tempdir()
             .doing("cannot make a temporary directory")?;
+        let server = Arc::new(Mutex::new(server));
         match Self::build(folder.path(), &server, runtime) {
             Ok(built) => Ok(Self {
-                server: RefCell::new(server),
+                server,
+                provider: built.provider,
                 before,
                 run: built.run,
                 has_dblink: built.has_dblink,
@@ -72,12 +77,21 @@ impl Scene {
         }
     }
 
-    fn build(folder: &Path, server: &Server, runtime: &tokio::runtime::Runtime) -> Outcome<Built> {
+    fn build(
+        folder: &Path,
+        server: &Arc<Mutex<Server>>,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Outcome<Built> {
         let path = folder.join("backstop.toml");
-        let has_dblink = server.psql("CREATE EXTENSION dblink").is_ok();
-        init(&path, server)?;
+        let has_dblink = {
+            let server = held(server);
+            init(&path, &server)?;
+            server.psql("CREATE EXTENSION dblink").is_ok()
+        };
+        let provider = Provider::open(Arc::clone(server), folder)?;
         let vault = runtime.block_on(DemoVault::open(folder))?;
-        let served = configure(&path, &vault.snippet).and_then(|config| {
+        let served = configure(&path, &vault.snippet, &provider).and_then(|config| {
+            provider.seal(&Home::at(&config.data_dir))?;
             let run = runtime.block_on(serve::run(config.clone()))?;
             Ok((config, run))
         });
@@ -87,6 +101,7 @@ impl Scene {
                 run,
                 has_dblink,
                 vault,
+                provider,
             }),
             Err(failure) => {
                 runtime.block_on(vault.close());
@@ -96,13 +111,8 @@ impl Scene {
     }
 
     /// The server that is the target.
-    pub(super) fn server(&self) -> Ref<'_, Server> {
-        self.server.borrow()
-    }
-
-    /// The same, to be destroyed.
-    pub(super) fn server_to_lose(&self) -> RefMut<'_, Server> {
-        self.server.borrow_mut()
+    pub(super) fn server(&self) -> MutexGuard<'_, Server> {
+        held(&self.server)
     }
 
     /// Does something that waits, beside what serves.
@@ -168,6 +178,7 @@ impl Scene {
     pub(super) fn strike(self, runtime: &tokio::runtime::Runtime) -> Outcome {
         let stopped = runtime.block_on(self.run.stop(Duration::from_secs(2)));
         runtime.block_on(self.vault.close());
+        drop(self.provider);
         drop(self.server);
         stopped.and(put_away(self.folder))
     }
@@ -179,17 +190,25 @@ struct Built {
     run: Run,
     has_dblink: bool,
     vault: DemoVault,
+    provider: Provider,
 }
 
-/// Makes what `init` wrote fit for watching, and adds the vault.
-fn configure(path: &Path, vault: &str) -> Outcome<Config> {
+fn held(server: &Mutex<Server>) -> MutexGuard<'_, Server> {
+    server.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes what `init` wrote fit for watching, and adds the vault and the provider.
+fn configure(path: &Path, vault: &str, provider: &Provider) -> Outcome<Config> {
     let text = std::fs::read_to_string(path).doing("cannot read the demo's configuration")?;
     let text = text.replace("pause = \"45s\"", &format!("pause = \"{PAUSE}\""));
     // Before the target, which must stand last.
     let text = match text.find("[[target]]") {
         Some(at) => {
             let (head, tail) = text.split_at(at);
-            format!("{head}{vault}\n{tail}")
+            let sections = provider.sections(&free_address()?);
+            let policy = provider.policy_file();
+            let targets = provider.targets();
+            format!("{head}{vault}{sections}\n[policy]\nfiles = [{policy}]\n\n{tail}{targets}")
         }
         None => text,
     };

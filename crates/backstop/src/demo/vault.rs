@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use backstop_journal::SigningKey;
 use backstop_vault::reader::Identity;
 use backstop_vault::server::{Listen, People, Server, Vault};
 use backstop_vault::store::Options;
@@ -22,6 +23,8 @@ pub(super) struct DemoVault {
     pub(super) dir: PathBuf,
     /// The file with the private half of the recovery key.
     pub(super) identity: PathBuf,
+    /// The key that signs what came of drills.
+    pub(super) drill_key: String,
     /// The lines of `backstop.toml` that go with it.
     pub(super) snippet: String,
     stop: watch::Sender<bool>,
@@ -37,6 +40,14 @@ impl DemoVault {
         let identity = Identity::generate();
         backstop_vault::init::keep_identity(&identity, &identity_file, &dir)
             .doing("cannot write the demo's recovery key")?;
+        let signing =
+            SigningKey::generate("vault.demo/drills").doing("cannot make the demo's drill key")?;
+        let signing_file = folder.join("drills.signing");
+        signing
+            .save(&signing_file)
+            .doing("cannot keep the demo's drill key")?;
+        let drill_key =
+            std::fs::read_to_string(&signing_file).doing("cannot read the demo's drill key")?;
         let time = Arc::new(MachineTime::default());
         let vault = Vault::open(&dir, Options::default(), People::default(), time)
             .doing("cannot open the demo's vault")?;
@@ -53,11 +64,13 @@ impl DemoVault {
         let quoted = |text: &str| toml::Value::String(text.to_owned());
         Ok(Self {
             snippet: format!(
-                "\n[vault]\nsocket = {}\nrecipients = [{}]\npoints = \"{POINTS}\"\n",
+                "\n[vault]\nsocket = {}\nrecipients = [{}]\npoints = \"{POINTS}\"\ndrill_key = {}\n",
                 quoted(&socket.display().to_string()),
-                quoted(&identity.recipient())
+                quoted(&identity.recipient()),
+                quoted(signing.verifier().text())
             ),
             dir,
+            drill_key,
             identity: identity_file,
             stop,
             running,

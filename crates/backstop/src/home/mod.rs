@@ -85,6 +85,11 @@ impl Home {
         self.root.join("credentials").join(target)
     }
 
+    /// Where the HTTP gate seals what targets revealed.
+    pub fn revealed(&self) -> PathBuf {
+        self.root.join("revealed")
+    }
+
     /// What `init` found out about a target: its system identifier.
     pub fn target_note(&self, target: &str) -> PathBuf {
         self.root.join("targets").join(target)
@@ -103,6 +108,7 @@ impl Home {
             "targets",
             "points",
             "adopted",
+            "revealed",
         ] {
             let path = self.root.join(dir);
             DirBuilder::new()

@@ -5,7 +5,7 @@
 use backstop_core::entry::{Changed, TargetChange};
 use backstop_gates::postgres::Reopened;
 
-use crate::config::{Config, Console, Gate, Target, Tls};
+use crate::config::{Api, Config, Console, Gate, Http, Target, Tls};
 
 /// The keys that cannot change while serving and did, as people know them from the file.
 pub(super) fn at_the_next_start(running: &Config, new: &Config) -> Vec<String> {
@@ -20,6 +20,11 @@ pub(super) fn at_the_next_start(running: &Config, new: &Config) -> Vec<String> {
     section("gate", &gate(&running.gate, &new.gate));
     section("console", &console(&running.console, &new.console));
     section("limits", &limits(&running.limits, &new.limits));
+    match (&running.http, &new.http) {
+        (Some(before), Some(now)) => section("http", &http(before, now)),
+        (None, None) => {}
+        (Some(_), None) | (None, Some(_)) => names.push("[http]".to_owned()),
+    }
     names
 }
 
@@ -50,6 +55,21 @@ fn gate(old: &Gate, new: &Gate) -> [(&'static str, bool); 9] {
             "connections_per_lease",
             *connections_per_lease != new.connections_per_lease,
         ),
+    ]
+}
+
+fn http(old: &Http, new: &Http) -> [(&'static str, bool); 3] {
+    let Http {
+        listen,
+        // Taken up at once.
+        allow: _,
+        judged,
+        ca_file,
+    } = old;
+    [
+        ("listen", *listen != new.listen),
+        ("judged", *judged != new.judged),
+        ("ca_file", *ca_file != new.ca_file),
     ]
 }
 
@@ -129,6 +149,61 @@ pub(super) fn of_targets(old: &[Target], new: &[Target], opened: &[Reopened]) ->
     changes
 }
 
+/// What became of the HTTP APIs.
+pub(super) fn of_apis(old: &[Api], new: &[Api]) -> Vec<TargetChange> {
+    let named = |all: &[Api], name: &str| all.iter().find(|api| api.name == name).cloned();
+    let told = |name: &str, what, keys: Vec<&str>| TargetChange {
+        name: name.to_owned(),
+        what,
+        keys: keys.into_iter().map(str::to_owned).collect(),
+    };
+    let mut changes = vec![];
+    for api in new {
+        match named(old, &api.name).map(|before| api_keys(&before, api)) {
+            None => changes.push(told(&api.name, Changed::Added, vec![])),
+            Some(keys) if !keys.is_empty() => {
+                changes.push(told(&api.name, Changed::Changed, keys));
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = old.iter().filter(|api| named(new, &api.name).is_none());
+    changes.extend(gone.map(|api| told(&api.name, Changed::Removed, vec![])));
+    changes
+}
+
+fn api_keys(old: &Api, new: &Api) -> Vec<&'static str> {
+    let Api {
+        name: _,
+        environment,
+        url,
+        hosts,
+        pack,
+        placing,
+        ca,
+        private,
+        everyone,
+        reverse,
+        lives,
+    } = old;
+    let all = [
+        ("environment", *environment != new.environment),
+        ("url", *url != new.url),
+        ("hosts", *hosts != new.hosts),
+        ("pack", *pack != new.pack),
+        ("credential", *placing != new.placing),
+        ("ca", *ca != new.ca),
+        ("private", *private != new.private),
+        ("everyone", *everyone != new.everyone),
+        ("reverse", *reverse != new.reverse),
+        ("lives", *lives != new.lives),
+    ];
+    all.iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(key, _)| *key)
+        .collect()
+}
+
 fn target_keys(old: &Target, new: &Target) -> Vec<&'static str> {
     let Target {
         name: _,
@@ -189,6 +264,42 @@ mod tests {
             ]
         );
         assert!(at_the_next_start(&running, &running).is_empty());
+    }
+
+    #[test]
+    fn changes_of_apis_are_told_by_their_keys() {
+        let api = |name: &str, more: &str| {
+            format!(
+                "[[target]]\nkind = \"http\"\nname = \"{name}\"\nurl = \"https://{name}.example\"\n{more}\n"
+            )
+        };
+        let http = "[http]\nlisten = \"127.0.0.1:1\"\n";
+        let old = config(&format!(
+            "{http}{}{}{}",
+            api("a", ""),
+            api("b", ""),
+            api("c", "")
+        ));
+        let other = "environment = \"staging\"\ncredential = \"token\"\neveryone = true";
+        let new = config(&format!(
+            "[http]\nlisten = \"127.0.0.1:2\"\n{}{}{}",
+            api("a", other),
+            api("b", ""),
+            api("d", "")
+        ));
+        let told: Vec<String> = of_apis(&old.apis, &new.apis)
+            .iter()
+            .map(|c| format!("{} {:?} {}", c.name, c.what, c.keys.join(",")))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "a Changed environment,credential,everyone",
+                "d Added ",
+                "c Removed "
+            ]
+        );
+        assert_eq!(at_the_next_start(&old, &new), ["[http] listen"]);
     }
 
     #[test]

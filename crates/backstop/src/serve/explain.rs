@@ -13,7 +13,8 @@ use backstop_scopes::kinds;
 /// No more places than this are named.
 const MOST: usize = 5;
 
-/// Looks through the homes of people, and what processes carry in their environments.
+/// Looks through the homes of people, the folders that leases' programs run in, and what processes carry in their
+/// environments.
 pub(super) struct Audit;
 
 impl Explain for Audit {
@@ -24,7 +25,11 @@ impl Explain for Audit {
     ) -> Pin<Box<dyn Future<Output = Explained> + Send + '_>> {
         Box::pin(async move {
             let known = kind.as_deref().and_then(kinds::of);
-            let lies = tokio::task::spawn_blocking(move || lies(homes(), &credential));
+            let lies = tokio::task::spawn_blocking(move || {
+                let mut paths = workspaces();
+                paths.extend(homes());
+                lies(paths, &credential)
+            });
             Explained {
                 what: known.map(|kind| kind.name.clone()),
                 could: known.map(|kind| kind.worst.clone()),
@@ -40,6 +45,27 @@ fn homes() -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = listed.map(|entry| entry.path()).collect();
     all.push(PathBuf::from("/root"));
     all.retain(|home| std::fs::read_dir(home).is_ok());
+    all
+}
+
+/// Where programs run that were given the proxy with a lease: what an agent found, it found there first.
+fn workspaces() -> Vec<PathBuf> {
+    let listed = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let given = |environment: &[u8]| {
+        environment.split(|b| *b == 0).any(|variable| {
+            let variable = String::from_utf8_lossy(variable);
+            let (name, value) = variable.split_once('=').unwrap_or_default();
+            name.eq_ignore_ascii_case("https_proxy") && value.contains("//lease_")
+        })
+    };
+    let mut all: Vec<PathBuf> = listed
+        .map(|entry| entry.path())
+        .filter(|process| std::fs::read(process.join("environ")).is_ok_and(|e| given(&e)))
+        .filter_map(|process| std::fs::read_link(process.join("cwd")).ok())
+        .filter(|folder| folder.parent().is_some())
+        .collect();
+    all.sort_unstable();
+    all.dedup();
     all
 }
 

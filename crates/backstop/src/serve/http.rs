@@ -6,7 +6,8 @@ use std::sync::Arc;
 use backstop_core::policy::Policy;
 use backstop_core::secret::Secret;
 use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
-use backstop_gates::http::gate::{HttpShared, Reachable, placeholder_at};
+use backstop_gates::http::gate::{HttpShared, Reachable, placeholder_at, placeholder_key};
+use backstop_gates::http::sigv4::AwsCredential;
 use backstop_gates::http::{
     Leaves, Limits, Listener, Mode, Proxy, Reach, Site, System, Target, TargetSetting,
     machine_roots,
@@ -61,6 +62,7 @@ pub(super) async fn start(
             pause: config.gate.pause,
             console_url: config.console.origin(),
             denials_before_halt: 50,
+            kept: home.revealed(),
             explain: Arc::new(super::explain::Audit),
         },
         reachable(config, home, key)?,
@@ -93,18 +95,8 @@ pub(super) async fn start(
 
 impl HttpGate {
     /// Takes up a changed configuration.
-    ///
-    /// # Errors
-    /// When a credential is missing or a certificate cannot be used; nothing has changed then.
-    pub(super) fn reload(
-        &self,
-        config: &Config,
-        home: &Home,
-        key: &SealKey,
-        policy: Arc<Policy>,
-    ) -> Outcome {
-        self.shared.change(reachable(config, home, key)?, policy);
-        Ok(())
+    pub(super) fn reload(&self, reachable: Reachable, policy: Arc<Policy>) {
+        self.shared.change(reachable, policy);
     }
 
     /// Ends it: what runs may finish for so long.
@@ -130,7 +122,11 @@ fn listeners(config: &Config, forward: SocketAddr) -> Vec<Listener> {
         .collect()
 }
 
-fn reachable(config: &Config, home: &Home, key: &SealKey) -> Outcome<Reachable> {
+/// Where requests may go by a configuration.
+///
+/// # Errors
+/// When a credential is missing or a certificate cannot be used.
+pub(super) fn reachable(config: &Config, home: &Home, key: &SealKey) -> Outcome<Reachable> {
     let machine = machine_roots();
     let apis = config
         .apis
@@ -153,6 +149,13 @@ fn one(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -
         Placing::None => None,
         _ => Some(credential(api, home, key)?),
     };
+    if api.placing == Placing::Aws && secret.as_ref().and_then(AwsCredential::parse).is_none() {
+        return Err(Failure::new(format!(
+            "the credential of the target `{}` is no key of AWS",
+            api.name
+        ))
+        .hint("seal it as ACCESS_KEY_ID:SECRET_ACCESS_KEY, with :SESSION_TOKEN after it if it is temporary"));
+    }
     let authorities_pem = match &api.ca {
         None => None,
         Some(ca) => {
@@ -241,6 +244,10 @@ impl Service {
             all.push((name.to_owned(), ca.clone()));
         }
         all.push(("NODE_USE_ENV_PROXY".to_owned(), "1".to_owned()));
+        let of_lease = |api: &&config::Api| {
+            api.placing == Placing::Aws && (api.everyone || lease.spec.at(&api.name).is_some())
+        };
+        let accounts = config.apis.iter().filter(of_lease).count();
         for api in &config.apis {
             let named = api.everyone || lease.spec.at(&api.name).is_some();
             if named && api.placing != Placing::None {
@@ -251,7 +258,23 @@ impl Service {
                     api.pack.as_deref(),
                     api.url.host_str().unwrap_or_default(),
                 );
-                all.push((variable(&api.name), value));
+                if api.placing != Placing::Aws {
+                    all.push((variable(&api.name, "TOKEN"), value));
+                    continue;
+                }
+                let secret = placeholder_key(self.store.key(), &lease.id, &api.name);
+                for (name, value) in [
+                    ("AWS_ACCESS_KEY_ID", value),
+                    ("AWS_SECRET_ACCESS_KEY", secret),
+                ] {
+                    // Of several accounts none is the usual one.
+                    let name = if accounts == 1 {
+                        name.to_owned()
+                    } else {
+                        variable(&api.name, name)
+                    };
+                    all.push((name, value));
+                }
             }
         }
         all
@@ -259,7 +282,7 @@ impl Service {
 }
 
 /// The variable that an API's placeholder stands in.
-fn variable(api: &str) -> String {
+fn variable(api: &str, what: &str) -> String {
     let upper: String = api
         .chars()
         .map(|c| {
@@ -270,5 +293,5 @@ fn variable(api: &str) -> String {
             }
         })
         .collect();
-    format!("{upper}_TOKEN")
+    format!("{upper}_{what}")
 }

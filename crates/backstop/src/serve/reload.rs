@@ -23,6 +23,7 @@ impl Service {
         let policy = Arc::new(Policy::with(&new.policy).doing("the policies cannot be used")?);
         super::channels(&new.notify)?;
         let targets = assemble::target_configs(&new, &self.home, &self.key)?;
+        let reachable = super::http::reachable(&new, &self.home, &self.key)?;
         let pending = changes::at_the_next_start(&old, &new);
         if !pending.is_empty() {
             tracing::warn!(
@@ -38,9 +39,10 @@ impl Service {
                 .doing("the gate keeps its old configuration")?,
         };
         if let Some(http) = self.http.read().await.as_ref() {
-            http.reload(&new, &self.home, &self.key, Arc::clone(&policy))?;
+            http.reload(reachable, Arc::clone(&policy));
         }
-        let targets = changes::of_targets(&old.targets, &new.targets, &opened);
+        let mut targets = changes::of_targets(&old.targets, &new.targets, &opened);
+        targets.extend(changes::of_apis(&old.apis, &new.apis));
         let policy_before = self.store.state().policy;
         if !targets.is_empty() || policy_before != Some(policy.version()) {
             let event = Event::Reloaded {

@@ -13,7 +13,7 @@ fn every_beat_of_the_demo_holds() {
         .map(|l| serde_json::from_str(l).unwrap())
         .collect();
     let beats: Vec<&Value> = events.iter().filter(|e| e["event"] == "beat").collect();
-    assert!(beats.len() >= 22, "{}", ran.out);
+    assert!(beats.len() >= 30, "{}", ran.out);
     assert!(beats.iter().all(|b| b["held"] == true), "{}", ran.out);
     assert!(
         events.iter().any(|e| e["event"] == "loss"),

@@ -134,6 +134,48 @@ pub(super) fn which(names: &[&str]) -> Box<Problem> {
     )
 }
 
+/// A request to AWS that nobody signed: what it is for is not known, and nothing is signed for it.
+pub(super) fn unsigned() -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "unsigned",
+            "The request is not signed",
+            "Nothing was sent: requests to AWS are signed with the lease's placeholder, and then by the gate.",
+        )
+        .decided(Decision::Deny, "unsigned")
+        .hint("give the SDK the AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY that `backstop lease create` printed"),
+    )
+}
+
+/// The gate cannot sign it.
+pub(super) fn cannot_be_signed(why: &dyn std::fmt::Display) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "cannot-be-signed",
+            "The gate cannot sign this for AWS",
+            format!("Nothing was sent: {why}."),
+        )
+        .decided(Decision::Deny, "cannot-be-signed")
+        .hint("send it whole and in one piece, signed by version 4"),
+    )
+}
+
+/// The placeholder of what a target revealed stands where the credential cannot be put in.
+pub(super) fn misplaced(place: &str) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "misplaced",
+            "A kept credential cannot stand there",
+            format!("Nothing was sent: a placeholder of what this target revealed stands in {place}."),
+        )
+        .decided(Decision::Deny, "misplaced")
+        .hint("put it where a credential belongs: a header, a parameter, or a whole value of a JSON or form body"),
+    )
+}
+
 /// Too much waits already.
 pub(super) fn too_many(error: &backstop_store::StoreError) -> Box<Problem> {
     Box::new(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use backstop_core::target::Environment;
 use backstop_wire::http::Scheme;
 
 use super::explain::Explain;
+use crate::http::sigv4::AwsCredential;
 use crate::http::{Site, Target};
 
 /// The gate's own settings.
@@ -23,6 +25,8 @@ pub struct HttpConfig {
     pub console_url: String,
     /// Denials within ten minutes after which a lease is halted.
     pub denials_before_halt: usize,
+    /// Where credentials that targets revealed are sealed, a folder of the gate's own.
+    pub kept: PathBuf,
     /// Says more of a credential that should not have been presented.
     pub explain: Arc<dyn Explain>,
 }
@@ -85,9 +89,23 @@ pub enum Placing {
         /// The cookie.
         name: String,
     },
+    /// As an AWS signature of version 4: the client signs with a placeholder, and the gate anew.
+    Aws,
 }
 
 impl Api {
+    /// What of its credential is secret. The id of an AWS key is not.
+    pub(super) fn secrets(&self) -> Vec<Secret<String>> {
+        match (&self.placing, &self.secret) {
+            (Placing::Aws, Some(text)) => AwsCredential::parse(text).map_or_else(Vec::new, |key| {
+                std::iter::once(key.secret_key)
+                    .chain(key.session_token)
+                    .collect()
+            }),
+            (_, secret) => secret.iter().cloned().collect(),
+        }
+    }
+
     /// Whether a request to `path` at `site` is one to it.
     #[must_use]
     pub fn is_at(&self, scheme: Scheme, site: &Site, path: &str) -> bool {

@@ -13,17 +13,18 @@ use backstop_store::NewHold;
 use backstop_wire::http::{self, Request};
 use backstop_wire::providers::{self, Reading};
 use bytes::Bytes;
-use hyper::Method;
+use hyper::{Method, header};
 
-use super::config::Api;
+use super::config::{Api, Placing};
 use super::foreign::Found;
 use super::guard::Guard;
 use super::journal::{self, Written};
+use super::known::{Owner, Ring};
 use super::place;
 use super::raw;
-use super::reply::Watching;
+use super::reply::{Inside, Watching};
 use super::who::{Standing, standing};
-use super::{HttpShared, answer, foreign, hold, lives, mismatch, pack_of};
+use super::{HttpShared, answer, aws, foreign, hold, lives, mismatch, pack_of, swap};
 use crate::http::{Carried, Forward, Head, Outcome, Problem, Sent, Site};
 
 /// What is known of one request between its steps.
@@ -44,15 +45,33 @@ pub struct Case {
     pub(super) journaled: bool,
     /// What its outcome is called if nothing else comes of it.
     pub(super) result: &'static str,
-    pub(super) graphql: bool,
+    /// How its answer may say that the credential was refused, beside its status.
+    pub(super) inside: Inside,
     /// Set when a body that passes as it comes carried a known credential.
     pub(super) tripped: Option<Arc<AtomicBool>>,
+    /// What the client's signature was for, at AWS.
+    pub(super) signed: Option<aws::Scope>,
     /// Where credentials stand in its answer.
     pub(super) reveals: Vec<String>,
 }
 
+impl Case {
+    /// Whether a known credential is the placeholder of what this target revealed to this lease.
+    fn kept(&self, owner: &Owner) -> bool {
+        let at = self.api.as_ref().map(|api| api.name.as_str());
+        matches!(owner, Owner::Kept { lease, api } if *lease == self.record.lease.id && at == Some(api))
+    }
+
+    fn is_kept(&self, ring: &Ring, value: &str) -> bool {
+        let api = self.api.as_ref();
+        api.is_some_and(|api| ring.is_kept(value, &self.record.lease.id, &api.name))
+    }
+}
+
 /// A request that was read and judged.
 struct Judged {
+    /// What is sent in its place, with kept credentials in it.
+    swapped: Option<(Head, Bytes)>,
     clean: Head,
     reading: Reading,
     verdict: Verdict,
@@ -78,7 +97,7 @@ impl HttpShared {
         // Its body may have taken its time.
         self.still(case)?;
         let (clean, bytes) = self.clean(case, head, body);
-        let request = self.read(case, &clean, &bytes, body).await?;
+        let mut request = self.read(case, &clean, &bytes, body).await?;
         if clean.upgrade.is_some() {
             let verdict = deny(
                 "change-of-protocol",
@@ -89,11 +108,26 @@ impl HttpShared {
         let Some(api) = case.api.clone() else {
             return self.outside(case, clean, &request, body).await;
         };
+        if api.placing == Placing::Aws {
+            match &case.signed {
+                Some(scope) => aws::tell(&mut request, scope),
+                None => {
+                    let why = "a request to AWS that is not signed";
+                    self.intend_refused(case, "unsigned", Decision::Deny, why)
+                        .await?;
+                    return Err(answer::unsigned());
+                }
+            }
+        }
         let reading = self.understand(&api, &request);
+        let swapped = self
+            .swapped(case, &api, &clean, &bytes, body, &reading)
+            .await?;
         let policy = self.policy();
         let verdict = judge(&policy, case, &api, &reading.analysis);
         let origin = origin(&clean, &case.site);
         let judged = Judged {
+            swapped,
             text: journal::text(&clean, &origin, &bytes, &[]),
             clean,
             reading,
@@ -126,9 +160,13 @@ impl HttpShared {
     }
 
     /// Takes the lease's own placeholder out of its place.
-    fn clean(&self, case: &Case, mut head: Head, body: &Carried) -> (Head, Bytes) {
+    fn clean(&self, case: &mut Case, mut head: Head, body: &Carried) -> (Head, Bytes) {
         if let (Some(api), Some(placeholder)) = (&case.api, &case.placeholder) {
-            place::take_out(&mut head, &api.placing, placeholder);
+            let scope = aws::scope(&head.headers);
+            if place::take_out(&mut head, &api.placing, placeholder) && api.placing == Placing::Aws
+            {
+                case.signed = scope;
+            }
         }
         let bytes = match body {
             Carried::Whole { bytes, .. } => bytes.clone(),
@@ -156,7 +194,8 @@ impl HttpShared {
             clean,
             bytes,
             read.as_ref().ok().map(|request| (request, &raw)),
-            |value| self.issued(case, value),
+            |owner| case.kept(owner),
+            |value| self.issued(case, value) || case.is_kept(&ring, value),
         );
         if let Found::Missed(why) = found {
             self.intend_refused(case, "unsearched", Decision::Deny, why)
@@ -188,6 +227,63 @@ impl HttpShared {
                 Err(answer::ambiguous(&refused))
             }
         }
+    }
+
+    /// The request with what this target revealed to this lease in the place of its placeholders. It must do the same
+    /// then: a value that people saw as a credential could be anything.
+    async fn swapped(
+        &self,
+        case: &mut Case,
+        api: &Api,
+        clean: &Head,
+        bytes: &Bytes,
+        body: &Carried,
+        reading: &Reading,
+    ) -> Result<Option<(Head, Bytes)>, Box<Problem>> {
+        let kept = self.keep.of(&case.record.lease.id, &api.name);
+        if kept.is_empty() || !swap::stands(clean, bytes, &kept) {
+            return Ok(None);
+        }
+        let mut head = clean.clone();
+        let place = match swap::put_in(&mut head, bytes, &kept) {
+            Ok(bytes) if self.does_the_same(case, api, &mut head, &bytes, body, reading) => {
+                return Ok(Some((head, bytes)));
+            }
+            Ok(_) => "a place where it changes what the request does",
+            Err(swap::Misplaced(place)) => place,
+        };
+        self.intend_refused(case, "misplaced", Decision::Deny, place)
+            .await?;
+        Err(answer::misplaced(place))
+    }
+
+    fn does_the_same(
+        &self,
+        case: &Case,
+        api: &Api,
+        head: &mut Head,
+        bytes: &Bytes,
+        body: &Carried,
+        reading: &Reading,
+    ) -> bool {
+        if head.headers.contains_key(header::CONTENT_LENGTH) {
+            head.headers
+                .insert(header::CONTENT_LENGTH, bytes.len().into());
+        }
+        let again = {
+            let headers = raw::headers(head);
+            let told = raw::told(case);
+            http::read(&raw::raw(head, &headers, &told, bytes, body))
+        };
+        let Ok(mut again) = again else { return false };
+        if let Some(scope) = &case.signed {
+            aws::tell(&mut again, scope);
+        }
+        let again = self.understand(api, &again);
+        let names = |reading: &Reading| -> Vec<String> {
+            reading.operations.iter().map(|o| o.name.clone()).collect()
+        };
+        again.analysis == reading.analysis && names(&again) == names(reading)
     }
 
     fn understand(&self, api: &Api, request: &Request) -> Reading {
@@ -257,7 +353,7 @@ impl HttpShared {
             policy: policy.version(),
             text: HoldText {
                 statement: judged.text.clone(),
-                earlier: said(&judged.reading),
+                known: said(&judged.reading),
                 ..HoldText::default()
             },
         };
@@ -458,18 +554,48 @@ impl HttpShared {
         judged: Judged,
         body: &Carried,
     ) -> Result<Forward, Box<Problem>> {
-        let mut head = judged.clean;
+        // What stands in the credential's place by now is what this target revealed.
+        let own = place::presented(&judged.clean, &api.placing).is_some();
+        let (mut head, sent) = match judged.swapped {
+            Some((head, bytes)) => (head, Some(bytes)),
+            None => (judged.clean, None),
+        };
+        let whole;
+        let body = match (sent, body) {
+            (Some(bytes), Carried::Whole { .. }) => {
+                // Of the body as it was.
+                head.headers.remove("x-amz-content-sha256");
+                whole = Carried::Whole {
+                    bytes,
+                    trailers: None,
+                };
+                &whole
+            }
+            (_, body) => body,
+        };
         if let Some(secret) = &api.secret {
-            place::put_in(&mut head, &api.placing, secret).map_err(|e| answer::broken(&e))?;
+            if !own {
+                place::put_in(&mut head, &api.placing, secret).map_err(|e| answer::broken(&e))?;
+            }
             // What is compressed could not be masked.
-            let plain = hyper::header::HeaderValue::from_static("identity");
-            head.headers.insert(hyper::header::ACCEPT_ENCODING, plain);
+            let plain = header::HeaderValue::from_static("identity");
+            head.headers.insert(header::ACCEPT_ENCODING, plain);
+        }
+        if api.placing == Placing::Aws {
+            let scope = case.signed.as_ref();
+            if let Err(problem) =
+                aws::sign(&mut head, api, &case.site, scope, body, self.store.now_ms())
+            {
+                case.result = "denied";
+                return Err(problem);
+            }
         }
         case.result = "failed";
-        case.graphql = matches!(
-            judged.reading.provider.as_str(),
-            "railway" | "github-graphql" | "generic-graphql"
-        );
+        case.inside = match judged.reading.provider.as_str() {
+            "railway" | "github-graphql" | "generic-graphql" => Inside::Graphql,
+            "aws" => Inside::Aws,
+            _ => Inside::Nothing,
+        };
         case.reveals = judged
             .reading
             .operations

@@ -27,6 +27,9 @@ impl Foreign {
             Some(Owner::Placeholder { api, .. }) => {
                 format!("a placeholder for `{api}` in {}", self.place)
             }
+            Some(Owner::Kept { api, .. }) => {
+                format!("a placeholder for what `{api}` revealed, in {}", self.place)
+            }
             Some(Owner::Real { api }) => {
                 format!("the real credential of `{api}` in {}", self.place)
             }
@@ -52,16 +55,17 @@ pub(super) enum Found {
 }
 
 /// The first credential in a request from which the lease's own placeholder was taken. `issued` says what the API itself
-/// gave this lease.
+/// gave this lease, `mine` which of the known ones may stand here.
 pub(super) fn find(
     engine: &Engine,
     ring: &Ring,
     head: &Head,
     body: &[u8],
     read: Option<(&Request, &Raw<'_>)>,
+    mine: impl Fn(&Owner) -> bool,
     issued: impl Fn(&str) -> bool,
 ) -> Found {
-    if let Some(found) = known(head, body, ring) {
+    if let Some(found) = known(head, body, ring, &mine) {
         return Found::Foreign(Box::new(found));
     }
     let Some((request, raw)) = read else {
@@ -81,9 +85,9 @@ pub(super) fn find(
 }
 
 /// What the gate itself knows, wherever it hides: it is in no ordinary request.
-fn known(head: &Head, body: &[u8], ring: &Ring) -> Option<Foreign> {
+fn known(head: &Head, body: &[u8], ring: &Ring, mine: &impl Fn(&Owner) -> bool) -> Option<Foreign> {
     let found = |place: &str, bytes: &[u8]| {
-        ring.find(bytes).map(|owner| Foreign {
+        ring.find(bytes, mine).map(|owner| Foreign {
             place: place.to_owned(),
             kind: None,
             value: None,
@@ -95,7 +99,7 @@ fn known(head: &Head, body: &[u8], ring: &Ring) -> Option<Foreign> {
         .or_else(|| found("the URL", authority.as_bytes()))
         .or_else(|| found("the URL", head.target.as_str().as_bytes()))
         .or_else(|| in_headers(&head.headers, &found))
-        .or_else(|| in_pieces(&head.headers, ring))
+        .or_else(|| in_pieces(&head.headers, ring, mine))
         .or_else(|| found("the body", body))
 }
 
@@ -127,9 +131,9 @@ fn in_headers(
 }
 
 /// One that was cut in pieces over several headers.
-fn in_pieces(headers: &HeaderMap, ring: &Ring) -> Option<Foreign> {
+fn in_pieces(headers: &HeaderMap, ring: &Ring, mine: &impl Fn(&Owner) -> bool) -> Option<Foreign> {
     let values: Vec<&[u8]> = headers.values().map(|value| value.as_bytes()).collect();
-    ring.across(&values).map(|owner| Foreign {
+    ring.across(&values, mine).map(|owner| Foreign {
         place: "several headers".to_owned(),
         kind: None,
         value: None,

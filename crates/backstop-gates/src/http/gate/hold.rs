@@ -13,9 +13,11 @@ use super::answer;
 use crate::http::{Head, Problem};
 
 /// Headers that a client makes anew for every attempt, or that do not change what is done.
-const PASSING: [&str; 16] = [
+const PASSING: [&str; 18] = [
     "accept-encoding",
     "accept-language",
+    "amz-sdk-invocation-id",
+    "amz-sdk-request",
     "baggage",
     "cache-control",
     "content-length",

@@ -10,6 +10,7 @@ use backstop_store::Store;
 use backstop_wire::secrets::{Known, TooMany};
 
 use super::config::Api;
+use super::kept::{Keep, is_secret};
 use super::pack_of;
 use super::placeholder::placeholder;
 
@@ -23,7 +24,14 @@ pub(super) enum Owner {
         /// The API.
         api: String,
     },
-    /// The gate's own at an API.
+    /// The placeholder of what an API revealed to a lease.
+    Kept {
+        /// The lease.
+        lease: String,
+        /// The API.
+        api: String,
+    },
+    /// The gate's own at an API, or what it keeps from there.
     Real {
         /// The API.
         api: String,
@@ -37,7 +45,9 @@ pub(super) struct Ring {
     /// The gate's own alone, for responses.
     real: Arc<Known<usize>>,
     by_placeholder: HashMap<String, (String, String)>,
+    kept: HashMap<String, (String, String)>,
     leases: Vec<String>,
+    version: u64,
 }
 
 /// Keeps what is known up to date.
@@ -51,15 +61,21 @@ impl Rings {
     ///
     /// # Errors
     /// When there are too many to look for.
-    pub(super) fn now(&self, store: &Store, apis: &[Arc<Api>]) -> Result<Arc<Ring>, TooMany> {
-        let leases = alive(store);
+    pub(super) fn now(
+        &self,
+        store: &Store,
+        apis: &[Arc<Api>],
+        keep: &Keep,
+    ) -> Result<Arc<Ring>, TooMany> {
+        let (leases, version) = (alive(store), keep.version());
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ring) = &*last
             && ring.leases == leases
+            && ring.version == version
         {
             return Ok(Arc::clone(ring));
         }
-        let ring = Arc::new(Ring::new(store, apis, leases)?);
+        let ring = Arc::new(Ring::new(store, apis, keep, leases, version)?);
         *last = Some(Arc::clone(&ring));
         Ok(ring)
     }
@@ -82,15 +98,21 @@ fn alive(store: &Store) -> Vec<String> {
 }
 
 impl Ring {
-    fn new(store: &Store, apis: &[Arc<Api>], leases: Vec<String>) -> Result<Self, TooMany> {
+    fn new(
+        store: &Store,
+        apis: &[Arc<Api>],
+        keep: &Keep,
+        leases: Vec<String>,
+        version: u64,
+    ) -> Result<Self, TooMany> {
         let mut owners = Vec::new();
         let mut secrets: Vec<Secret<String>> = Vec::new();
         let mut by_placeholder = HashMap::new();
         let mut real: Vec<(usize, Secret<String>)> = Vec::new();
         for api in apis {
-            if let Some(secret) = &api.secret {
+            for secret in api.secrets() {
                 real.push((owners.len(), secret.clone()));
-                secrets.push(secret.clone());
+                secrets.push(secret);
                 owners.push(Owner::Real {
                     api: api.name.clone(),
                 });
@@ -105,12 +127,25 @@ impl Ring {
                 });
             }
         }
+        let mut kept = HashMap::new();
+        for (lease, api, one) in keep.all() {
+            if is_secret(one.secret.reveal()) {
+                real.push((owners.len(), one.secret.clone()));
+                secrets.push(one.secret.clone());
+                owners.push(Owner::Real { api: api.clone() });
+            }
+            kept.insert(one.placeholder.clone(), (lease.clone(), api.clone()));
+            secrets.push(Secret::new(one.placeholder.clone()));
+            owners.push(Owner::Kept { lease, api });
+        }
         Ok(Self {
             owners,
             requests: Arc::new(Known::new(secrets.into_iter().enumerate())?),
             real: Arc::new(Known::new(real)?),
             by_placeholder,
+            kept,
             leases,
+            version,
         })
     }
 
@@ -120,16 +155,24 @@ impl Ring {
         Some((lease, api))
     }
 
-    /// The first known credential in these bytes, in any form that it may hide in.
-    pub(super) fn find(&self, bytes: &[u8]) -> Option<&Owner> {
-        let found = self.requests.find_in(bytes);
-        self.owners.get(*found.first()?.id)
+    /// Whether it is the placeholder of what an API revealed to a lease.
+    pub(super) fn is_kept(&self, value: &str, lease: &str, api: &str) -> bool {
+        let of = self.kept.get(value);
+        of.is_some_and(|(of, at)| of == lease && at == api)
     }
 
-    /// The first that these make up together, however it was cut.
-    pub(super) fn across(&self, values: &[&[u8]]) -> Option<&Owner> {
+    /// The first known credential in these bytes that is not `mine`, in any form that it may hide in.
+    pub(super) fn find(&self, bytes: &[u8], mine: impl Fn(&Owner) -> bool) -> Option<&Owner> {
+        let found = self.requests.find_in(bytes);
+        let mut owners = found.iter().filter_map(|one| self.owners.get(*one.id));
+        owners.find(|owner| !mine(owner))
+    }
+
+    /// The first that these make up together and that is not `mine`, however it was cut.
+    pub(super) fn across(&self, values: &[&[u8]], mine: impl Fn(&Owner) -> bool) -> Option<&Owner> {
         let found = self.requests.across(values);
-        self.owners.get(*found.first()?.id)
+        let mut owners = found.iter().filter_map(|one| self.owners.get(*one.id));
+        owners.find(|owner| !mine(owner))
     }
 
     /// All that no request may carry, for what passes as it comes.

@@ -6,6 +6,7 @@
 //! `hold` waits for people, `journal` writes, `reply` looks at answers.
 
 mod answer;
+mod aws;
 pub mod config;
 mod decide;
 pub mod explain;
@@ -14,6 +15,7 @@ mod guard;
 mod hold;
 mod issued;
 mod journal;
+mod kept;
 mod known;
 mod lives;
 mod mismatch;
@@ -22,12 +24,13 @@ mod placeholder;
 mod raw;
 mod reply;
 mod reveal;
+mod swap;
 mod who;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use backstop_core::lease::LeaseRecord;
+use backstop_core::lease::{LeaseRecord, LeaseState};
 use backstop_core::policy::Policy;
 use backstop_store::{SealKey, Store};
 use backstop_wire::secrets::Engine;
@@ -38,6 +41,7 @@ use config::{Api, HttpConfig, Placing, is_host};
 use decide::Case;
 use guard::Guard;
 use issued::Issued;
+use kept::Keep;
 use known::{Ring, Rings};
 use who::{Doorman, standing};
 
@@ -50,6 +54,8 @@ use crate::denials::Denials;
 use crate::postgres::TrafficLog;
 
 use backstop_wire::providers;
+pub use placeholder::placeholder_key;
+
 use placeholder::placeholder;
 
 /// What every request shares.
@@ -63,6 +69,7 @@ pub struct HttpShared {
     rings: Rings,
     denials: Denials,
     issued: Issued,
+    keep: Keep,
     engine: Engine,
     actions: AtomicU64,
 }
@@ -81,7 +88,7 @@ impl HttpShared {
     /// A gate that decides by this policy about requests to these APIs.
     ///
     /// # Errors
-    /// If the rules that were compiled in cannot be read, which a test excludes.
+    /// If what targets revealed cannot be read, or the rules that were compiled in, which a test excludes.
     pub fn new(
         config: HttpConfig,
         reachable: Reachable,
@@ -89,6 +96,11 @@ impl HttpShared {
         traffic: Arc<TrafficLog>,
         policy: Arc<Policy>,
     ) -> Result<Self, String> {
+        let alive = |lease: &str| {
+            let record = store.lease(lease);
+            record.is_some_and(|record| !matches!(record.state, LeaseState::Ended { .. }))
+        };
+        let keep = Keep::open(config.kept.clone(), store.key().clone(), alive)?;
         Ok(Self {
             config,
             store,
@@ -99,6 +111,7 @@ impl HttpShared {
             rings: Rings::default(),
             denials: Denials::default(),
             issued: Issued::default(),
+            keep,
             engine: Engine::new()?,
             actions: AtomicU64::new(0),
         })
@@ -120,7 +133,8 @@ impl HttpShared {
     }
 
     fn ring(&self) -> Result<Arc<Ring>, backstop_wire::secrets::TooMany> {
-        self.rings.now(&self.store, &self.reachable().apis)
+        self.rings
+            .now(&self.store, &self.reachable().apis, &self.keep)
     }
 
     fn public(&self) -> Arc<Target> {
@@ -176,8 +190,9 @@ impl HttpShared {
             action: self.actions.fetch_add(1, Ordering::Relaxed),
             journaled: false,
             result: "failed",
-            graphql: false,
+            inside: reply::Inside::Nothing,
             tripped: None,
+            signed: None,
             reveals: vec![],
         })
     }
@@ -311,7 +326,7 @@ impl Judge for HttpShared {
                 limit: self.config.judged,
             };
         }
-        if reply::may_refuse_inside(head, case.graphql) {
+        if reply::may_refuse_inside(head, case.inside) {
             return Treatment::Whole {
                 limit: reply::REFUSAL,
             };
@@ -319,25 +334,22 @@ impl Judge for HttpShared {
         Treatment::Filter(Box::new(reply::Masking::new(known, guard)))
     }
 
-    async fn whole(
-        &self,
-        case: &mut Case,
-        _head: &mut ResponseHead,
-        body: Option<&Bytes>,
-    ) -> Whole {
+    async fn whole(&self, case: &mut Case, head: &mut ResponseHead, body: Option<&Bytes>) -> Whole {
         let Some(api) = case.api.clone() else {
             return Whole::AsCame;
         };
-        if case.graphql && body.is_some_and(|body| reply::refuses_inside(body)) {
+        if body.is_some_and(|body| reply::refuses_inside(body, case.inside)) {
             self.refused(case, &api, "in its answer").await;
-            return Whole::Problem(answer::mismatch(&api.name, 200));
+            return Whole::Problem(answer::mismatch(&api.name, head.status.as_u16()));
         }
         let known = match self.ring() {
             Ok(ring) => ring.real(),
             Err(error) => return Whole::Problem(answer::broken(&error)),
         };
         if !case.reveals.is_empty() {
-            return reveal::answer(body, &case.reveals, &known);
+            let lease = &case.record.lease.id;
+            let keep = |secrets| self.keep.add(lease, &api.name, secrets);
+            return reveal::answer(body, &case.reveals, &known, keep);
         }
         let guard = Guard::of(&self.store, &case.record.lease.id);
         Whole::Filter(Box::new(reply::Masking::new(known, guard)))

@@ -9,6 +9,7 @@ use hyper::HeaderMap;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 
+use super::aws;
 use super::config::Placing;
 use crate::http::Head;
 
@@ -38,6 +39,9 @@ pub(super) fn take_out(head: &mut Head, placing: &Placing, placeholder: &str) ->
         }
         Placing::Query { name } => take_parameter(head, name, placeholder),
         Placing::Cookie { name } => take_cookie(&mut head.headers, name, placeholder),
+        Placing::Aws => take_header(&mut head.headers, &header::AUTHORIZATION, |value| {
+            aws::key_of(value).is_some_and(|key| same(key, placeholder))
+        }),
     }
 }
 
@@ -45,7 +49,8 @@ pub(super) fn take_out(head: &mut Head, placing: &Placing, placeholder: &str) ->
 pub(super) fn presented(head: &Head, placing: &Placing) -> Option<String> {
     let text = |name: &HeaderName| head.headers.get(name).and_then(|v| v.to_str().ok());
     match placing {
-        Placing::None => None,
+        // The id of a key is no proof.
+        Placing::None | Placing::Aws => None,
         Placing::Header { name, prefix } => {
             let name = HeaderName::try_from(name.as_str()).ok()?;
             without(text(&name)?, prefix).map(str::to_owned)
@@ -70,7 +75,8 @@ pub(super) fn put_in(
 ) -> Result<(), NotPlaced> {
     let secret = secret.reveal();
     match placing {
-        Placing::None => Ok(()),
+        // It is signed last.
+        Placing::None | Placing::Aws => Ok(()),
         Placing::Header { name, prefix } => {
             let name = HeaderName::try_from(name.as_str()).map_err(|_| NotPlaced)?;
             put_header(&mut head.headers, name, &format!("{prefix}{secret}"))

@@ -1,6 +1,7 @@
 //! What an agent holds in place of an API's credential: of one lease and one API, derived and stored nowhere, shaped so
 //! that clients which check the shape take it.
 
+use backstop_core::digest::Digest;
 use backstop_store::SealKey;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -12,8 +13,34 @@ pub fn placeholder(key: &SealKey, lease: &str, api: &str, pack: &str) -> String 
     match pack {
         "railway" => uuid(bytes),
         "github" => github(bytes),
+        pack if is_aws(pack) => format!("AKIA{}", base32(&bytes, 16)),
         _ => format!("bsp_{}", base62(&bytes, 40)),
     }
+}
+
+/// The secret access key that belongs to a placeholder at AWS: clients sign with it, and nobody looks at the signature.
+#[must_use]
+pub fn placeholder_key(key: &SealKey, lease: &str, api: &str) -> String {
+    let bytes = key.derive(&format!("secret placeholder of {lease} at {api}"));
+    base62(&bytes, 40)
+}
+
+/// The placeholder of a credential that an API revealed to a lease.
+pub(super) fn kept(key: &SealKey, lease: &str, api: &str, secret: Digest) -> String {
+    let bytes = key.derive(&format!("placeholder of {secret} for {lease} at {api}"));
+    format!("bsp_{}", base62(&bytes, 40))
+}
+
+pub(super) fn is_aws(pack: &str) -> bool {
+    pack == "aws" || pack.starts_with("aws/")
+}
+
+/// As many base-32 digits (RFC 4648) as asked for, one of each byte.
+fn base32(bytes: &[u8; 32], digits: usize) -> String {
+    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let digit = |byte: &u8| DIGITS.get(usize::from(byte & 31)).copied();
+    let all = bytes.iter().take(digits).filter_map(digit);
+    all.map(char::from).collect()
 }
 
 /// Random of version 4 (RFC 9562).
@@ -102,6 +129,11 @@ mod tests {
         assert_eq!(uuid.len(), 36);
         assert_eq!(uuid.as_bytes()[14], b'4');
         assert!(b"89ab".contains(&uuid.as_bytes()[19]));
+        for pack in ["aws", "aws/s3"] {
+            let aws = placeholder(&key, "lease_a", "api", pack);
+            assert_eq!((aws.len(), &aws[..4]), (20, "AKIA"));
+        }
+        assert_eq!(placeholder_key(&key, "lease_a", "api").len(), 40);
         let github = placeholder(&key, "lease_a", "api", "github");
         assert_eq!(github.len(), 40);
         assert!(github.starts_with("ghp_"));

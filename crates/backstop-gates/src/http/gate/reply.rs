@@ -146,19 +146,65 @@ pub(super) fn is_refusal(head: &ResponseHead) -> bool {
     }
 }
 
+/// Where an API says that it refused a credential, beside the status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inside {
+    /// Nowhere.
+    Nothing,
+    /// In the errors of a 200.
+    Graphql,
+    /// In the type of a 400.
+    Aws,
+}
+
 /// Whether an answer is one that may say so in its body only.
-pub(super) fn may_refuse_inside(head: &ResponseHead, graphql: bool) -> bool {
+pub(super) fn may_refuse_inside(head: &ResponseHead, inside: Inside) -> bool {
     let json = head
         .headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.to_ascii_lowercase().contains("json"));
-    graphql && json && head.status.is_success()
+    match inside {
+        Inside::Nothing => false,
+        Inside::Graphql => json && head.status.is_success(),
+        Inside::Aws => head.status == StatusCode::BAD_REQUEST,
+    }
 }
 
-/// Whether a GraphQL answer says that the credential was refused: an error with a code that is for nothing else, or with
-/// the words that servers have for it.
-pub(super) fn refuses_inside(body: &[u8]) -> bool {
+/// Whether an answer says in its body that the credential was refused.
+pub(super) fn refuses_inside(body: &[u8], inside: Inside) -> bool {
+    match inside {
+        Inside::Nothing => false,
+        Inside::Graphql => graphql_refuses(body),
+        Inside::Aws => aws_refuses(body),
+    }
+}
+
+/// The errors that every service of AWS has in common, in all of its formats.
+fn aws_refuses(body: &[u8]) -> bool {
+    const TYPES: [&str; 9] = [
+        "AccessDeniedException",
+        "AccessDenied",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "NotAuthorized",
+        "UnrecognizedClientException",
+    ];
+    let text = String::from_utf8_lossy(body);
+    let named = text
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| TYPES.contains(&word));
+    named
+        && ["__type", "<Code>", "Code"]
+            .iter()
+            .any(|key| text.contains(key))
+}
+
+/// An error with a code that is for nothing else, or with the words that servers have for it.
+fn graphql_refuses(body: &[u8]) -> bool {
     const CODES: [&str; 4] = [
         "UNAUTHENTICATED",
         "UNAUTHORIZED",
@@ -228,19 +274,32 @@ mod tests {
     }
 
     #[test]
+    fn aws_says_so_in_the_type_of_its_error() {
+        for body in [
+            r#"{"__type":"com.amazon.coral.service#UnrecognizedClientException","message":"x"}"#,
+            "<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>",
+        ] {
+            assert!(refuses_inside(body.as_bytes(), Inside::Aws), "{body}");
+        }
+        let other = r#"{"__type":"ResourceNotFoundException","message":"no such table"}"#;
+        assert!(!refuses_inside(other.as_bytes(), Inside::Aws));
+    }
+
+    #[test]
     fn a_refusal_in_a_200_is_known_by_its_error() {
         for body in [
             r#"{"errors":[{"message":"Not Authorized"}],"data":null}"#,
             r#"[{"data":{}},{"errors":[{"message":"x","extensions":{"code":"UNAUTHENTICATED"}}]}]"#,
         ] {
-            assert!(refuses_inside(body.as_bytes()), "{body}");
+            assert!(refuses_inside(body.as_bytes(), Inside::Graphql), "{body}");
+            assert!(!refuses_inside(body.as_bytes(), Inside::Nothing), "{body}");
         }
         for body in [
             r#"{"data":{"note":"Not Authorized"}}"#,
             r#"{"errors":[{"message":"Project not found"}]}"#,
             "Not Authorized",
         ] {
-            assert!(!refuses_inside(body.as_bytes()), "{body}");
+            assert!(!refuses_inside(body.as_bytes(), Inside::Graphql), "{body}");
         }
     }
 }

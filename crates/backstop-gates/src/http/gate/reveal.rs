@@ -1,5 +1,6 @@
-//! Answers that hold credentials: people approved that the gate gets them, and the agent does not (invariant 8).
+//! Answers that hold credentials: people approved that the gate gets them, and the agent gets placeholders (invariant 8).
 
+use backstop_store::StoreError;
 use backstop_wire::secrets::Known;
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -8,11 +9,16 @@ use serde_json::Value;
 use crate::http::Problem;
 use crate::http::judge::Whole;
 
-/// What stands in the place of a credential.
+/// What stands in the place of a credential that has no placeholder.
 const KEPT: &str = "[credential kept by Backstop]";
 
-/// The answer without its credentials.
-pub(super) fn answer(body: Option<&Bytes>, pointers: &[String], known: &Known<usize>) -> Whole {
+/// The answer without its credentials. `keep` seals them, and gives a placeholder for each, if it can.
+pub(super) fn answer(
+    body: Option<&Bytes>,
+    pointers: &[String],
+    known: &Known<usize>,
+    keep: impl FnOnce(Vec<String>) -> Result<Vec<Option<String>>, StoreError>,
+) -> Whole {
     let value = body.and_then(|body| serde_json::from_slice::<Value>(body).ok());
     let Some(mut value) = value else {
         return Whole::Problem(Box::new(
@@ -25,13 +31,56 @@ pub(super) fn answer(body: Option<&Bytes>, pointers: &[String], known: &Known<us
             .hint("a person can look it up at the provider"),
         ));
     };
-    for pointer in pointers {
-        let parts: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
-        hide(&mut value, &parts);
-    }
+    let mut texts = Vec::new();
+    each(&mut value, pointers, &mut |one| {
+        texts.push(match one {
+            Value::String(text) => std::mem::take(text),
+            _ => String::new(),
+        });
+    });
+    // A number has no place for a placeholder, and nothing is no secret.
+    let secrets = texts.iter().filter(|text| !text.is_empty());
+    let placeholders = match keep(secrets.cloned().collect()) {
+        Ok(placeholders) => placeholders,
+        Err(error) => {
+            tracing::error!(%error, "what a target revealed was not sealed");
+            return Whole::Problem(not_kept());
+        }
+    };
+    let (mut placeholders, mut texts) = (placeholders.into_iter(), texts.into_iter());
+    each(&mut value, pointers, &mut |one| {
+        // Where pointers meet, it was done already.
+        if one.as_str().is_some_and(|text| !text.is_empty()) {
+            let _ = texts.next();
+            return;
+        }
+        let is_text = texts.next().is_some_and(|text| !text.is_empty());
+        let placeholder = is_text.then(|| placeholders.next().flatten()).flatten();
+        *one = Value::String(placeholder.unwrap_or_else(|| KEPT.into()));
+    });
     let mut text = value.to_string().into_bytes();
     known.mask(&mut text);
     Whole::Replaced(text.into())
+}
+
+fn not_kept() -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "revealing",
+            "The answer holds a credential",
+            "The target did it. Its answer is not passed on: it holds a credential, and the gate could not seal it.",
+        )
+        .hint("tell the person who runs Backstop; its log says more"),
+    )
+}
+
+/// Every text and number that the pointers lead to, in an order that is the same each time.
+fn each(value: &mut Value, pointers: &[String], with: &mut dyn FnMut(&mut Value)) {
+    for pointer in pointers {
+        let parts: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
+        hide(value, &parts, with);
+    }
 }
 
 /// RFC 6901, section 4.
@@ -39,38 +88,44 @@ fn unescaped(part: &str) -> String {
     part.replace("~1", "/").replace("~0", "~")
 }
 
-/// Hides what a pointer leads to; `*` is every element.
-fn hide(value: &mut Value, parts: &[String]) {
+/// What a pointer leads to; `*` is every element.
+fn hide(value: &mut Value, parts: &[String], with: &mut dyn FnMut(&mut Value)) {
     let Some((first, rest)) = parts.split_first() else {
-        return cover(value);
+        return cover(value, with);
     };
     match value {
-        Value::Array(all) if first == "*" => all.iter_mut().for_each(|one| hide(one, rest)),
+        Value::Array(all) if first == "*" => {
+            all.iter_mut().for_each(|one| hide(one, rest, with));
+        }
         Value::Array(all) => {
             let at = first.parse().ok().and_then(|i: usize| all.get_mut(i));
-            at.into_iter().for_each(|one| hide(one, rest));
+            at.into_iter().for_each(|one| hide(one, rest, with));
         }
-        Value::Object(all) if first == "*" => all.values_mut().for_each(|one| hide(one, rest)),
+        Value::Object(all) if first == "*" => {
+            all.values_mut().for_each(|one| hide(one, rest, with));
+        }
         Value::Object(all) => all
             .get_mut(first)
             .into_iter()
-            .for_each(|one| hide(one, rest)),
+            .for_each(|one| hide(one, rest, with)),
         _ => {}
     }
 }
 
 /// Every text and number below.
-fn cover(value: &mut Value) {
+fn cover(value: &mut Value, with: &mut dyn FnMut(&mut Value)) {
     match value {
-        Value::Array(all) => all.iter_mut().for_each(cover),
-        Value::Object(all) => all.values_mut().for_each(cover),
+        Value::Array(all) => all.iter_mut().for_each(|one| cover(one, with)),
+        Value::Object(all) => all.values_mut().for_each(|one| cover(one, with)),
         Value::Null | Value::Bool(_) => {}
-        other => *other = Value::String(KEPT.into()),
+        other => with(other),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use backstop_store::LedgerError;
+
     use super::*;
 
     fn none() -> Known<usize> {
@@ -83,6 +138,7 @@ mod tests {
             Some(&Bytes::copy_from_slice(body.as_bytes())),
             &pointers,
             &none(),
+            |secrets| Ok(vec![None; secrets.len()]),
         ) {
             Whole::Replaced(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
             _ => "a problem".to_owned(),
@@ -113,10 +169,31 @@ mod tests {
     }
 
     #[test]
+    fn a_placeholder_stands_where_its_credential_stood() {
+        let body = Bytes::from_static(br#"{"a":"one","n":7,"b":["two",""],"c":null,"d":"shown"}"#);
+        let pointers = ["/a", "/n", "/b/*", "/c"].map(ToOwned::to_owned);
+        let keep = |secrets: Vec<String>| {
+            assert_eq!(secrets, ["one", "two"]);
+            Ok(vec![Some("bsp_1".to_owned()), None])
+        };
+        let Whole::Replaced(shown) = answer(Some(&body), &pointers, &none(), keep) else {
+            panic!("it is not shown");
+        };
+        let shown: Value = serde_json::from_slice(&shown).unwrap();
+        let wanted = serde_json::json!({"a": "bsp_1", "n": KEPT, "b": [KEPT, KEPT], "c": null, "d": "shown"});
+        assert_eq!(shown, wanted);
+        let full = |_| Err(StoreError::Ledger(LedgerError("full".into())));
+        assert!(matches!(
+            answer(Some(&body), &pointers, &none(), full),
+            Whole::Problem(_)
+        ));
+    }
+
+    #[test]
     fn an_answer_that_cannot_be_read_is_not_passed_on() {
         assert_eq!(shown("s3cret", &["/token"]), "a problem");
         assert!(matches!(
-            answer(None, &["/token".into()], &none()),
+            answer(None, &["/token".into()], &none(), |_| Ok(vec![])),
             Whole::Problem(_)
         ));
     }

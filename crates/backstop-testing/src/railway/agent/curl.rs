@@ -3,6 +3,7 @@
 //! Its environment is what the agent was given and a `PATH`, so that a proxy and a CA come from nowhere else.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use anyhow::{Context, Result};
 
 /// A call to be made.
 pub(super) struct Call<'a> {
+    /// Where it runs.
+    pub(super) folder: &'a Path,
     pub(super) url: &'a str,
     /// The header with the credential.
     pub(super) header: &'a str,
@@ -32,6 +35,7 @@ impl Call<'_> {
             .args(["--write-out", "\n%{http_code}"])
             // From standard input: other users can read a command line.
             .args(["--config", "-", "--url", self.url])
+            .current_dir(self.folder)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
