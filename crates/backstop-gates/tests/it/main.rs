@@ -25,6 +25,7 @@ mod extended;
 mod halts;
 mod hinted;
 mod holds;
+mod incidents;
 mod interlock;
 mod judging;
 mod kept;
