@@ -21,7 +21,7 @@ use backstop_scopes::find::{Identity, Look};
 use backstop_scopes::report::{self, Report, Severity, groups};
 
 use crate::cli::{Scopes, Worst};
-use crate::failure::{Code, Context, Failure, Outcome};
+use crate::failure::{Code, Failure, Outcome};
 use crate::output::Output;
 use crate::page::write;
 

@@ -15,7 +15,7 @@ use super::gather::Acts;
 use super::lost::{self, Lost, Whole};
 use super::page::{Moment, Page};
 use super::read::{Decisions, Traffic};
-use super::say::{Say, after, count};
+use super::say::{Say, count};
 use super::select::Scope;
 use super::tried;
 use crate::entries::Row;
