@@ -40,7 +40,11 @@ async fn deleting_an_environment_to_make_it_anew_waits_for_a_person() -> Result<
     assert_eq!(left().await?, (0, 0), "the stack, and what was in it");
 
     let (verdict, reading) = judged(&DELETE)?;
-    assert_eq!(verdict.decision, Decision::Hold, "{verdict:?}");
+    assert_eq!(
+        (verdict.decision, verdict.rule.as_str()),
+        (Decision::Hold, "production-destroy"),
+        "{verdict:?}"
+    );
     assert!(
         reading
             .analysis

@@ -1,6 +1,6 @@
 //! A subagent's DELETE on every table, May 2026: scripts to test a reset, with production's credentials in `.env`.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use backstop_testing::rental::TABLES;
 
 use super::{ALL, Scene, lines};
@@ -33,7 +33,7 @@ async fn a_delete_on_every_table_is_held_whatever_the_lease_may() -> Result<()> 
         assert!(said.contains("too-many-holds"), "{delete}: {said}");
     }
     let met = lines(world, &narrow);
-    let expected = ["write", "hold", "production-write-out-of-scope"].map(str::to_owned);
+    let expected = ["destroy", "hold", "production-destroy"].map(str::to_owned);
     assert!(met.iter().all(|line| line[..3] == expected), "{met:#?}");
     let results: Vec<&str> = met.iter().map(|line| line[3].as_str()).collect();
     assert_eq!(
@@ -42,10 +42,14 @@ async fn a_delete_on_every_table_is_held_whatever_the_lease_may() -> Result<()> 
     );
     assert_eq!(scene.left()?, ALL);
 
-    // One that may delete is measured before COMMIT: a mass of rows is rolled back and held with its numbers.
+    // One that may delete: without a condition it is held, and with one that says little it is measured before COMMIT,
+    // rolled back, and held with its numbers.
     let wide = world.lease(&["read,insert,update,delete:public.*"]).await?;
+    let said = world.psql(&wide, "delete from customers").await;
+    assert!(said.contains("BK001"), "{said}");
     for table in ["reservations", "payments", "customers"] {
-        let said = world.psql(&wide, &format!("delete from {table}")).await;
+        let delete = format!("delete from {table} where id > 0");
+        let said = world.psql(&wide, &delete).await;
         assert!(
             said.contains("BK001") && said.contains("rolled back"),
             "{table}: {said}"
@@ -62,9 +66,14 @@ async fn a_delete_on_every_table_is_held_whatever_the_lease_may() -> Result<()> 
     assert_eq!(scene.left()?, ALL);
     // Whatever a transcript says, the journal says which lease did what.
     let met = lines(world, &wide);
+    let (plain, measured) = met.split_first().context("nothing is journaled")?;
+    assert_eq!(
+        plain,
+        &["destroy", "hold", "production-destroy", "held"].map(str::to_owned)
+    );
     assert!(
-        met.len() == 3
-            && met
+        measured.len() == 3
+            && measured
                 .iter()
                 .all(|line| line[1] == "measure" && line[3] == "held"),
         "{met:#?}"
