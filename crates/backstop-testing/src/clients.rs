@@ -1,5 +1,5 @@
 //! Runs the conformance programs of `scripts/clients`: unmodified clients whose
-//! transcripts are compared, straight and through the gate.
+//! transcripts are compared, straight and through the gate; and the tools of incidents.
 //!
 //! It must not compare or forgive anything itself: it hands back what was printed.
 
@@ -39,4 +39,39 @@ pub fn transcript(name: &str, dsn: &str) -> Result<String> {
         );
     }
     Ok(transcript)
+}
+
+/// What a tool of an incident did.
+#[derive(Debug, Clone)]
+pub struct Tried {
+    /// Whether it says that it did what it was to do.
+    pub done: bool,
+    /// What it printed, standard output and error.
+    pub said: String,
+}
+
+/// Runs a tool of an incident, by the name that `scripts/clients/tool` knows, against the database at `url`.
+///
+/// # Errors
+/// When it cannot be run: it is not installed, or there is no tool of that name.
+pub fn tool(name: &str, url: &str) -> Result<Tried> {
+    let run = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scripts/clients/tool");
+    let output = Command::new(&run)
+        .arg(name)
+        .env("URL", url)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .with_context(|| format!("starting {}", run.display()))?;
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    if said.contains("scripts/setup.sh clients") {
+        bail!("{name}: {said}");
+    }
+    Ok(Tried {
+        done: output.status.success(),
+        said,
+    })
 }

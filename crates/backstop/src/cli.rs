@@ -20,6 +20,7 @@ use backstop_core::target::Environment;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::duration::Span;
+use crate::when::Moment;
 
 /// The safety interlock between AI agents and production.
 ///
@@ -498,6 +499,7 @@ pub enum JournalVerb {
     Tail(JournalTail),
     Show(JournalShow),
     Verify(JournalVerify),
+    Report(JournalReport),
     /// Build the store anew from the journal alone
     Rebuild,
 }
@@ -548,6 +550,40 @@ pub struct JournalVerify {
     /// A checkpoint that the log must contain; needs --log
     #[arg(long, value_name = "FILE", requires = "log")]
     pub at_least: Option<PathBuf>,
+    /// Read what the vault has cosigned from its directory, instead of asking the vault
+    #[arg(long, value_name = "DIR")]
+    pub vault: Option<PathBuf>,
+}
+
+/// Write an incident as a page that can be published
+///
+/// Says what happened, second by second; what was tried; what stopped it, by which rule and by whom; what was lost, as far as the journal proves it; and what to change. It says on top whether the journal verifies. Without a choice it is about the newest halt and the hour before it. Statements are shown as `journal show` shows them, without their parameters, and whatever in them looks like a credential is left out: read the page before you publish it.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  backstop journal report\n  backstop journal report --lease lease_x1y2 --html incident.html\n  backstop journal report --since \"2026-04-25 13:00:00Z\" --until \"2026-04-25 14:00:00Z\" --out incident.md"
+)]
+pub struct JournalReport {
+    /// About this lease, and those narrowed from it
+    #[arg(long, value_name = "LEASE", conflicts_with = "hold")]
+    pub lease: Option<String>,
+    /// About this hold
+    #[arg(long, value_name = "HOLD", conflicts_with_all = ["since", "until"])]
+    pub hold: Option<String>,
+    /// From this moment on: `2h` ago, or a time as in `2026-04-25 13:07:09Z`
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<Moment>,
+    /// Until this moment
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<Moment>,
+    /// Write Markdown into this file, in place of standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write an HTML page that stands alone
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Leave out what agents sent: no statements and no requests
+    #[arg(long)]
+    pub no_texts: bool,
     /// Read what the vault has cosigned from its directory, instead of asking the vault
     #[arg(long, value_name = "DIR")]
     pub vault: Option<PathBuf>,

@@ -13,6 +13,7 @@ mod home;
 mod judging;
 mod notify;
 mod output;
+mod page;
 mod serve;
 mod telemetry;
 mod when;

@@ -205,6 +205,7 @@ impl Relay<'_> {
         let meaning = self.rejudged(meaning).await?;
         let judged = Arc::clone(&meaning.judged);
         if let Some(report) = self.frozen_out(&judged) {
+            self.journal_refused(&judged, "halted")?;
             self.refuse(tag::EXECUTE, report, Note::Other)?;
             return Ok(Turn::Done);
         }

@@ -78,6 +78,7 @@ impl Relay<'_> {
         parse_only: bool,
     ) -> Result<Decided, End> {
         if let Some(report) = self.frozen_out(judged) {
+            self.journal_refused(judged, "halted")?;
             return Ok(Decided::Refused(Box::new(report)));
         }
         match judged.verdict.decision {
@@ -122,7 +123,11 @@ impl Relay<'_> {
         }
     }
 
-    fn journal_refused(&mut self, judged: &Arc<Judged>, result: &str) -> Result<(), End> {
+    pub(super) fn journal_refused(
+        &mut self,
+        judged: &Arc<Judged>,
+        result: &str,
+    ) -> Result<(), End> {
         let action = self.next_action();
         // It will not act, so nobody waits for its own entry; what ran before it in the transaction still is.
         let earlier = self.pending_intent;
@@ -138,53 +143,9 @@ impl Relay<'_> {
         bound: Option<(&Bind<'_>, &Meaning)>,
     ) -> Result<Decided, End> {
         let busy = self.is_busy();
-        if judged.copies_in() {
-            return Ok(refused(
-                report(
-                    refusal::FORBIDDEN,
-                    format!(
-                        "a COPY from the client cannot wait for a person: {}",
-                        judged.verdict.reason
-                    ),
-                )
-                .hint("ask for a lease whose scope names insert on this table"),
-            ));
-        }
-        if !busy && leaves_open(judged) {
-            return Ok(refused(
-                report(
-                    refusal::FORBIDDEN,
-                    format!(
-                        "this needs a person, and its text would leave a transaction open: {}",
-                        judged.verdict.reason
-                    ),
-                )
-                .hint("send BEGIN by itself, or end the transaction in the same text"),
-            ));
-        }
-        if self.segment_ran && !self.in_block && judged.writes {
-            return Ok(refused(
-                report(
-                    refusal::FORBIDDEN,
-                    format!(
-                        "this needs a person, and cannot run in the middle of a pipeline: {}",
-                        judged.verdict.reason
-                    ),
-                )
-                .hint("send it after a Sync of its own"),
-            ));
-        }
-        if busy && self.is_beyond_lease(&judged.analysis) {
-            return Ok(refused(
-                report(
-                    refusal::FORBIDDEN,
-                    format!(
-                        "this needs a person, and cannot run inside the lease's transaction: {}",
-                        judged.verdict.reason
-                    ),
-                )
-                .hint("roll back, and send it by itself outside BEGIN and COMMIT"),
-            ));
+        if let Some(report) = self.cannot_wait(judged, busy) {
+            self.journal_refused(judged, "refused")?;
+            return Ok(refused(report));
         }
         let new = self.new_hold(judged, bound);
         let hold = match self.shared.store.open_hold(new).await {
@@ -202,7 +163,10 @@ impl Relay<'_> {
                 self.have_rehearsed(&record, ask);
                 record.hold
             }
-            Err(error @ StoreError::TooManyHolds(_)) => return Ok(refused(too_many(&error))),
+            Err(error @ StoreError::TooManyHolds(_)) => {
+                self.journal_refused(judged, "refused")?;
+                return Ok(refused(too_many(&error)));
+            }
             Err(error) => return Err(super::error::GateError::Store(error).into()),
         };
         self.journal_refused(judged, "held")?;
@@ -215,6 +179,59 @@ impl Relay<'_> {
             )));
         }
         self.pause(judged, bound, hold, &url).await
+    }
+
+    /// Why an action that needs a person cannot wait for one where it stands.
+    fn cannot_wait(&self, judged: &Judged, busy: bool) -> Option<Report> {
+        if judged.copies_in() {
+            return Some(
+                report(
+                    refusal::FORBIDDEN,
+                    format!(
+                        "a COPY from the client cannot wait for a person: {}",
+                        judged.verdict.reason
+                    ),
+                )
+                .hint("ask for a lease whose scope names insert on this table"),
+            );
+        }
+        if !busy && leaves_open(judged) {
+            return Some(
+                report(
+                    refusal::FORBIDDEN,
+                    format!(
+                        "this needs a person, and its text would leave a transaction open: {}",
+                        judged.verdict.reason
+                    ),
+                )
+                .hint("send BEGIN by itself, or end the transaction in the same text"),
+            );
+        }
+        if self.segment_ran && !self.in_block && judged.writes {
+            return Some(
+                report(
+                    refusal::FORBIDDEN,
+                    format!(
+                        "this needs a person, and cannot run in the middle of a pipeline: {}",
+                        judged.verdict.reason
+                    ),
+                )
+                .hint("send it after a Sync of its own"),
+            );
+        }
+        if busy && self.is_beyond_lease(&judged.analysis) {
+            return Some(
+                report(
+                    refusal::FORBIDDEN,
+                    format!(
+                        "this needs a person, and cannot run inside the lease's transaction: {}",
+                        judged.verdict.reason
+                    ),
+                )
+                .hint("roll back, and send it by itself outside BEGIN and COMMIT"),
+            );
+        }
+        None
     }
 
     /// Whether the open transaction has run something: then an approval is spent in it, or not at all.

@@ -30,23 +30,27 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 /// A gate for HTTP before a double of Railway.
-struct Front {
-    world: World,
+pub struct Front {
+    pub world: World,
     double: RailwayDouble,
     proxy: Proxy,
-    shared: Arc<HttpShared>,
+    pub shared: Arc<HttpShared>,
     ca: std::path::PathBuf,
 }
 
 /// A lease at it, and what its agent holds.
-struct Held {
-    lease: String,
-    proxy: String,
-    placeholder: String,
+pub struct Held {
+    pub lease: String,
+    pub proxy: String,
+    pub placeholder: String,
 }
 
 impl Front {
-    async fn before(double: RailwayDouble, token: &str, environment: Environment) -> Result<Self> {
+    pub async fn before(
+        double: RailwayDouble,
+        token: &str,
+        environment: Environment,
+    ) -> Result<Self> {
         let world = World::new("").await?;
         let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
         let reachable = |api: Api| Reachable {
@@ -104,6 +108,11 @@ impl Front {
 
     /// A lease with these scopes at the API, approved.
     async fn lease(&self, scopes: &[&str]) -> Result<Held> {
+        self.lease_at("railway", Some("railway"), scopes).await
+    }
+
+    /// A lease with these scopes at an API of this name and pack on this machine, approved.
+    pub async fn lease_at(&self, api: &str, pack: Option<&str>, scopes: &[&str]) -> Result<Held> {
         let scopes: Vec<_> = scopes.iter().map(|s| s.parse().unwrap()).collect();
         let spec = LeaseSpec {
             target: "prod".into(),
@@ -112,7 +121,7 @@ impl Front {
             ttl_seconds: 600,
             scopes: vec!["read".parse().unwrap()],
             also: vec![Also {
-                target: "railway".into(),
+                target: api.into(),
                 environment: Environment::Production,
                 scopes,
             }],
@@ -133,19 +142,13 @@ impl Front {
         let lease = granted.lease.id;
         Ok(Held {
             proxy: format!("http://{lease}:{}@{address}", granted.secret.reveal()),
-            placeholder: placeholder_at(
-                self.world.store.key(),
-                &lease,
-                "railway",
-                Some("railway"),
-                "127.0.0.1",
-            ),
+            placeholder: placeholder_at(self.world.store.key(), &lease, api, pack, "127.0.0.1"),
             lease,
         })
     }
 
     /// What curl gets: status and body.
-    async fn curl(&self, held: &Held, args: &[&str]) -> Result<(u16, String)> {
+    pub async fn curl(&self, held: &Held, args: &[&str]) -> Result<(u16, String)> {
         let output = tokio::process::Command::new("curl")
             .env_clear()
             .env("HTTPS_PROXY", &held.proxy)
@@ -192,7 +195,7 @@ impl Front {
     }
 
     /// Why the lease is halted, if it is.
-    fn halted(&self, held: &Held) -> Option<String> {
+    pub fn halted(&self, held: &Held) -> Option<String> {
         match self.world.store.lease(&held.lease)?.state {
             LeaseState::Halted { why, .. } => Some(why),
             _ => None,

@@ -26,6 +26,7 @@ mod extended;
 mod halts;
 mod hinted;
 mod holds;
+mod incidents;
 mod interlock;
 mod judging;
 mod kept;

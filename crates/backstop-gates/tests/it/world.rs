@@ -91,6 +91,7 @@ pub struct World {
     pub store: Store,
     pub gate: Gate,
     pub traffic: Arc<Journal>,
+    pub control: Arc<Journal>,
     pub person: String,
     authenticator: Mutex<Authenticator>,
     pub folder: tempfile::TempDir,
@@ -230,7 +231,7 @@ impl World {
         let key = SealKey::generate()?;
         let store = Store::open(Options {
             index: folder.path().join("store.sqlite"),
-            ledger: Arc::new(TestLedger(control)),
+            ledger: Arc::new(TestLedger(Arc::clone(&control))),
             clock: Arc::new(SystemClock::default()),
             key: key.clone(),
             limits: Limits::default(),
@@ -265,6 +266,7 @@ impl World {
             store,
             gate,
             traffic,
+            control,
             person: String::new(),
             authenticator: Mutex::new(Authenticator::new()),
             folder,
@@ -523,12 +525,21 @@ impl World {
 
     /// Every entry of the traffic log, as JSON.
     pub fn entries(&self) -> Vec<serde_json::Value> {
-        self.traffic.checkpoint_now().expect("the journal works");
-        self.traffic
-            .iter(0)
-            .map(|entry| serde_json::from_slice(&entry.expect("it reads").1).expect("it is JSON"))
-            .collect()
+        entries_of(&self.traffic)
     }
+
+    /// Every entry of the control log, as JSON.
+    pub fn decisions(&self) -> Vec<serde_json::Value> {
+        entries_of(&self.control)
+    }
+}
+
+fn entries_of(journal: &Journal) -> Vec<serde_json::Value> {
+    journal.checkpoint_now().expect("the journal works");
+    journal
+        .iter(0)
+        .map(|entry| serde_json::from_slice(&entry.expect("it reads").1).expect("it is JSON"))
+        .collect()
 }
 
 fn journal(folder: &Path, name: &str) -> Result<Arc<Journal>> {

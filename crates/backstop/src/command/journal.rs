@@ -1,4 +1,6 @@
-//! `backstop journal tail|show|verify|rebuild`.
+//! `backstop journal tail|show|verify|report|rebuild`.
+
+mod report;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +38,7 @@ pub fn run(path: &Path, verb: JournalVerb, output: Output) -> Outcome {
         JournalVerb::Tail(args) => tail(&home, &args, output),
         JournalVerb::Show(args) => show(&home, &args, output),
         JournalVerb::Verify(args) => verify(&config, &home, &args, output),
+        JournalVerb::Report(args) => report::run(&config, &home, &args, output),
         JournalVerb::Rebuild => rebuild(&home, output),
     }
 }
@@ -184,15 +187,11 @@ fn verify(config: &Config, home: &Home, args: &JournalVerify, output: Output) ->
     };
     let mut broken = vec![];
     for log in logs {
-        let known =
-            remembered::by_vault(config, args.vault.as_deref(), &Keys::verifier(home, log)?)?;
-        let mut must_contain = earlier.clone();
-        must_contain.extend(known.checkpoint());
-        let mut report = verify_log(home, log, &must_contain)?;
-        known.add_to(&mut report);
+        let checked = check(config, home, log, args.vault.as_deref(), &earlier)?;
+        let report = &checked.report;
         output.either(
-            &json!({ "log": log, "sound": report.is_sound(), "cosigned": known.size(), "report": report }),
-            |paint| told(log, &report, paint),
+            &json!({ "log": log, "sound": report.is_sound(), "cosigned": checked.cosigned, "report": report }),
+            |paint| told(log, report, paint),
         )?;
         if !report.is_sound() {
             broken.push(log);
@@ -201,11 +200,43 @@ fn verify(config: &Config, home: &Home, args: &JournalVerify, output: Output) ->
     if broken.is_empty() {
         return Ok(());
     }
-    Err(Failure::integrity(format!(
+    Err(not_what_was_written(&broken))
+}
+
+fn not_what_was_written(broken: &[&str]) -> Failure {
+    Failure::integrity(format!(
         "the {} log is not what was written",
         broken.join(" and the ")
     ))
-    .hint("keep the directory as it is, and compare it with a backup"))
+    .hint("keep the directory as it is, and compare it with a backup")
+}
+
+/// What came of verifying one log.
+struct Checked {
+    log: &'static str,
+    report: Report,
+    /// How many entries the vault has cosigned, if it has.
+    cosigned: Option<u64>,
+}
+
+/// Verifies one log, with what the vault remembers of it.
+fn check(
+    config: &Config,
+    home: &Home,
+    log: &'static str,
+    vault: Option<&Path>,
+    earlier: &[Vec<u8>],
+) -> Outcome<Checked> {
+    let known = remembered::by_vault(config, vault, &Keys::verifier(home, log)?)?;
+    let mut must_contain = earlier.to_vec();
+    must_contain.extend(known.checkpoint());
+    let mut report = verify_log(home, log, &must_contain)?;
+    known.add_to(&mut report);
+    Ok(Checked {
+        log,
+        report,
+        cosigned: known.size(),
+    })
 }
 
 /// Recomputes one log from its files, believing nothing but the key.

@@ -82,6 +82,21 @@ pub enum Whereabouts {
     },
 }
 
+impl Whereabouts {
+    /// Whether vault and gate share a machine, so that one accident reaches both.
+    pub fn is_near(&self) -> bool {
+        let Self::Address { at, .. } = self else {
+            return true;
+        };
+        let host = at.rsplit_once(':').map_or(at.as_str(), |(host, _)| host);
+        host == "localhost"
+            || host
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
 /// What is measured, and what its copies may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Measure {

@@ -204,24 +204,18 @@ pub(super) async fn recoverable(vault: Option<&Vault>) -> String {
     let Some(vault) = vault else {
         return RECOVERABLE.to_owned();
     };
-    let (place, near, reached) = match &vault.place {
+    let (place, reached) = match &vault.place {
         Whereabouts::Socket(path) => {
             let reached = tokio::net::UnixStream::connect(path).await.map(drop);
-            (format!("`{}`", path.display()), true, reached)
+            (format!("`{}`", path.display()), reached)
         }
         Whereabouts::Address { at, .. } => {
-            let host = at.rsplit_once(':').map_or(at.as_str(), |(host, _)| host);
-            let near = host == "localhost"
-                || host
-                    .trim_matches(['[', ']'])
-                    .parse::<std::net::IpAddr>()
-                    .is_ok_and(|ip| ip.is_loopback());
             let connecting = tokio::net::TcpStream::connect(at.as_str());
             let reached = match tokio::time::timeout(PATIENCE, connecting).await {
                 Ok(reached) => reached.map(drop),
                 Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
             };
-            (format!("`{at}`"), near, reached)
+            (format!("`{at}`"), reached)
         }
     };
     if let Err(error) = reached {
@@ -229,7 +223,7 @@ pub(super) async fn recoverable(vault: Option<&Vault>) -> String {
             "the vault at {place} does not answer ({error}): what would destroy is not done"
         );
     }
-    let isolated = if near {
+    let isolated = if vault.place.is_near() {
         "; not isolated: vault and gate share a machine"
     } else {
         ""

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::support::run;
 
 /// Every verb that is there, with its sub-verbs.
-const VERBS: [&[&str]; 41] = [
+const VERBS: [&[&str]; 42] = [
     &[],
     &["init"],
     &["serve"],
@@ -27,6 +27,7 @@ const VERBS: [&[&str]; 41] = [
     &["journal", "tail"],
     &["journal", "show"],
     &["journal", "verify"],
+    &["journal", "report"],
     &["journal", "rebuild"],
     &["vault"],
     &["vault", "init"],

@@ -24,6 +24,7 @@ mod middle;
 mod moment;
 mod points;
 mod rehearse;
+mod report;
 mod restart;
 mod scopes;
 mod scopes_compare;

@@ -21,8 +21,9 @@ use backstop_scopes::find::{Identity, Look};
 use backstop_scopes::report::{self, Report, Severity, groups};
 
 use crate::cli::{Scopes, Worst};
-use crate::failure::{Code, Context, Failure, Outcome};
+use crate::failure::{Code, Failure, Outcome};
 use crate::output::Output;
+use crate::page::write;
 
 use baseline::Baseline;
 
@@ -170,19 +171,4 @@ fn look(args: &Scopes) -> Outcome<Look> {
     look.sockets = !args.files_only;
     look.threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     Ok(look)
-}
-
-/// Writes a file of one's own: it names places where secrets lie.
-fn write(path: &Path, content: &str) -> Outcome {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let doing = || format!("cannot write `{}`", path.display());
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .doing(doing())?;
-    file.write_all(content.as_bytes()).doing(doing())
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use backstop_scopes::kinds::Backups;
 use backstop_scopes::report::{Ranked, Report, Severity};
 
-use super::html::escape;
+use crate::page::escape;
 
 /// Credentials drawn; the rest are one box.
 const DRAWN: usize = 14;

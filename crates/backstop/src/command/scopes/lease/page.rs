@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use backstop_scopes::lease::LeaseReport;
 use backstop_scopes::proofs::{Proof, Standing};
 
-use super::super::html::{escape, head};
+use crate::page::{escape, head};
 use super::shown::{counted, facts, outside, roads, table};
 
 /// The page.
