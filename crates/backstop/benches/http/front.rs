@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, anyhow};
 use backstop_core::lease::{Also, LeaseSpec};
 use backstop_core::policy::Policy;
+use backstop_core::scope::Scope;
 use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
 use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
@@ -267,12 +268,12 @@ fn sites(order: &Order) -> Result<Vec<Site>> {
 
 /// One lease for all APIs, which reads.
 fn lease() -> Result<LeaseSpec> {
-    let scopes = || {
-        let read = "read".parse().map_err(|e: String| anyhow!(e));
-        read.map(|scope| vec![scope])
+    let scopes = || -> Result<Vec<Scope>> {
+        let read = "read".parse().map_err(|e: String| anyhow!(e))?;
+        Ok(vec![read])
     };
     let (first, others) = APIS.split_first().context("an API")?;
-    let also = others.iter().map(|api| {
+    let also = others.iter().map(|api| -> Result<Also> {
         Ok(Also {
             target: api.name.into(),
             environment: Environment::Production,

@@ -23,9 +23,10 @@ const START: Duration = Duration::from_secs(60);
 
 /// Ends the program when the benchmark does, however it ends.
 const SUPERVISOR: &str = r#"
-trap '' HUP INT TERM PIPE
 "$@" </dev/null &
 server=$!
+# Not before: what is ignored here would be ignored there.
+trap '' HUP INT TERM PIPE
 read -r _
 kill -s TERM "$server" 2>/dev/null
 wait "$server"
