@@ -117,11 +117,9 @@ mod tests {
     #[test]
     fn ordinary_text_is_passed_over() {
         let sieve = Sieve::of([&b"bk_Zx81qPvQ2mLx8ZbN4rW"[..]].into_iter()).unwrap();
-        assert_eq!(
-            sieve.places(&b"some words and more of them ".repeat(100)),
-            []
-        );
-        assert_eq!(sieve.places(b""), []);
+        let text = b"some words and more of them ".repeat(100);
+        assert!(sieve.places(&text).is_empty());
+        assert!(sieve.places(b"").is_empty());
     }
 
     proptest! {
