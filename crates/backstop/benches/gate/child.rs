@@ -17,6 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
 use crate::installation::Installation;
+use crate::machine::{disk, threads};
 
 /// The environment variable that makes this program the gate.
 pub const MARK: &str = "BACKSTOP_BENCH_GATE";
@@ -155,24 +156,6 @@ impl Drop for Child {
             .take();
         let _ = self.process.wait();
     }
-}
-
-/// As `backstop serve` chooses: one thread for each processor, or as many as `BACKSTOP_BENCH_THREADS` says.
-pub fn threads() -> usize {
-    let told = std::env::var("BACKSTOP_BENCH_THREADS").ok();
-    told.and_then(|n| n.parse().ok()).unwrap_or_else(processors)
-}
-
-/// How many processors there are.
-pub fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// A folder on the disk that this program lies on: temporary folders may be in memory.
-pub fn disk() -> Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    let folder = program.parent().context("the program's folder")?;
-    Ok(folder.to_owned())
 }
 
 /// What the child does.

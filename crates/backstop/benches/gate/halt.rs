@@ -9,8 +9,7 @@ use anyhow::{Result, anyhow, ensure};
 use backstop_testing::postgres::Connection;
 
 use crate::client::Client;
-use crate::numbers::{median, spread};
-use crate::table::verdict;
+use crate::numbers::{median, spread, verdict};
 use crate::ways::{SCOPES, Ways};
 
 const ROUNDS: usize = 20;

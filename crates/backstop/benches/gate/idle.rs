@@ -11,7 +11,8 @@ use rustls::ClientConfig;
 
 use crate::child::Child;
 use crate::client::{self, Client};
-use crate::table::verdict;
+use crate::machine::resident_kib;
+use crate::numbers::verdict;
 use crate::ways::{SCOPES, Ways};
 
 const CONNECTIONS: usize = 5000;
@@ -82,15 +83,4 @@ fn open(to: &Connection, tls: Option<&Arc<ClientConfig>>, count: usize) -> Resul
         }
         Ok(all)
     })
-}
-
-/// The process's resident memory, as the kernel counts it.
-pub fn resident_kib(pid: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.split_whitespace().next())
-        .and_then(|kib| kib.parse().ok())
-        .context("no VmRSS in the process's status")
 }

@@ -7,48 +7,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use backstop_core::action::Ask;
-use backstop_core::approval::Answer;
-use backstop_core::digest::Digest;
-use backstop_core::effect::Analysis;
-use backstop_core::entry::{Control, Event};
 use backstop_core::hold::HoldState;
-use backstop_core::hold::HoldText;
 use backstop_core::lease::LeaseSpec;
 use backstop_core::measure::Limits as Measures;
-use backstop_core::passkey;
 use backstop_core::policy::Policy;
 use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
-use backstop_core::verdict::{Decision, Verdict};
 use backstop_gates::postgres::{
-    Gate, GateConfig, GateLimits, Host, TargetConfig, TrafficLog, UndoAsk, Upstream, UpstreamTls,
+    Gate, GateConfig, GateLimits, Host, TargetConfig, UndoAsk, Upstream, UpstreamTls,
 };
-use backstop_journal::{
-    Journal, Options as JournalOptions, SealedText, SigningKey, TextDigest, TextState,
-};
-use backstop_store::{
-    Ledger, LedgerError, LedgerFuture, Limits, NewHold, Opened, Options, SealKey, Store,
-    SystemClock,
-};
-use backstop_testing::authenticator::Authenticator;
 use backstop_testing::postgres::Connection;
 
 use crate::kept::Kept;
+use crate::people::{ORIGIN, People};
 
-const ORIGIN: &str = "http://localhost:7777";
 const LEASE_SECONDS: u64 = 4 * 3600;
-
-/// The control log as the store sees it.
-struct ControlLog(Arc<Journal>);
 
 /// What runs in the child.
 pub struct Installation {
-    store: Store,
+    people: People,
     gate: Gate,
-    person: String,
-    authenticator: Authenticator,
-    traffic: Arc<Journal>,
     kept: Option<Kept>,
     owner: Connection,
 }
@@ -66,40 +44,21 @@ impl Installation {
             true => Some(Kept::new(folder).await?),
             false => None,
         };
-        let key = SealKey::generate()?;
-        let store = Store::open(Options {
-            index: folder.join("store.sqlite"),
-            ledger: Arc::new(ControlLog(journal(folder, "control")?)),
-            clock: Arc::new(SystemClock::default()),
-            key: key.clone(),
-            limits: Limits::default(),
-        })?;
-        let installed = Event::Installed {
-            installation: "bench".into(),
-            rp_id: "localhost".into(),
-            origin: ORIGIN.into(),
-        };
-        store.note(installed).await?;
-        let traffic = journal(folder, "traffic")?;
+        let people = People::new(folder).await?;
         let gate = Gate::start(
             config(threads, tls, kept.as_ref())?,
             vec![target(owner, vault)],
-            store.clone(),
-            Arc::new(TrafficLog::new(Arc::clone(&traffic), key)),
+            people.store.clone(),
+            people.log(),
             Arc::new(Policy::with("")?),
         )
         .await?;
-        let mut installation = Self {
-            store,
+        Ok(Self {
+            people,
             gate,
-            person: String::new(),
-            authenticator: Authenticator::new(),
-            traffic,
             kept,
             owner: owner.clone(),
-        };
-        installation.enrol().await?;
-        Ok(installation)
+        })
     }
 
     /// The port it listens on.
@@ -124,23 +83,15 @@ impl Installation {
             also: vec![],
             parent: None,
         };
-        let hold = self.ask(Ask::GrantLease { spec }).await?;
-        self.approve(&hold).await?;
-        let store = self.store.clone();
-        let granted = self
-            .store
-            .grant_lease(&hold, move |secret| {
-                backstop_gates::postgres::lease_verifier(&store, secret)
-                    .ok_or_else(|| "no verifier".to_owned())
-            })
-            .await?;
+        let granted = self.people.lease(spec).await?;
         self.gate.provision(&granted.lease).await?;
         Ok((granted.lease.id, granted.secret.reveal().clone()))
     }
 
     /// The red button.
     pub async fn halt(&self, lease: &str) -> Result<()> {
-        Ok(self.store.halt(Some(lease), "the benchmark", false).await?)
+        let halting = self.people.store.halt(Some(lease), "the benchmark", false);
+        Ok(halting.await?)
     }
 
     /// Approves the hold that waits, or the next one that comes.
@@ -148,13 +99,13 @@ impl Installation {
         let deadline = std::time::Instant::now() + Duration::from_secs(600);
         while std::time::Instant::now() < deadline {
             let waiting = {
-                let state = self.store.state();
+                let state = self.people.store.state();
                 let mut open = state.holds.values();
                 open.find(|record| matches!(record.state, HoldState::Waiting { .. }))
                     .map(|record| record.hold.id.clone())
             };
             if let Some(hold) = waiting {
-                return self.approve(&hold).await;
+                return self.people.approve(&hold).await;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -165,6 +116,7 @@ impl Installation {
     pub async fn undo_newest(&self) -> Result<f64> {
         let kept = self.kept.as_ref().context("there is no vault")?;
         let newest = self
+            .people
             .traffic
             .iter(0)
             .filter_map(Result::ok)
@@ -201,111 +153,6 @@ impl Installation {
     pub async fn shutdown(self) {
         self.gate.shutdown(Duration::from_secs(2)).await;
     }
-
-    async fn enrol(&mut self) -> Result<()> {
-        let invitation = self.store.invite_first()?;
-        let asked = self.store.ask_to_enrol(&invitation)?;
-        let made = self.authenticator.register(
-            ORIGIN,
-            &asked.rp_id,
-            b"person",
-            "Ada",
-            &asked.challenge,
-        )?;
-        let registration = passkey::Registration {
-            credential_id: made.credential_id,
-            client_data_json: made.client_data_json,
-            attestation_object: made.attestation_object,
-        };
-        let enrolled = self
-            .store
-            .enrol(&invitation, &asked.nonce, "Ada", "key", &registration)
-            .await?;
-        self.person = enrolled.person;
-        Ok(())
-    }
-
-    async fn ask(&self, ask: Ask) -> Result<String> {
-        let reason = "a benchmark asks";
-        let opened = self
-            .store
-            .open_hold(NewHold {
-                ask,
-                lease: None,
-                target: None,
-                environment: Environment::Production,
-                summary: reason.into(),
-                analysis: Analysis::default(),
-                verdict: Verdict {
-                    decision: Decision::Hold,
-                    rule: "bench".into(),
-                    reason: reason.into(),
-                    people: 1,
-                },
-                recoverable: String::new(),
-                whole: String::new(),
-                policy: Digest::of(b""),
-                text: HoldText::default(),
-            })
-            .await?;
-        match opened {
-            Opened::Waiting(record) | Opened::Approved(record) => Ok(record.hold.id),
-        }
-    }
-
-    async fn approve(&mut self, hold: &str) -> Result<()> {
-        let asked = self
-            .store
-            .ask_to_decide(&self.person, hold, Answer::Approve, "")?;
-        let signed =
-            self.authenticator
-                .assert(ORIGIN, &asked.rp_id, &asked.challenge, &asked.allow)?;
-        let assertion = passkey::Assertion {
-            credential_id: signed.credential_id,
-            client_data_json: signed.client_data_json,
-            authenticator_data: signed.authenticator_data,
-            signature: signed.signature,
-            user_handle: signed.user_handle,
-        };
-        self.store.decide(&asked.nonce, "", assertion).await?;
-        Ok(())
-    }
-}
-
-impl Ledger for ControlLog {
-    fn append<'a>(&'a self, entry: &'a Control, texts: Vec<(Digest, Vec<u8>)>) -> LedgerFuture<'a> {
-        Box::pin(async move {
-            let bytes = serde_json::to_vec(entry).map_err(told)?;
-            let text = texts.into_iter().next();
-            let text = text.map(|(_, bytes)| SealedText::new(bytes)).transpose();
-            let ticket = self
-                .0
-                .append(&bytes, text.map_err(told)?.as_ref())
-                .map_err(told)?;
-            self.0.durable(ticket.index).await.map_err(told)?;
-            Ok(ticket.index)
-        })
-    }
-
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn read(&self, index: u64) -> Result<Control, LedgerError> {
-        serde_json::from_slice(&self.0.read(index).map_err(told)?).map_err(told)
-    }
-
-    fn text(&self, digest: Digest) -> Result<Option<Vec<u8>>, LedgerError> {
-        match self.0.text(TextDigest(digest.0)).map_err(told)? {
-            TextState::Present(text) => Ok(Some(text)),
-            TextState::Erased | TextState::Unknown => Ok(None),
-        }
-    }
-}
-
-#[allow(clippy::needless_pass_by_value)] // for `map_err`
-fn told(error: impl std::fmt::Display) -> LedgerError {
-    LedgerError(error.to_string())
 }
 
 fn config(
@@ -354,12 +201,4 @@ fn target(owner: &Connection, vault: bool) -> TargetConfig {
             require_binding: false,
         },
     }
-}
-
-fn journal(folder: &Path, name: &str) -> Result<Arc<Journal>> {
-    let origin = format!("backstop.bench/{name}");
-    let key = SigningKey::generate(&origin)?;
-    Journal::open(&folder.join(name), &origin, key, JournalOptions::default())
-        .map(Arc::new)
-        .with_context(|| format!("opening the {name} log"))
 }

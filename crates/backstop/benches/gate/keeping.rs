@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use backstop_testing::postgres::{Connection, Server};
 
-use crate::child::{self, Child};
+use crate::child::Child;
 use crate::client::Client;
-use crate::idle::resident_kib;
-use crate::numbers::{median, ratios, spread};
-use crate::table::verdict;
+use crate::machine::{self, resident_kib};
+use crate::numbers::{median, ratios, spread, verdict};
 use crate::ways::Ways;
 
 /// Writes in one round of each way.
@@ -263,7 +262,7 @@ pub fn whole_tables(ways: &Ways) -> Result<()> {
     let bin = psql.parent().context("where psql is")?.to_owned();
     let folder = tempfile::Builder::new()
         .prefix("backstop-bench-")
-        .tempdir_in(child::disk()?)?;
+        .tempdir_in(machine::disk()?)?;
     let file = |name: &str| folder.path().join(name).display().to_string();
     let (copied, dumped) = (file("copied.zst"), file("dumped"));
     let copy_out =

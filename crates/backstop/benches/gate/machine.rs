@@ -1,15 +1,15 @@
-//! What it was measured on.
+//! What it was measured on, and what of it a process takes.
 //!
 //! It must not name the machine or its user: figures are published.
 
 use std::fmt;
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use crate::child;
 use crate::numbers::median;
 
 const SYNCS: usize = 400;
@@ -42,10 +42,10 @@ impl Machine {
             .unwrap_or_default();
         Self {
             processor: after(&read("/proc/cpuinfo"), "model name"),
-            processors: child::processors(),
+            processors: processors(),
             memory_gib: kib / 1024 / 1024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            disk: disk().unwrap_or_else(|error| format!("unknown ({error:#})")),
+            disk: file_system().unwrap_or_else(|error| format!("unknown ({error:#})")),
             load: read("/proc/loadavg")
                 .split(' ')
                 .take(3)
@@ -62,15 +62,15 @@ impl fmt::Display for Machine {
             "- machine: {} × {}, {} GiB, Linux {}; load average at the start {}",
             self.processors, self.processor, self.memory_gib, self.kernel, self.load
         )?;
-        write!(f, "- disk of journal and server: {}", self.disk)
+        write!(f, "- disk: {}", self.disk)
     }
 }
 
 /// The file system that the journal lies on: `df` finds it from a path.
-fn disk() -> Result<String> {
+fn file_system() -> Result<String> {
     let output = std::process::Command::new("df")
         .args(["--output=fstype,source"])
-        .arg(child::disk()?)
+        .arg(disk()?)
         .output()
         .context("running df")?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -80,7 +80,7 @@ fn disk() -> Result<String> {
 
 /// How long an append of 512 bytes and its fdatasync take, in microseconds: the median of many.
 pub fn fdatasync_us() -> Result<f64> {
-    let folder = tempfile::tempdir_in(child::disk()?)?;
+    let folder = tempfile::tempdir_in(disk()?)?;
     let mut file = File::create(folder.path().join("probe"))?;
     let mut taken = Vec::with_capacity(SYNCS);
     for _ in 0..SYNCS {
@@ -90,4 +90,33 @@ pub fn fdatasync_us() -> Result<f64> {
         taken.push(begun.elapsed().as_secs_f64() * 1e6);
     }
     Ok(median(&taken))
+}
+
+/// As `backstop serve` chooses: one thread for each processor, or as many as `BACKSTOP_BENCH_THREADS` says.
+pub fn threads() -> usize {
+    let told = std::env::var("BACKSTOP_BENCH_THREADS").ok();
+    told.and_then(|n| n.parse().ok()).unwrap_or_else(processors)
+}
+
+/// How many processors there are.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// A folder on the disk that this program lies on: temporary folders may be in memory.
+pub fn disk() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder = program.parent().context("the program's folder")?;
+    Ok(folder.to_owned())
+}
+
+/// The process's resident memory, as the kernel counts it.
+pub fn resident_kib(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|kib| kib.parse().ok())
+        .context("no VmRSS in the process's status")
 }

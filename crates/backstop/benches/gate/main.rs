@@ -17,6 +17,7 @@ mod keeping;
 mod kept;
 mod machine;
 mod numbers;
+mod people;
 mod pgbench;
 mod table;
 mod ways;

@@ -1,4 +1,4 @@
-//! Medians and spreads.
+//! Medians and spreads, and whether a goal is met.
 //!
 //! It must not drop outliers: a median needs no help.
 
@@ -27,4 +27,9 @@ pub fn spread(values: &[f64]) -> (f64, f64) {
 /// `left[n] / right[n]`: what was measured side by side in one round.
 pub fn ratios(left: &[f64], right: &[f64]) -> Vec<f64> {
     left.iter().zip(right).map(|(l, r)| l / r).collect()
+}
+
+/// A goal in one word.
+pub fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "missed" }
 }

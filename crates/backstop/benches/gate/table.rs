@@ -5,7 +5,7 @@
 use anyhow::{Context as _, Result, ensure};
 
 use crate::machine;
-use crate::numbers::{median, ratios, spread};
+use crate::numbers::{median, ratios, spread, verdict};
 use crate::pgbench::Load;
 use crate::ways::{Way, Ways};
 
@@ -171,9 +171,4 @@ fn head() {
         "| mode | c | direct tps | pgbouncer tps | gate tps | gate/direct | gate/pgbouncer | least–most | goal |"
     );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |");
-}
-
-/// A goal in one word.
-pub fn verdict(met: bool) -> &'static str {
-    if met { "met" } else { "missed" }
 }

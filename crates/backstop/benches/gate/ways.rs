@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use backstop_testing::pgbouncer::{PgBouncer, PoolMode};
 use backstop_testing::postgres::{Connection, Major, PostgresServer, Server};
 
-use crate::child::{self, Child};
+use crate::child::Child;
+use crate::machine;
 use crate::pgbench::Pgbench;
 
 /// pgbench's tables: a branch has 100,000 accounts, and TPC-B's clients wait for each other's branch.
@@ -124,7 +125,7 @@ impl fmt::Display for Ways {
             f,
             "- gate: backstop {}, {} threads; every statement parsed, judged and journaled; lease `{}`",
             env!("CARGO_PKG_VERSION"),
-            child::threads(),
+            machine::threads(),
             SCOPES.join("` `")
         )?;
         writeln!(f, "- all over TCP on 127.0.0.1 without TLS")

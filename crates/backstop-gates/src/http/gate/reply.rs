@@ -30,6 +30,9 @@ impl Masking {
 impl Filter for Masking {
     fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
         self.1.check()?;
+        if let Some(free) = self.0.untouched(&bytes) {
+            return Ok(bytes.slice(..free));
+        }
         let mut out = Vec::with_capacity(bytes.len());
         let _ = self.0.feed(&bytes, &mut out);
         Ok(out.into())
@@ -76,6 +79,9 @@ impl Watching {
 impl Filter for Watching {
     fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
         self.guard.check()?;
+        if let Some(free) = self.stream.untouched(&bytes) {
+            return Ok(bytes.slice(..free));
+        }
         let mut out = Vec::with_capacity(bytes.len());
         if !self.stream.feed(&bytes, &mut out).is_empty() {
             self.tripped.store(true, Ordering::Release);

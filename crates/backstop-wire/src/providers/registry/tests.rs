@@ -251,25 +251,3 @@ fn calls_are_read_by_the_pack_that_is_named() {
     let reading = read_calls(&[secret], Some("github-graphql"));
     assert_eq!(reading.analysis.worst(), EffectKind::Reveal);
 }
-
-/// Run with `--run-ignored all --no-capture` for the figure.
-#[test]
-#[ignore = "a figure"]
-fn a_request_against_github() {
-    let pack = by_name("github").and_then(Provider::pack).unwrap();
-    let request = request_of(
-        "PATCH /repos/octo/hello",
-        &[],
-        Some(json!({"description": "x"})),
-    );
-    let rounds = 20_000;
-    let begun = std::time::Instant::now();
-    for _ in 0..rounds {
-        assert!(
-            std::hint::black_box(pack.read(&request))
-                .analysis
-                .is_complete()
-        );
-    }
-    println!("{:?} a request", begun.elapsed() / rounds);
-}

@@ -5,6 +5,7 @@
 
 mod across;
 mod forms;
+mod sieve;
 mod stream;
 mod view;
 
@@ -15,6 +16,7 @@ use backstop_core::secret::Secret;
 use zeroize::Zeroizing;
 
 use super::decode::decodings;
+use sieve::Sieve;
 use view::View;
 
 pub use forms::Form;
@@ -36,6 +38,8 @@ pub struct Known<I> {
     /// Each secret, in the order of their ids.
     whole: Vec<Zeroizing<Vec<u8>>>,
     search: Option<AhoCorasick>,
+    /// Says where to search; none where everything has to be searched.
+    sieve: Option<Sieve>,
     /// In the order of the automaton's patterns.
     needles: Vec<forms::Needle>,
     begins: Begins,
@@ -90,6 +94,7 @@ impl<I> Known<I> {
             ids,
             whole,
             search,
+            sieve: Sieve::of(needles.iter().map(|needle| needle.bytes.as_slice())),
             needles,
             begins,
         })
@@ -184,17 +189,28 @@ impl<I> Known<I> {
     /// Calls `found` with each needle in `view` and in what it decodes to: its number, where it is written, and how.
     fn each(&self, view: &View<'_>, deeper: u8, found: &mut impl FnMut(usize, Range<usize>, Form)) {
         let Some(search) = &self.search else { return };
-        for hit in search.find_overlapping_iter(view.bytes()) {
-            let number = hit.pattern().as_usize();
-            let Some(needle) = self.needles.get(number) else {
-                continue;
-            };
-            let form = if view.is_decoded() {
-                Form::Escaped
-            } else {
-                needle.form
-            };
-            found(number, view.place(hit.range()), form);
+        let places = match &self.sieve {
+            Some(sieve) => sieve.places(view.bytes()),
+            None => vec![Range {
+                start: 0,
+                end: view.bytes().len(),
+            }],
+        };
+        for place in places {
+            let text = view.bytes().get(place.clone()).unwrap_or_default();
+            for hit in search.find_overlapping_iter(text) {
+                let number = hit.pattern().as_usize();
+                let Some(needle) = self.needles.get(number) else {
+                    continue;
+                };
+                let form = if view.is_decoded() {
+                    Form::Escaped
+                } else {
+                    needle.form
+                };
+                let range = place.start + hit.start()..place.start + hit.end();
+                found(number, view.place(range), form);
+            }
         }
         if deeper > 0 {
             for decoded in view.decoded() {

@@ -27,6 +27,9 @@ pub struct Stream<K> {
     seen: u64,
 }
 
+/// So many bytes of a piece are looked at together with what waits before it.
+const NEAR: usize = 1024;
+
 /// The number of a needle, where it is written from the stream's start, and how.
 type Hit = (usize, Range<u64>, Form);
 
@@ -57,12 +60,20 @@ impl<I, K: Deref<Target = Known<I>>> Stream<K> {
     /// Takes the next piece, appends what can be given on to `out`, and says what ended in this piece.
     #[must_use]
     pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Vec<Match<'_, I>> {
-        self.held.extend_from_slice(piece);
-        self.masked.resize(self.held.len(), false);
-        let found = self.look();
-        let view = View::plain(&self.held);
-        let free = self.known.pending(&view, DEEPEST);
-        self.give(free, out);
+        let mut found = Vec::new();
+        // What waits is short: a little more decides it, and the rest need not wait with it.
+        let near = match self.held.is_empty() {
+            true => 0,
+            false => piece.len().min(NEAR),
+        };
+        let (near, far) = piece.split_at(near);
+        if !near.is_empty() {
+            found.extend(self.take(near, out));
+        }
+        match self.untouched(far) {
+            Some(free) => out.extend_from_slice(far.get(..free).unwrap_or_default()),
+            None => found.extend(self.take(far, out)),
+        }
         let mut found: Vec<Match<'_, I>> = found
             .into_iter()
             .filter_map(|(needle, range, form)| self.known.told(needle, range, form))
@@ -70,6 +81,39 @@ impl<I, K: Deref<Target = Known<I>>> Stream<K> {
         found.sort_by_key(|found| (found.range.end, found.range.start));
         found.dedup_by(|a, b| a.range == b.range && std::ptr::eq(a.id, b.id));
         found
+    }
+
+    /// The slow way: what waits and the piece, side by side.
+    fn take(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Vec<Hit> {
+        self.held.extend_from_slice(piece);
+        self.masked.resize(self.held.len(), false);
+        let found = self.look();
+        let view = View::plain(&self.held);
+        let free = self.known.pending(&view, DEEPEST);
+        self.give(free, out);
+        found
+    }
+
+    /// How much of the next piece may be given on as it came, if nothing is in it and nothing waits before it; the rest
+    /// is kept. Where it is `None`, the piece was not taken: it is to be [fed](Self::feed).
+    #[must_use]
+    pub fn untouched(&mut self, piece: &[u8]) -> Option<usize> {
+        if !self.held.is_empty() {
+            return None;
+        }
+        let (view, mut clean) = (View::plain(piece), true);
+        self.known
+            .each(&view, DEEPEST, &mut |_, _, _| clean = false);
+        if !clean {
+            return None;
+        }
+        let free = self.known.pending(&view, DEEPEST).min(piece.len());
+        let rest = piece.get(free..).unwrap_or_default();
+        self.held.extend_from_slice(rest);
+        self.masked.resize(rest.len(), false);
+        self.given += free as u64;
+        self.seen = self.given + rest.len() as u64;
+        Some(free)
     }
 
     /// The text is over: appends the rest of it to `out`.
