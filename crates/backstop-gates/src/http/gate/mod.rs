@@ -8,6 +8,7 @@
 mod answer;
 pub mod config;
 mod decide;
+mod environment;
 pub mod explain;
 mod foreign;
 mod guard;
@@ -50,6 +51,7 @@ use crate::denials::Denials;
 use crate::postgres::TrafficLog;
 
 use backstop_wire::providers;
+pub use environment::environment;
 use placeholder::placeholder;
 
 /// What every request shares.
