@@ -13,7 +13,7 @@ use super::answer;
 use crate::http::{Head, Problem};
 
 /// Headers that a client makes anew for every attempt, or that do not change what is done.
-const PASSING: [&str; 16] = [
+const PASSING: [&str; 17] = [
     "accept-encoding",
     "accept-language",
     "baggage",
@@ -22,6 +22,7 @@ const PASSING: [&str; 16] = [
     "date",
     "host",
     "idempotency-key",
+    "kubectl-session",
     "pragma",
     "traceparent",
     "tracestate",
