@@ -78,7 +78,7 @@ pub fn document(dice: &mut Dice, tenancy: &Tenancy) -> Written {
             let _ = write!(text, "{head}{body}");
         } else {
             let name = ["A", "B", "C"][at].to_owned();
-            let _ = write!(text, "{word} {name}{defined} {body}\n");
+            let _ = writeln!(text, "{word} {name}{defined} {body}");
             names.push(name);
         }
     }

@@ -304,6 +304,9 @@ impl Judge for HttpShared {
             self.refused(case, &api, &how).await;
             return Treatment::Replace(answer::mismatch(&api.name, head.status.as_u16()));
         }
+        if api.secret.is_some() && reply::is_encoded(head) {
+            return Treatment::Replace(answer::encoded(&api.name));
+        }
         for cookie in reply::cookies(head) {
             let digest = self.traffic.salted(cookie.as_bytes());
             self.issued.add(&case.record.lease.id, &api.name, digest);
