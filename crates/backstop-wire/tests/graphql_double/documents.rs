@@ -74,7 +74,11 @@ pub fn document(dice: &mut Dice, tenancy: &Tenancy) -> Written {
         };
         if nameless {
             let bare = !mutation && defined.is_empty() && out.dice.one_in(2);
-            let head = if bare { String::new() } else { format!("{word}{defined} ") };
+            let head = if bare {
+                String::new()
+            } else {
+                format!("{word}{defined} ")
+            };
             let _ = write!(text, "{head}{body}");
         } else {
             let name = ["A", "B", "C"][at].to_owned();

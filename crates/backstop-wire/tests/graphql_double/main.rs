@@ -24,7 +24,7 @@ use requests::Sent;
 /// Raise it to look longer.
 const ROUNDS: u64 = 600;
 /// What was deleted is there again after so many.
-const FRESH: u64 = 60;
+const FRESH: u64 = 30;
 
 /// A small generator, so that a failing round can be had again by its number.
 pub struct Dice(u64);
@@ -85,7 +85,10 @@ fn ours(sent: &Sent) -> Option<Vec<Vec<Ran>>> {
     // The pack tells of all of them, and takes none that changes for a read.
     let told: Vec<String> = reading.operations.into_iter().map(|o| o.name).collect();
     assert_eq!(told, names);
-    let changes = all.iter().flatten().any(|ran: &Ran| ran.field.ends_with("Delete"));
+    let changes = all
+        .iter()
+        .flatten()
+        .any(|ran: &Ran| ran.field.ends_with("Delete"));
     assert!(!changes || !(reading.analysis.effects.is_empty() || reading.analysis.is_read()));
     Some(all)
 }

@@ -22,7 +22,11 @@ pub struct Sent {
 impl fmt::Debug for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = String::from_utf8_lossy(&self.body);
-        write!(f, "{} {} {:?}\n{body}", self.method, self.target, self.headers)
+        write!(
+            f,
+            "{} {} {:?}\n{body}",
+            self.method, self.target, self.headers
+        )
     }
 }
 
@@ -34,7 +38,9 @@ pub fn request(dice: &mut Dice, tenancy: &Tenancy) -> Sent {
         2 => form(dice, &written),
         3 => text(dice, &written),
         4 => {
-            let more: Vec<Written> = (0..dice.below(3)).map(|_| document(dice, tenancy)).collect();
+            let more: Vec<Written> = (0..dice.below(3))
+                .map(|_| document(dice, tenancy))
+                .collect();
             let all: Vec<String> = std::iter::once(&written)
                 .chain(&more)
                 .map(|one| object(dice, one, None))
@@ -46,8 +52,14 @@ pub fn request(dice: &mut Dice, tenancy: &Tenancy) -> Sent {
             // A second document in the URL, or the second half of the first one.
             let other = document(dice, tenancy);
             let name = *dice.pick(&["query", "operationName", "variables", "other"]);
-            let value = if name == "operationName" { operation(dice, &written).unwrap_or_default() } else { other.text };
-            let query = Serializer::new(String::new()).append_pair(name, &value).finish();
+            let value = if name == "operationName" {
+                operation(dice, &written).unwrap_or_default()
+            } else {
+                other.text
+            };
+            let query = Serializer::new(String::new())
+                .append_pair(name, &value)
+                .finish();
             let body = object(dice, &written, None);
             posted(dice, format!("{PATH}?{query}"), body)
         }
@@ -94,7 +106,14 @@ fn object(dice: &mut Dice, written: &Written, other: Option<&Written>) -> String
     }
     if dice.one_in(12) {
         let extra = *dice.pick(&["extensions", "id", "doc_id", "clientName", "documentId"]);
-        members.push((extra.to_owned(), if extra == "extensions" { json!({}) } else { json!("x") }));
+        members.push((
+            extra.to_owned(),
+            if extra == "extensions" {
+                json!({})
+            } else {
+                json!("x")
+            },
+        ));
     }
     for at in (1..members.len()).rev() {
         members.swap(at, dice.below(at + 1));
@@ -209,7 +228,12 @@ fn get(dice: &mut Dice, written: &Written) -> Sent {
 fn form(dice: &mut Dice, written: &Written) -> Sent {
     let body = pairs(dice, written);
     let kind = "application/x-www-form-urlencoded".to_owned();
-    encoded(dice, PATH.to_owned(), vec![("content-type", kind)], body.into_bytes())
+    encoded(
+        dice,
+        PATH.to_owned(),
+        vec![("content-type", kind)],
+        body.into_bytes(),
+    )
 }
 
 /// The document as the body, the rest in the URL.

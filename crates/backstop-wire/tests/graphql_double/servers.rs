@@ -69,39 +69,46 @@ fn done(double: &RailwayDouble, ask: impl FnOnce(&[(&str, &str)]) -> (u16, Value
 /// The requests that a liberal server finds, each as plain JSON.
 fn understood(sent: &Sent, habits: Habits) -> Option<Vec<Value>> {
     let query = sent.target.split_once('?').map_or("", |(_, query)| query);
-    let in_url = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let in_url = url::form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect();
     let in_url = parts(in_url, habits);
     if sent.method == "GET" {
         return Some(vec![asked(in_url)?]);
     }
     let header = |name: &str| sent.headers.iter().find(|(n, _)| *n == name);
-    let kind = header("content-type").map_or("", |(_, v)| v.as_str()).to_ascii_lowercase();
+    let kind = header("content-type")
+        .map_or("", |(_, v)| v.as_str())
+        .to_ascii_lowercase();
     let encoding = header("content-encoding").map_or("", |(_, v)| v.as_str());
     let body = plain(&sent.body, encoding)?;
     let text = match kind.contains("utf-16") {
         true => {
-            let units = body.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+            let units = body
+                .chunks_exact(2)
+                .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
             String::from_utf16_lossy(&units.collect::<Vec<_>>())
         }
         false => String::from_utf8_lossy(&body).into_owned(),
     };
     let text = text.trim_start_matches('\u{feff}');
-    let bodies: Vec<Map<String, Value>> = if kind.starts_with("application/graphql") && !kind.contains("json") {
-        let mut one = in_url.clone();
-        one.insert("query".to_owned(), text.into());
-        vec![one]
-    } else if kind.contains("form") && !text.starts_with('{') {
-        let pairs = url::form_urlencoded::parse(text.as_bytes()).into_owned();
-        vec![parts(pairs.collect(), habits)]
-    } else if text.trim_start().starts_with('[') {
-        // One value is enough; what follows it is left.
-        let mut values = serde_json::Deserializer::from_str(text);
-        let all = Vec::<Members>::deserialize(&mut values).ok()?;
-        all.into_iter().map(|one| chosen(one.0, habits)).collect()
-    } else {
-        let mut values = serde_json::Deserializer::from_str(text);
-        vec![chosen(Members::deserialize(&mut values).ok()?.0, habits)]
-    };
+    let bodies: Vec<Map<String, Value>> =
+        if kind.starts_with("application/graphql") && !kind.contains("json") {
+            let mut one = in_url.clone();
+            one.insert("query".to_owned(), text.into());
+            vec![one]
+        } else if kind.contains("form") && !text.starts_with('{') {
+            let pairs = url::form_urlencoded::parse(text.as_bytes()).into_owned();
+            vec![parts(pairs.collect(), habits)]
+        } else if text.trim_start().starts_with('[') {
+            // One value is enough; what follows it is left.
+            let mut values = serde_json::Deserializer::from_str(text);
+            let all = Vec::<Members>::deserialize(&mut values).ok()?;
+            all.into_iter().map(|one| chosen(one.0, habits)).collect()
+        } else {
+            let mut values = serde_json::Deserializer::from_str(text);
+            vec![chosen(Members::deserialize(&mut values).ok()?.0, habits)]
+        };
     let each = bodies.into_iter().map(|mut body| {
         if habits.url {
             body.extend(in_url.clone());
@@ -115,8 +122,12 @@ fn understood(sent: &Sent, habits: Habits) -> Option<Vec<Value>> {
 fn plain(body: &[u8], encoding: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     match encoding {
-        "gzip" => flate2::read::GzDecoder::new(body).read_to_end(&mut out).ok()?,
-        "deflate" => flate2::read::ZlibDecoder::new(body).read_to_end(&mut out).ok()?,
+        "gzip" => flate2::read::GzDecoder::new(body)
+            .read_to_end(&mut out)
+            .ok()?,
+        "deflate" => flate2::read::ZlibDecoder::new(body)
+            .read_to_end(&mut out)
+            .ok()?,
         _ => return Some(body.to_vec()),
     };
     Some(out)

@@ -61,13 +61,17 @@ impl Forge {
     async fn fill(&self) -> Result<()> {
         let bare = self.path("repo.git");
         let work = self.path("theirs");
-        self.alone(".", &["init", "-q", "--bare", "-b", "main", &bare]).await?;
-        self.alone(&bare, &["config", "http.receivepack", "true"]).await?;
+        self.alone(".", &["init", "-q", "--bare", "-b", "main", &bare])
+            .await?;
+        self.alone(&bare, &["config", "http.receivepack", "true"])
+            .await?;
         self.alone(".", &["clone", "-q", &bare, &work]).await?;
         std::fs::write(Path::new(&work).join("large"), noise(3 << 20))?;
         self.alone(&work, &["add", "large"]).await?;
-        self.alone(&work, &["commit", "-q", "-m", "a large file"]).await?;
-        self.alone(&work, &["push", "-q", "origin", "HEAD:main"]).await?;
+        self.alone(&work, &["commit", "-q", "-m", "a large file"])
+            .await?;
+        self.alone(&work, &["push", "-q", "origin", "HEAD:main"])
+            .await?;
         Ok(())
     }
 
@@ -134,7 +138,8 @@ async fn answer(root: PathBuf, parts: Parts, body: Bytes) -> Reply {
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     if let Some(rest) = path.strip_prefix("/moved") {
-        return reply(301, &[("location", &format!("{rest}?{query}"))], "");
+        let location = format!("{rest}?{query}");
+        return reply(301, &[("location", location.as_str())], "");
     }
     let path = match path.strip_prefix("/private") {
         Some(_) if !parts.headers.contains_key("authorization") => {
@@ -150,7 +155,13 @@ async fn answer(root: PathBuf, parts: Parts, body: Bytes) -> Reply {
 }
 
 /// Asks `git http-backend`, which speaks CGI.
-async fn backend(root: &Path, path: &str, query: &str, parts: &Parts, body: &Bytes) -> Result<Reply> {
+async fn backend(
+    root: &Path,
+    path: &str,
+    query: &str,
+    parts: &Parts,
+    body: &Bytes,
+) -> Result<Reply> {
     let header = |name: &str| {
         let value = parts.headers.get(name).and_then(|v| v.to_str().ok());
         value.unwrap_or_default().to_owned()
@@ -202,24 +213,42 @@ async fn backend(root: &Path, path: &str, query: &str, parts: &Parts, body: &Byt
 async fn git_clones_and_fetches_and_does_not_push() -> Result<()> {
     let forge = Forge::start().await?;
     let (ours, moved) = (forge.path("ours"), forge.path("moved"));
-    forge.git(".", &["clone", "-q", &forge.url("repo.git"), &ours]).await?;
-    forge.git(".", &["clone", "-q", &forge.url("moved/repo.git"), &moved]).await?;
+    forge
+        .git(".", &["clone", "-q", &forge.url("repo.git"), &ours])
+        .await?;
+    forge
+        .git(".", &["clone", "-q", &forge.url("moved/repo.git"), &moved])
+        .await?;
     for clone in [&ours, &moved] {
-        assert_eq!(std::fs::read(Path::new(clone).join("large"))?, noise(3 << 20));
+        assert_eq!(
+            std::fs::read(Path::new(clone).join("large"))?,
+            noise(3 << 20)
+        );
     }
     // With this many commits of its own to tell of, git sends what it asks with in gzip.
     for n in 0..40 {
         let message = format!("{n}");
-        forge.alone(&ours, &["commit", "-q", "--allow-empty", "-m", &message]).await?;
+        forge
+            .alone(&ours, &["commit", "-q", "--allow-empty", "-m", &message])
+            .await?;
     }
     let theirs = forge.path("theirs");
-    forge.alone(&theirs, &["commit", "-q", "--allow-empty", "-m", "news"]).await?;
-    forge.alone(&theirs, &["push", "-q", "origin", "HEAD:main"]).await?;
+    forge
+        .alone(&theirs, &["commit", "-q", "--allow-empty", "-m", "news"])
+        .await?;
+    forge
+        .alone(&theirs, &["push", "-q", "origin", "HEAD:main"])
+        .await?;
     forge.git(&ours, &["fetch", "-q", "origin"]).await?;
     let news = forge.alone(&theirs, &["rev-parse", "HEAD"]).await?;
-    assert_eq!(forge.alone(&ours, &["rev-parse", "origin/main"]).await?, news);
+    assert_eq!(
+        forge.alone(&ours, &["rev-parse", "origin/main"]).await?,
+        news
+    );
 
-    let pushed = forge.git(&ours, &["push", "origin", "HEAD:refs/heads/other"]).await;
+    let pushed = forge
+        .git(&ours, &["push", "origin", "HEAD:refs/heads/other"])
+        .await;
     let said = format!("{:#}", pushed.err().context("it pushed")?);
     assert!(said.contains("403"), "{said}");
     let push = "POST /repo.git/git-receive-pack";
@@ -229,7 +258,10 @@ async fn git_clones_and_fetches_and_does_not_push() -> Result<()> {
     let ca = forge.path("theirs.pem");
     std::fs::write(&ca, &forge.web.authority_pem)?;
     let straight = format!("https://127.0.0.1:{}/repo.git", forge.web.port);
-    let trust: Vec<_> = environment("", &ca).into_iter().filter(|(_, v)| *v == ca).collect();
+    let trust: Vec<_> = environment("", &ca)
+        .into_iter()
+        .filter(|(_, v)| *v == ca)
+        .collect();
     let push_args = ["push", "-q", &straight, "HEAD:refs/heads/other"];
     forge.run(&ours, &trust, &push_args).await?;
     assert_eq!(forge.web.count(push), 1);
@@ -244,7 +276,10 @@ async fn a_token_in_the_url_of_a_repository_stops_the_lease() -> Result<()> {
     let cloned = forge.git(".", &["clone", "-q", &with_token, "ours"]).await;
     let said = format!("{:#}", cloned.err().context("it cloned")?);
     assert!(said.contains("403"), "{said}");
-    let why = forge.front.halted(&forge.lease).context("the lease goes on")?;
+    let why = forge
+        .front
+        .halted(&forge.lease)
+        .context("the lease goes on")?;
     assert!(!why.contains(TOKEN), "{why}");
     // git asks without it first, and sends it when it is asked who it is.
     let noted = forge.web.noted();

@@ -76,7 +76,11 @@ async fn answer(stream: &mut TcpStream) -> std::io::Result<()> {
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default();
     match path.rsplit('/').next().unwrap_or_default() {
-        "good" => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ngood").await?,
+        "good" => {
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ngood")
+                .await?
+        }
         "headers" => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
             loop {
@@ -84,20 +88,32 @@ async fn answer(stream: &mut TcpStream) -> std::io::Result<()> {
             }
         }
         "hints" => loop {
-            stream.write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n").await?;
+            stream
+                .write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n")
+                .await?;
         },
         "lengths" => {
             stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 5\r\n\r\nabcde")
+                .write_all(
+                    b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 5\r\n\r\nabcde",
+                )
                 .await?;
         }
-        "short" => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await?,
+        "short" => {
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+                .await?
+        }
         "long" => {
-            let said = format!("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil{REAL}");
+            let said = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil{REAL}"
+            );
             stream.write_all(said.as_bytes()).await?;
         }
         "silent" => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await?;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+                .await?;
             // Until the other side has enough of it.
             let _ = stream.read(&mut [0; 16]).await;
         }
@@ -120,21 +136,31 @@ async fn answer(stream: &mut TcpStream) -> std::io::Result<()> {
             gzip.write_all(REAL.as_bytes())?;
             gzip.write_all(&vec![0; 20 << 20])?;
             let body = gzip.finish()?;
-            let head = format!("{JSON}content-encoding: gzip\r\ncontent-length: {}\r\n\r\n", body.len());
+            let head = format!(
+                "{JSON}content-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(&body).await?;
         }
         "echo" => {
             let (first, rest) = REAL.split_at(9);
-            let head = format!("HTTP/1.1 200 {REAL}\r\nx-echo: Bearer {REAL}\r\ntransfer-encoding: chunked\r\n\r\n9\r\n{first}\r\n");
+            let head = format!(
+                "HTTP/1.1 200 {REAL}\r\nx-echo: Bearer {REAL}\r\ntransfer-encoding: chunked\r\n\r\n9\r\n{first}\r\n"
+            );
             stream.write_all(head.as_bytes()).await?;
             sleep(Duration::from_millis(50)).await;
-            let tail = format!("{:x}\r\n{rest}\r\n0\r\nx-trailer: {REAL}\r\n\r\n", rest.len());
+            let tail = format!(
+                "{:x}\r\n{rest}\r\n0\r\nx-trailer: {REAL}\r\n\r\n",
+                rest.len()
+            );
             stream.write_all(tail.as_bytes()).await?;
         }
         // The GraphQL API: JSON that goes on beyond what is kept to be looked at, with the credential after that.
         "v2" => {
-            stream.write_all(format!("{JSON}\r\n{{\"data\":\"").as_bytes()).await?;
+            stream
+                .write_all(format!("{JSON}\r\n{{\"data\":\"").as_bytes())
+                .await?;
             stream.write_all(&vec![b'['; 100 * 1024]).await?;
             stream.write_all(REAL.as_bytes()).await?;
             loop {
@@ -213,7 +239,9 @@ impl Scene {
 
     /// Asks by the lease and reads what comes, up to so many bytes and a few seconds.
     async fn ask(&self, name: &str, path: &str, body: &str, most: usize) -> Result<String> {
-        let (user, address) = self.granted.proxy["http://".len()..].split_once('@').context("no user")?;
+        let (user, address) = self.granted.proxy["http://".len()..]
+            .split_once('@')
+            .context("no user")?;
         let address: SocketAddr = address.parse()?;
         let mut stream = TcpStream::connect(address).await?;
         let site = format!("{name}.example:{}", self.hostile.port);
@@ -221,7 +249,10 @@ impl Scene {
             "" => ("GET", String::new()),
             body => {
                 let length = body.len();
-                ("POST", format!("content-type: application/json\r\ncontent-length: {length}\r\n"))
+                (
+                    "POST",
+                    format!("content-type: application/json\r\ncontent-length: {length}\r\n"),
+                )
             }
         };
         let request = format!(
@@ -245,10 +276,12 @@ impl Scene {
     }
 }
 
+/// More than any answer that ends.
+const WHOLE: usize = 4 << 20;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_targets_cost_their_own_request() -> Result<()> {
     let scene = Scene::set().await?;
-    const WHOLE: usize = 4 << 20;
     for (path, begins, most) in [
         ("/headers", "HTTP/1.1 502 ", WHOLE),
         ("/hints", "HTTP/1.1 50", WHOLE),

@@ -13,9 +13,9 @@ use hyper::http::request::Parts;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use super::STRAY;
 use super::service::{Here, REAL, api, target};
 use super::web::{Reply, Web, json as told};
-use super::STRAY;
 use crate::front::{Front, Granted, Making};
 
 const NAMESPACE: &str = "DELETE /api/v1/namespaces/staging";
@@ -33,8 +33,17 @@ type Said = (bool, String, String);
 
 impl Cluster {
     async fn start() -> Result<Self> {
-        let web = Web::start(&["kube.example"], |_, parts, _| async move { answer(&parts) }).await?;
-        let api = Arc::new(api("kube", kubernetes::NAME, Environment::Production, &web)?);
+        let web = Web::start(
+            &["kube.example"],
+            |_, parts, _| async move { answer(&parts) },
+        )
+        .await?;
+        let api = Arc::new(api(
+            "kube",
+            kubernetes::NAME,
+            Environment::Production,
+            &web,
+        )?);
         let reachable = Reachable {
             apis: vec![Arc::clone(&api)],
             allow: vec![],
@@ -54,7 +63,9 @@ impl Cluster {
 
     async fn lease(&self) -> Result<Granted> {
         let scopes: &[&str] = &["read", "delete"];
-        self.front.grant(&[("kube", Environment::Production, scopes)]).await
+        self.front
+            .grant(&[("kube", Environment::Production, scopes)])
+            .await
     }
 
     /// kubectl with that token in its configuration.
@@ -140,9 +151,7 @@ fn resources() -> Value {
 }
 
 fn pods() -> Value {
-    let one = |name: &str| {
-        json!({ "kind": "Pod", "apiVersion": "v1", "metadata": { "name": name, "namespace": "staging" } })
-    };
+    let one = |name: &str| json!({ "kind": "Pod", "apiVersion": "v1", "metadata": { "name": name, "namespace": "staging" } });
     json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [one("a"), one("b")] })
 }
 
@@ -158,13 +167,23 @@ async fn kubectl_reads_and_what_deletes_or_reveals_is_held() -> Result<()> {
     assert_eq!(out, "pod/a\npod/b");
     let noted = cluster.web.noted();
     let real = format!("Bearer {REAL}");
-    assert!(noted.iter().all(|one| one.presented.as_ref() == Some(&real)));
+    assert!(
+        noted
+            .iter()
+            .all(|one| one.presented.as_ref() == Some(&real))
+    );
 
     let (well, out, errors) = cluster
         .kubectl(&granted, &own, &["get", "secret", "db", "-o", "json"])
         .await?;
     assert!(!well && errors.contains("Forbidden"), "{out} {errors}");
-    assert!(!cluster.web.noted().iter().any(|one| one.line.contains("/secrets")));
+    assert!(
+        !cluster
+            .web
+            .noted()
+            .iter()
+            .any(|one| one.line.contains("/secrets"))
+    );
 
     let delete = ["delete", "namespace", "staging", "--wait=false"];
     let (well, out, errors) = cluster.kubectl(&granted, &own, &delete).await?;
@@ -172,14 +191,26 @@ async fn kubectl_reads_and_what_deletes_or_reveals_is_held() -> Result<()> {
     assert_eq!(cluster.web.count(NAMESPACE), 0);
     let holds = cluster.front.holds(&granted.lease);
     let held: Vec<&str> = holds.iter().map(|one| one.hold.summary.as_str()).collect();
-    assert!(held.iter().any(|what| what.contains("get secrets")), "{held:?}");
-    assert!(held.iter().any(|what| what.contains("delete namespaces")), "{held:?}");
+    assert!(
+        held.iter().any(|what| what.contains("get secrets")),
+        "{held:?}"
+    );
+    assert!(
+        held.iter().any(|what| what.contains("delete namespaces")),
+        "{held:?}"
+    );
     assert_eq!(cluster.front.halted(&granted.lease), None);
 
     // The same command again is the same action, whatever it calls itself, and passes once.
-    let hold = holds.iter().find(|one| one.hold.summary.contains("delete namespaces"));
+    let hold = holds
+        .iter()
+        .find(|one| one.hold.summary.contains("delete namespaces"));
     let hold = hold.context("no hold")?.hold.id.clone();
-    cluster.front.world.decide(&hold, Answer::Approve, "").await?;
+    cluster
+        .front
+        .world
+        .decide(&hold, Answer::Approve, "")
+        .await?;
     let (well, out, errors) = cluster.kubectl(&granted, &own, &delete).await?;
     assert!(well && out.contains("deleted"), "{out} {errors}");
     assert_eq!(cluster.web.count(NAMESPACE), 1);

@@ -9,7 +9,7 @@ mod kubectl;
 mod service;
 mod web;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use backstop_testing::clients;
 
 use service::{REAL, Service};
@@ -35,15 +35,28 @@ async fn conforms(name: &'static str) -> Result<()> {
     let before = service.web.noted().len();
     let through = run(name, "ordinary", &environment).await?;
     assert_eq!(through, straight, "{name}");
-    for line in ["items 200 3", "moved 200 3", "missing 404", "download 4194304 ", "upload 3145728 "] {
-        assert!(straight.lines().any(|l| l.starts_with(line)), "{name}: {line}: {straight}");
+    for line in [
+        "items 200 3",
+        "moved 200 3",
+        "missing 404",
+        "download 4194304 ",
+        "upload 3145728 ",
+    ] {
+        assert!(
+            straight.lines().any(|l| l.starts_with(line)),
+            "{name}: {line}: {straight}"
+        );
     }
     // The placeholder was swapped in every one of them, and the real credential came back in none.
     let noted = service.web.noted();
     let of_lease = &noted[before..];
     assert_eq!(of_lease.len(), before, "{name}: {of_lease:?}");
     let real = format!("Bearer {REAL}");
-    assert!(of_lease.iter().all(|one| one.presented.as_ref() == Some(&real)));
+    assert!(
+        of_lease
+            .iter()
+            .all(|one| one.presented.as_ref() == Some(&real))
+    );
     assert!(!through.contains(REAL), "{through}");
 
     // What deletes is held, and the client is told so.
@@ -56,8 +69,9 @@ async fn conforms(name: &'static str) -> Result<()> {
     let told = run(name, "redirected", &environment).await?;
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines, ["200 a page", ELSEWHERE], "{name}");
-    let page = service.web.noted().into_iter().find(|one| one.line == "GET /page");
-    assert_eq!(page.and_then(|one| one.presented), None, "{name}");
+    let noted = service.web.noted();
+    let page = noted.iter().find(|one| one.line == "GET /page");
+    assert_eq!(page.context("nobody came")?.presented, None, "{name}");
     assert_eq!(service.front.halted(&granted.lease), None, "{name}");
 
     // A credential of somebody else's stops the lease before a byte goes out.

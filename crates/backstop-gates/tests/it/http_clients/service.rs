@@ -10,7 +10,9 @@ use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
 use backstop_gates::http::gate::Reachable;
 use backstop_gates::http::gate::config::{Api, Placing};
-use backstop_gates::http::{Addresses, Limits, Reach, Resolve, Site, Target, TargetSetting, machine_roots};
+use backstop_gates::http::{
+    Addresses, Limits, Reach, Resolve, Site, Target, TargetSetting, machine_roots,
+};
 use backstop_wire::http::Scheme;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, StreamBody};
@@ -83,14 +85,24 @@ pub struct Service {
 
 impl Service {
     pub async fn start() -> Result<Self> {
-        let names = ["items.example", "files.example", "docs.example", "127.0.0.1"];
+        let names = [
+            "items.example",
+            "files.example",
+            "docs.example",
+            "127.0.0.1",
+        ];
         let web = Web::start(&names, |port, parts, body| async move {
             answer(port, &parts, &body)
         })
         .await?;
         let apis = vec![
             Arc::new(api("items", "generic-rest", Environment::Production, &web)?),
-            Arc::new(api("files", "supabase-data", Environment::Development, &web)?),
+            Arc::new(api(
+                "files",
+                "supabase-data",
+                Environment::Development,
+                &web,
+            )?),
         ];
         let reachable = Reachable {
             apis: apis.clone(),
@@ -112,7 +124,11 @@ impl Service {
             .front
             .grant(&[
                 ("items", Environment::Production, &["read", "delete"]),
-                ("files", Environment::Development, &["read", "write", "create"]),
+                (
+                    "files",
+                    Environment::Development,
+                    &["read", "write", "create"],
+                ),
             ])
             .await?;
         let mut environment = self.front.environment(&granted);
@@ -159,17 +175,16 @@ fn answer(port: u16, parts: &Parts, body: &Bytes) -> Reply {
         ("GET", "/moved") => reply(307, &[("location", "/items")], ""),
         ("GET", "/away") => {
             let location = format!("https://docs.example:{port}/page");
-            reply(302, &[("location", &location)], "")
+            reply(302, &[("location", location.as_str())], "")
         }
         ("GET", "/outside") => {
             let location = format!("https://nowhere.example:{port}/page");
-            reply(302, &[("location", &location)], "")
+            reply(302, &[("location", location.as_str())], "")
         }
         ("GET", "/big") => big(),
-        ("POST", "/storage/v1/object/bucket/file") => web::json(
-            200,
-            &json!({ "bytes": body.len(), "sha256": sha256(body) }),
-        ),
+        ("POST", "/storage/v1/object/bucket/file") => {
+            web::json(200, &json!({ "bytes": body.len(), "sha256": sha256(body) }))
+        }
         _ => web::json(404, &json!({ "error": "there is none" })),
     }
 }

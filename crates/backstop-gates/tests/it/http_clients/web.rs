@@ -62,8 +62,9 @@ impl Web {
             Arc::<Mutex<Vec<Noted>>>::default(),
             Arc::<AtomicUsize>::default(),
         );
-        let handler: Handler =
-            Arc::new(move |parts, body| -> Replying { Box::pin(answer(port, parts, body)) });
+        let handler: Handler = Arc::new(move |parts: Parts, body: Bytes| -> Replying {
+            Box::pin(answer(port, parts, body))
+        });
         let (notes, opened) = (Arc::clone(&noted), Arc::clone(&connections));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -131,7 +132,11 @@ async fn serve(
         async move {
             let (parts, body) = request.into_parts();
             // A body that breaks off breaks the connection off.
-            let body = body.collect().await.context("the body broke off")?.to_bytes();
+            let body = body
+                .collect()
+                .await
+                .context("the body broke off")?
+                .to_bytes();
             let presented = parts.headers.get("authorization");
             notes.lock().unwrap().push(Noted {
                 line: format!("{} {}", parts.method, path(&parts)),
