@@ -27,21 +27,21 @@ const ROUNDS: u64 = 600;
 const FRESH: u64 = 30;
 
 /// A small generator, so that a failing round can be had again by its number.
-pub struct Dice(u64);
+struct Dice(u64);
 
 impl Dice {
-    pub fn below(&mut self, n: usize) -> usize {
+    fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 >> 11).unwrap() % n.max(1)
     }
 
-    pub fn one_in(&mut self, n: usize) -> bool {
+    fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    pub fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
+    fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
         &from[self.below(from.len())]
     }
 }

@@ -42,7 +42,6 @@ pub struct Noted {
     pub line: String,
     /// Of `Authorization`.
     pub presented: Option<String>,
-    pub length: usize,
 }
 
 impl Web {
@@ -141,7 +140,6 @@ async fn serve(
             notes.lock().unwrap().push(Noted {
                 line: format!("{} {}", parts.method, path(&parts)),
                 presented: presented.map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned()),
-                length: body.len(),
             });
             anyhow::Ok(handler(parts, body).await)
         }
