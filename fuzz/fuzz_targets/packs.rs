@@ -61,7 +61,7 @@ fn turned<'a>(sent: &'a Sent<'_>, version: Version) -> Vec<(String, &'a [u8])> {
     let flip = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
     for (name, value) in sent.sent() {
         let name = if version == Version::Http2 { (*name).to_owned() } else { name.chars().map(flip).collect() };
-        out.push((name, value));
+        out.push((name, *value));
     }
     // A stable sort by name, from the end.
     out.sort_by(|(a, _), (b, _)| b.to_ascii_lowercase().cmp(&a.to_ascii_lowercase()));
