@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets of fuzz/, one after the other: `scripts/fuzz.sh [SECONDS [TARGET…]]`, 60 seconds each
 # and all of them unless said otherwise. It starts from the statement corpus of the tests and from what real
-# clients said (fuzz/seeds). What it learns stays in fuzz/corpus, what it finds in fuzz/artifacts.
+# clients said and what each pack knows (fuzz/seeds). What it learns stays in fuzz/corpus, what it finds in fuzz/artifacts.
 #
 # BACKSTOP_FUZZ_SANITIZER (none): `address` looks over the Rust side's memory too, at half the speed. The SQL
 # parser is C and is built without it either way.

@@ -14,7 +14,7 @@
 #   solver    cvc5 from PyPI, into .cache/solver, for the proofs about policies
 #   fuzz      cargo-fuzz, and the C++ compiler that libFuzzer is built with
 #   scanners  scanners for secrets from PyPI, into .cache/scanners, to compare ours with
-#   clients   the Python and Node clients, into .cache/python and .cache/node
+#   clients   curl, git and kubectl; the Python and Node clients, into .cache/python and .cache/node
 
 # shellcheck source=scripts/lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -67,7 +67,7 @@ for part in "$@"; do
         solver) want_python; SOLVER=1 ;;
         scanners) want_python; have bc || want bc; SCANNERS=1 ;;
         servers) want_node; want_python; SERVERS=1 ;;
-        clients) want_openers; want_python; want_node; want_psql; have curl || want curl; CLIENTS=1 ;;
+        clients) want_openers; want_python; want_node; want_psql; want_http_clients; CLIENTS=1 ;;
         *) fail "unknown part \`$part\`" "see the head of scripts/setup.sh for the parts" ;;
     esac
 done

@@ -51,6 +51,13 @@ want_node() {
     have npm || want npm
 }
 
+# What the HTTP gate is tried with.
+want_http_clients() {
+    have curl || want curl
+    have git || want git
+    have kubectl || want kubernetes-client
+}
+
 install_wanted() {
     [ ${#WANTED[@]} -gt 0 ] || return 0
     have apt-get || fail "missing: ${WANTED[*]}" \

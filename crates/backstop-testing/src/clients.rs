@@ -19,18 +19,45 @@ pub const NAMES: [&str; 7] = [
     "sequelize",
 ];
 
+/// Those that speak HTTP.
+pub const HTTP_NAMES: [&str; 5] = ["curl-http1", "curl-http2", "requests", "httpx", "fetch"];
+
 /// Runs a program against a libpq connection string and gives back its transcript.
 ///
 /// # Errors
 /// When it exits with anything but 0; the error carries its standard error and the
 /// transcript so far.
 pub fn transcript(name: &str, dsn: &str) -> Result<String> {
-    let run = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scripts/clients/run");
-    let output = Command::new(&run)
-        .arg(name)
-        .env("DSN", dsn)
+    let mut command = Command::new(runner());
+    command.arg(name).env("DSN", dsn);
+    printed(name, command)
+}
+
+/// Runs a program that speaks HTTP, in one of its modes and with nothing in its environment but this: a proxy of the
+/// machine's own would be asked in place of the gate.
+///
+/// # Errors
+/// As [`transcript`].
+pub fn over_http(name: &str, mode: &str, environment: &[(String, String)]) -> Result<String> {
+    let mut command = Command::new(runner());
+    command.args([name, mode]).env_clear();
+    for kept in ["PATH", "BACKSTOP_TEST_CACHE", "TMPDIR"] {
+        if let Some(value) = std::env::var_os(kept) {
+            command.env(kept, value);
+        }
+    }
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    printed(name, command)
+}
+
+fn runner() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scripts/clients/run")
+}
+
+fn printed(name: &str, mut command: Command) -> Result<String> {
+    let output = command
         .output()
-        .with_context(|| format!("starting {}", run.display()))?;
+        .with_context(|| format!("starting {}", runner().display()))?;
     let transcript = String::from_utf8(output.stdout).context("reading the transcript")?;
     if !output.status.success() {
         bail!(

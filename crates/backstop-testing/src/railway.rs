@@ -27,6 +27,6 @@ mod world;
 pub use agent::{Agent, Outcome, Step, Story};
 pub use caller::Presented;
 pub use double::{Left, RailwayDouble, Tenancy};
-pub use received::Received;
+pub use received::{Ran, Received};
 pub use schema::{PATH, SDL};
 pub use workspace::Workspace;

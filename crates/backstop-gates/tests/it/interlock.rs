@@ -3,39 +3,37 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use backstop_core::action::Ask;
 use backstop_core::approval::Answer;
 use backstop_core::hold::HoldState;
-use backstop_core::lease::{Also, LeaseSpec, LeaseState};
 use backstop_core::policy::Policy;
 use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
-use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
-use backstop_gates::http::gate::explain::Silent;
-use backstop_gates::http::gate::{HttpShared, Reachable, placeholder_at};
-use backstop_gates::http::{
-    Authority, Leaves, Limits, Listener, Mode, Proxy, Reach, Site, System, Target, TargetSetting,
-    machine_roots,
-};
-use backstop_gates::postgres::TrafficLog;
+use backstop_gates::http::gate::config::{Api, Placing};
+use backstop_gates::http::gate::{Reachable, placeholder_at};
+use backstop_gates::http::{Reach, Site, Target, TargetSetting, machine_roots};
 use backstop_testing::postgres::{Major, PostgresServer};
 use backstop_testing::railway::{Agent, RailwayDouble, Workspace};
 use backstop_testing::rental;
 use backstop_wire::http::Scheme;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::front;
 
 /// A gate for HTTP before a double of Railway.
 pub struct Front {
-    pub world: World,
+    gate: front::Front,
     double: RailwayDouble,
-    proxy: Proxy,
-    pub shared: Arc<HttpShared>,
-    ca: std::path::PathBuf,
+}
+
+impl std::ops::Deref for Front {
+    type Target = front::Front;
+
+    fn deref(&self) -> &front::Front {
+        &self.gate
+    }
 }
 
 /// A lease at it, and what its agent holds.
@@ -51,59 +49,17 @@ impl Front {
         token: &str,
         environment: Environment,
     ) -> Result<Self> {
-        let world = World::new("").await?;
-        let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
-        let reachable = |api: Api| Reachable {
-            apis: vec![Arc::new(api)],
+        let reachable = Reachable {
+            apis: vec![Arc::new(api(&double, token, environment)?)],
             allow: vec!["docs.example".into()],
-            public: Arc::new(public.clone()),
+            public: Arc::new(front::public()?),
         };
-        let api = api(&double, token, environment)?;
-        let log = TrafficLog::new(Arc::clone(&world.traffic), world.store.key().clone());
-        let config = HttpConfig {
-            judged: 1 << 20,
-            pause: Duration::from_millis(200),
-            console_url: "http://localhost:7480".into(),
-            denials_before_halt: 50,
-            kept: world.folder.path().join("revealed"),
-            explain: Arc::new(Silent),
+        let making = front::Making {
+            reverse: Some("railway"),
+            ..front::Making::default()
         };
-        let policy = Arc::new(Policy::with("")?);
-        let shared = HttpShared::new(
-            config,
-            reachable(api),
-            world.store.clone(),
-            Arc::new(log),
-            policy,
-        );
-        let shared = Arc::new(shared.map_err(anyhow::Error::msg)?);
-        let authority = Authority::generate("test", &[], SystemTime::now())?;
-        let ca = world.folder.path().join("http-ca.pem");
-        std::fs::write(&ca, authority.certificate_pem())?;
-        let plain = |name: &str, mode| Listener {
-            name: name.into(),
-            address: "127.0.0.1:0".parse().unwrap(),
-            mode,
-            tls: None,
-        };
-        let proxy = Proxy::start(
-            vec![
-                plain("proxy", Mode::Forward),
-                plain("railway", Mode::Reverse),
-            ],
-            Limits::default(),
-            Arc::new(Leaves::new(authority)?),
-            Arc::new(System),
-            Arc::clone(&shared),
-        )
-        .await?;
-        Ok(Self {
-            world,
-            double,
-            proxy,
-            shared,
-            ca,
-        })
+        let gate = making.before(reachable).await?;
+        Ok(Self { gate, double })
     }
 
     /// A lease with these scopes at the API, approved.
@@ -113,37 +69,18 @@ impl Front {
 
     /// A lease with these scopes at an API of this name and pack on this machine, approved.
     pub async fn lease_at(&self, api: &str, pack: Option<&str>, scopes: &[&str]) -> Result<Held> {
-        let scopes: Vec<_> = scopes.iter().map(|s| s.parse().unwrap()).collect();
-        let spec = LeaseSpec {
-            target: "prod".into(),
-            environment: Environment::Production,
-            task: "a staging task".into(),
-            ttl_seconds: 600,
-            scopes: vec!["read".parse().unwrap()],
-            also: vec![Also {
-                target: api.into(),
-                environment: Environment::Production,
-                scopes,
-            }],
-            parent: None,
-        };
-        let hold = self.world.ask(Ask::GrantLease { spec }).await?;
-        self.world.decide(&hold, Answer::Approve, "").await?;
-        let store = self.world.store.clone();
-        let granted = self
-            .world
-            .store
-            .grant_lease(&hold, move |secret| {
-                backstop_gates::postgres::lease_verifier(&store, secret)
-                    .ok_or_else(|| "no verifier".to_owned())
-            })
-            .await?;
-        let address = self.proxy.local_addrs()[0];
-        let lease = granted.lease.id;
+        let production = Environment::Production;
+        let granted = self.grant(&[(api, production, scopes)]).await?;
         Ok(Held {
-            proxy: format!("http://{lease}:{}@{address}", granted.secret.reveal()),
-            placeholder: placeholder_at(self.world.store.key(), &lease, api, pack, "127.0.0.1"),
-            lease,
+            placeholder: placeholder_at(
+                self.world.store.key(),
+                &granted.lease,
+                api,
+                pack,
+                "127.0.0.1",
+            ),
+            proxy: granted.proxy,
+            lease: granted.lease,
         })
     }
 
@@ -196,10 +133,7 @@ impl Front {
 
     /// Why the lease is halted, if it is.
     pub fn halted(&self, held: &Held) -> Option<String> {
-        match self.world.store.lease(&held.lease)?.state {
-            LeaseState::Halted { why, .. } => Some(why),
-            _ => None,
-        }
+        self.gate.halted(&held.lease)
     }
 
     /// How many requests came to the API.
@@ -520,11 +454,10 @@ async fn beside_its_base_path_an_api_is_another_host() -> Result<()> {
         Environment::Production,
     )?;
     api.base = "/graphql/".into();
-    let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
     let reachable = Reachable {
         apis: vec![Arc::new(api)],
         allow: vec![],
-        public: Arc::new(public),
+        public: Arc::new(front::public()?),
     };
     front.shared.change(reachable, Arc::new(Policy::with("")?));
     let held = front.lease(&["read"]).await?;
@@ -579,11 +512,10 @@ async fn what_is_too_long_to_be_read_is_never_held_and_a_credential_in_it_stops_
         Environment::Development,
     )?;
     api.pack = Some("supabase-data".into());
-    let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
     let reachable = Reachable {
         apis: vec![Arc::new(api)],
         allow: vec![],
-        public: Arc::new(public),
+        public: Arc::new(front::public()?),
     };
     front.shared.change(reachable, Arc::new(Policy::with("")?));
     let held = front.lease(&["read", "write", "create"]).await?;
@@ -624,11 +556,10 @@ async fn of_two_targets_at_one_host_the_placeholder_says_which() -> Result<()> {
     )?;
     other.name = "railway-staging".into();
     other.everyone = true;
-    let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
     let reachable = Reachable {
         apis: vec![Arc::new(other), Arc::new(one)],
         allow: vec![],
-        public: Arc::new(public),
+        public: Arc::new(front::public()?),
     };
     front.shared.change(reachable, Arc::new(Policy::with("")?));
     let held = front.lease(&["read"]).await?;
@@ -715,12 +646,11 @@ async fn the_nine_seconds_end_at_the_door() -> Result<()> {
         name: "project-access-token".into(),
         prefix: String::new(),
     };
-    let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
     let policy = Arc::new(Policy::with("")?);
     let reachable = Reachable {
         apis: vec![Arc::new(api)],
         allow: vec![],
-        public: Arc::new(public),
+        public: Arc::new(front::public()?),
     };
     front.shared.change(reachable, policy);
     let held = front.lease(&["read", "write"]).await?;
@@ -738,7 +668,7 @@ async fn the_nine_seconds_end_at_the_door() -> Result<()> {
     let why = front.halted(&held).context("the lease goes on")?;
     assert!(why.contains("credential"), "{why}");
     drop(workspace);
-    front.proxy.shutdown(Duration::from_secs(1)).await;
+    front.gate.proxy.shutdown(Duration::from_secs(1)).await;
     Ok(())
 }
 

@@ -212,6 +212,16 @@ impl RailwayDouble {
 
     /// Asks without a network: a status and a body. `headers` are as in a request; the content type is JSON.
     pub fn ask(&self, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let stated = headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let json = (!stated).then_some(("content-type", "application/json"));
+        let headers: Vec<_> = headers.iter().copied().chain(json).collect();
+        self.ask_as_sent(&headers, body.as_bytes())
+    }
+
+    /// The same with nothing added, and any bytes.
+    pub fn ask_as_sent(&self, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
         let value = |name: &str| {
             let found = headers
                 .iter()
@@ -223,13 +233,11 @@ impl RailwayDouble {
             project: value("project-access-token"),
         };
         let told = Told {
-            content_type: value("content-type").or_else(|| Some("application/json".to_owned())),
+            content_type: value("content-type"),
             encoding: value("content-encoding"),
         };
         let line = format!("POST {PATH}");
-        let answer = self
-            .state
-            .answer(&line, &credentials, &told, body.as_bytes());
+        let answer = self.state.answer(&line, &credentials, &told, body);
         (answer.status, answer.body)
     }
 }
@@ -298,11 +306,13 @@ impl State {
             received.push(note);
             received.len() - 1
         };
+        let visit = Visit::new(Arc::clone(&self.world), caller);
         let answer = match prepared {
-            Ok(prepared) => prepared.execute(Visit::new(Arc::clone(&self.world), caller)),
+            Ok(prepared) => prepared.execute(visit.clone()),
             Err(answer) => answer,
         };
         if let Some(note) = held(&self.received).get_mut(place) {
+            note.ran = visit.ran();
             note.status = Some(answer.status);
             note.errors = messages(&answer);
         }
@@ -316,6 +326,7 @@ impl State {
             line: line.to_owned(),
             operation: operation.to_owned(),
             fields: vec![],
+            ran: vec![],
             token,
             status: None,
             errors: vec![],

@@ -98,6 +98,9 @@ impl ObjectValue for Object {
 impl Object {
     fn find(&self, info: &ResolveInfo<'_>) -> Result<Found, Refusal> {
         let (visit, field) = (&*self.visit, info.field_name());
+        if matches!(self.entity, Entity::Query | Entity::Mutation) {
+            visit.runs(field, info.arguments());
+        }
         match &self.entity {
             Entity::Query => query::find(visit, field, info.arguments()),
             Entity::Mutation => mutation::find(visit, field, info.arguments()),

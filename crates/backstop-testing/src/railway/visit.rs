@@ -10,6 +10,7 @@ use apollo_compiler::response::{JsonMap, JsonValue};
 use super::caller::Caller;
 use super::disk::held;
 use super::objects::Entity;
+use super::received::Ran;
 use super::world::{Environment, Project, Service, Volume, VolumeInstance, World};
 
 /// What a field's answer is, before the selection shapes it.
@@ -56,11 +57,26 @@ impl From<anyhow::Error> for Refusal {
 pub(super) struct Visit {
     pub(super) caller: Caller,
     world: Arc<Mutex<World>>,
+    ran: Arc<Mutex<Vec<Ran>>>,
 }
 
 impl Visit {
     pub(super) fn new(world: Arc<Mutex<World>>, caller: Caller) -> Self {
-        Self { caller, world }
+        Self {
+            caller,
+            world,
+            ran: Arc::default(),
+        }
+    }
+
+    /// Notes that a root field is carried out.
+    pub(super) fn runs(&self, field: &str, arguments: &JsonMap) {
+        held(&self.ran).push(Ran::of(field, arguments));
+    }
+
+    /// What was carried out so far.
+    pub(super) fn ran(&self) -> Vec<Ran> {
+        held(&self.ran).clone()
     }
 
     /// What is there; nobody else changes it meanwhile.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use backstop_core::policy::Policy;
 use backstop_core::secret::Secret;
 use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
-use backstop_gates::http::gate::{HttpShared, Reachable, placeholder_at, placeholder_key};
+use backstop_gates::http::gate::{
+    HttpShared, Reachable, environment, placeholder_at, placeholder_key,
+};
 use backstop_gates::http::sigv4::AwsCredential;
 use backstop_gates::http::{
     Leaves, Limits, Listener, Mode, Proxy, Reach, Site, System, Target, TargetSetting,
@@ -228,22 +230,7 @@ impl Service {
         };
         let proxy = format!("http://{}:{}@{address}", lease.id, secret.reveal());
         let ca = http.ca_file.display().to_string();
-        let mut all: Vec<(String, String)> = Vec::new();
-        for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
-            all.push((name.to_owned(), proxy.clone()));
-        }
-        for name in [
-            "SSL_CERT_FILE",
-            "CURL_CA_BUNDLE",
-            "REQUESTS_CA_BUNDLE",
-            "NODE_EXTRA_CA_CERTS",
-            "GIT_SSL_CAINFO",
-            "CARGO_HTTP_CAINFO",
-            "AWS_CA_BUNDLE",
-        ] {
-            all.push((name.to_owned(), ca.clone()));
-        }
-        all.push(("NODE_USE_ENV_PROXY".to_owned(), "1".to_owned()));
+        let mut all = environment(&proxy, &ca);
         let of_lease = |api: &&config::Api| {
             api.placing == Placing::Aws && (api.everyone || lease.spec.at(&api.name).is_some())
         };

@@ -219,6 +219,22 @@ pub(super) fn reads_only(why: &str) -> Box<Problem> {
     )
 }
 
+/// The target answered in an encoding that it was asked not to use, in which its credential could come back.
+pub(super) fn encoded(api: &str) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "encoded",
+            "The answer cannot be looked through",
+            format!(
+                "`{api}` did what was asked. Its answer is not passed on: it is compressed, though it was asked not to be, \
+                 and the gate's own credential could be in it."
+            ),
+        )
+        .hint("do not send what changes something again; ask for what you need in another form"),
+    )
+}
+
 /// The target refused the gate's own credential: the incident's first moment.
 pub(super) fn mismatch(api: &str, status: u16) -> Box<Problem> {
     Box::new(

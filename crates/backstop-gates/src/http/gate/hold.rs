@@ -13,7 +13,7 @@ use super::answer;
 use crate::http::{Head, Problem};
 
 /// Headers that a client makes anew for every attempt, or that do not change what is done.
-const PASSING: [&str; 18] = [
+const PASSING: [&str; 19] = [
     "accept-encoding",
     "accept-language",
     "amz-sdk-invocation-id",
@@ -24,6 +24,7 @@ const PASSING: [&str; 18] = [
     "date",
     "host",
     "idempotency-key",
+    "kubectl-session",
     "pragma",
     "traceparent",
     "tracestate",

@@ -9,6 +9,7 @@ mod answer;
 mod aws;
 pub mod config;
 mod decide;
+mod environment;
 pub mod explain;
 mod foreign;
 mod guard;
@@ -56,6 +57,7 @@ use crate::postgres::TrafficLog;
 use backstop_wire::providers;
 pub use placeholder::placeholder_key;
 
+pub use environment::environment;
 use placeholder::placeholder;
 
 /// What every request shares.
@@ -316,6 +318,9 @@ impl Judge for HttpShared {
             let how = format!("status {}", head.status.as_u16());
             self.refused(case, &api, &how).await;
             return Treatment::Replace(answer::mismatch(&api.name, head.status.as_u16()));
+        }
+        if api.secret.is_some() && reply::is_encoded(head) {
+            return Treatment::Replace(answer::encoded(&api.name));
         }
         for cookie in reply::cookies(head) {
             let digest = self.traffic.salted(cookie.as_bytes());

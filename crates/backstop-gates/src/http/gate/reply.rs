@@ -163,6 +163,13 @@ pub enum Inside {
     Aws,
 }
 
+/// Whether an answer has a body in an encoding, in which nothing can be masked. It was asked for none.
+pub(super) fn is_encoded(head: &ResponseHead) -> bool {
+    let none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
+    let mut encodings = head.headers.get_all(header::CONTENT_ENCODING).iter();
+    !none && encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 /// Whether an answer is one that may say so in its body only.
 pub(super) fn may_refuse_inside(head: &ResponseHead, inside: Inside) -> bool {
     let json = head

@@ -168,6 +168,38 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// Wherever a credential stands, what leads there with or without stars covers it, and nothing beside it.
+        #[test]
+        fn whatever_stands_below_a_pointer_is_covered(
+            road in proptest::collection::vec((proptest::bool::ANY, "[a-c~/*]{1,3}", proptest::bool::ANY), 0..5),
+            number in proptest::bool::ANY,
+        ) {
+            let mut value = match number {
+                true => serde_json::json!([8_675_309_421_u64, { "deep": ["s3cret"] }]),
+                false => serde_json::json!("s3cret"),
+            };
+            let mut pointer = String::new();
+            for (list, name, star) in &road {
+                let step = match (list, star) {
+                    (_, true) => "*".to_owned(),
+                    (true, false) => "1".to_owned(),
+                    (false, false) => name.replace('~', "~0").replace('/', "~1"),
+                };
+                // A name that is a star means all of them, which covers more.
+                pointer = format!("/{step}{pointer}");
+                value = match list {
+                    true => serde_json::json!(["beside", value, 3]),
+                    false => serde_json::json!({ name: value, "z": "beside" }),
+                };
+            }
+            let shown = shown(&value.to_string(), &[&pointer]);
+            proptest::prop_assert!(!shown.contains("s3cret") && !shown.contains("8675309421"), "{pointer}: {shown}");
+            let stars = pointer.contains('*');
+            proptest::prop_assert!(stars || road.is_empty() || shown.contains("beside"), "{pointer}: {shown}");
+        }
+    }
+
     #[test]
     fn a_placeholder_stands_where_its_credential_stood() {
         let body = Bytes::from_static(br#"{"a":"one","n":7,"b":["two",""],"c":null,"d":"shown"}"#);

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use backstop_scopes::lease::LeaseReport;
 use backstop_scopes::proofs::{Proof, Standing};
 
-use crate::page::{escape, head};
 use super::shown::{counted, facts, outside, roads, table};
+use crate::page::{escape, head};
 
 /// The page.
 pub(super) fn page(report: &LeaseReport) -> String {
