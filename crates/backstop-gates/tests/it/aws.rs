@@ -7,35 +7,28 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use backstop_core::action::Ask;
 use backstop_core::approval::Answer;
-use backstop_core::lease::{Also, LeaseSpec, LeaseState};
-use backstop_core::policy::Policy;
+use backstop_core::lease::LeaseState;
 use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
-use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
-use backstop_gates::http::gate::explain::Silent;
-use backstop_gates::http::gate::{HttpShared, Reachable, placeholder_at, placeholder_key};
-use backstop_gates::http::{
-    Authority, Leaves, Limits, Listener, Mode, Proxy, Reach, Site, System, Target, TargetSetting,
-    machine_roots,
-};
-use backstop_gates::postgres::TrafficLog;
+use backstop_gates::http::gate::config::{Api, Placing};
+use backstop_gates::http::gate::{Reachable, environment, placeholder_at, placeholder_key};
+use backstop_gates::http::{Reach, Site, Target, TargetSetting, machine_roots};
+use backstop_testing::clients;
 use backstop_testing::doubles::S3Double;
 use backstop_wire::http::Scheme;
 
-use crate::world::World;
+use crate::front::{self, Front, Making};
 
 const PACK: &str = "aws/*";
 
 struct Account {
-    world: World,
+    front: Front,
     moto: S3Double,
     secret: String,
-    proxy: Proxy,
 }
 
 struct Agent {
@@ -48,16 +41,15 @@ struct Agent {
 impl Account {
     /// Strict where it checks signatures; `key` is sealed in place of the one that it knows.
     async fn open(environment: Environment, strict: bool, key: Option<&str>) -> Result<Self> {
-        let (moto, id, secret) = tokio::task::spawn_blocking(move || match strict {
-            true => S3Double::strict(),
-            false => {
-                let moto = S3Double::start()?;
-                moto.make_bucket("uploads", false)?;
-                Ok((moto, "AKIAIOSFODNN7REAL000".to_owned(), "r".repeat(40)))
+        let (moto, id, secret) = tokio::task::spawn_blocking(move || {
+            if strict {
+                return S3Double::strict();
             }
+            let moto = S3Double::start()?;
+            moto.make_bucket("uploads", false)?;
+            Ok((moto, "AKIAIOSFODNN7REAL000".to_owned(), "r".repeat(40)))
         })
         .await??;
-        let world = World::new("").await?;
         let setting = TargetSetting {
             reach: Reach::Private,
             ..TargetSetting::default()
@@ -79,77 +71,26 @@ impl Account {
             reverse: None,
             lives: BTreeMap::new(),
         };
-        let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
-        let log = TrafficLog::new(Arc::clone(&world.traffic), world.store.key().clone());
-        let shared = HttpShared::new(
-            HttpConfig {
-                judged: 1 << 20,
-                pause: Duration::from_millis(200),
-                console_url: "http://localhost:7480".into(),
-                denials_before_halt: 50,
-                kept: world.folder.path().join("revealed"),
-                explain: Arc::new(Silent),
-            },
-            Reachable {
-                apis: vec![Arc::new(api)],
-                allow: vec![],
-                public: Arc::new(public),
-            },
-            world.store.clone(),
-            Arc::new(log),
-            Arc::new(Policy::with("")?),
-        );
-        let proxy = Proxy::start(
-            vec![Listener {
-                name: "proxy".into(),
-                address: "127.0.0.1:0".parse()?,
-                mode: Mode::Forward,
-                tls: None,
-            }],
-            Limits::default(),
-            Arc::new(Leaves::new(Authority::generate(
-                "test",
-                &[],
-                SystemTime::now(),
-            )?)?),
-            Arc::new(System),
-            Arc::new(shared.map_err(anyhow::Error::msg)?),
-        )
-        .await?;
+        let reachable = Reachable {
+            apis: vec![Arc::new(api)],
+            allow: vec![],
+            public: Arc::new(front::public()?),
+        };
         Ok(Self {
-            world,
+            front: Making::default().before(reachable).await?,
             moto,
             secret,
-            proxy,
         })
     }
 
     async fn lease(&self, environment: Environment, scopes: &[&str]) -> Result<Agent> {
-        let spec = LeaseSpec {
-            target: "prod".into(),
-            environment: Environment::Production,
-            task: "sort the uploads".into(),
-            ttl_seconds: 600,
-            scopes: vec!["read".parse().unwrap()],
-            also: vec![Also {
-                target: "account".into(),
-                environment,
-                scopes: scopes.iter().map(|s| s.parse().unwrap()).collect(),
-            }],
-            parent: None,
-        };
-        let hold = self.world.ask(Ask::GrantLease { spec }).await?;
-        self.world.decide(&hold, Answer::Approve, "").await?;
-        let store = self.world.store.clone();
-        let verifier = move |secret: &str| {
-            backstop_gates::postgres::lease_verifier(&store, secret)
-                .ok_or_else(|| "no verifier".to_owned())
-        };
-        let granted = self.world.store.grant_lease(&hold, verifier).await?;
-        let (lease, key) = (granted.lease.id, self.world.store.key());
-        let address = self.proxy.local_addrs()[0];
+        let granted = self
+            .front
+            .grant(&[("account", environment, scopes)])
+            .await?;
+        let (lease, key) = (granted.lease, self.front.world.store.key());
         Ok(Agent {
-            proxy: format!("http://{lease}:{}@{address}", granted.secret.reveal()),
+            proxy: granted.proxy,
             key: placeholder_at(key, &lease, "account", Some(PACK), "127.0.0.1"),
             secret: placeholder_key(key, &lease, "account"),
             lease,
@@ -189,7 +130,7 @@ impl Account {
     }
 
     fn halted(&self, agent: &Agent) -> Option<(String, bool)> {
-        match self.world.store.lease(&agent.lease)?.state {
+        match self.front.world.store.lease(&agent.lease)?.state {
             LeaseState::Halted { why, reads, .. } => Some((why, reads)),
             _ => None,
         }
@@ -205,7 +146,7 @@ async fn objects_go_through_however_they_are_called() -> Result<()> {
     let account = Account::open(Environment::Development, false, None).await?;
     let scopes = ["read", "create", "write", "delete"];
     let agent = account.lease(Environment::Development, &scopes).await?;
-    let file = account.world.folder.path().join("file");
+    let file = account.front.world.folder.path().join("file");
     std::fs::write(&file, "the text of it\n")?;
     // Paths and queries that have to be encoded to be signed, and a type that is signed with them.
     let object = account.url("/uploads/a%20folder/f%C3%BCr%20J%C3%BCrgen%2B1.txt");
@@ -281,6 +222,7 @@ async fn what_destroys_at_aws_is_held_and_what_guards_backups_is_denied() -> Res
     assert!(body.contains("\"verdict\":\"hold\""), "{body}");
     // Approved, the identical call passes once; its signature and its date are others by then.
     let id = account
+        .front
         .world
         .store
         .state()
@@ -289,7 +231,7 @@ async fn what_destroys_at_aws_is_held_and_what_guards_backups_is_denied() -> Res
         .find(|(_, record)| record.hold.target.as_deref() == Some("account"))
         .map(|(id, _)| id.clone())
         .context("no hold")?;
-    account.world.decide(&id, Answer::Approve, "").await?;
+    account.front.world.decide(&id, Answer::Approve, "").await?;
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let (status, body) = account
         .ask(
@@ -377,4 +319,76 @@ async fn a_key_that_aws_refuses_stops_the_writes() -> Result<()> {
     let (_, reads) = account.halted(&agent).context("it goes on")?;
     assert!(reads);
     Ok(())
+}
+
+impl Account {
+    /// What an agent's program finds in its environment.
+    fn environment(&self, agent: &Agent) -> Vec<(String, String)> {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut all = environment(&agent.proxy, &self.front.ca.display().to_string());
+        all.extend([
+            pair("AWS_ACCESS_KEY_ID", &agent.key),
+            pair("AWS_SECRET_ACCESS_KEY", &agent.secret),
+            pair("AWS_DEFAULT_REGION", "us-east-1"),
+            pair("AWS_EC2_METADATA_DISABLED", "true"),
+            pair("AWS_ENDPOINT_URL", &self.moto.url()),
+            pair("STRAY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            pair("STRAY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ]);
+        all
+    }
+
+    async fn program(
+        &self,
+        name: &'static str,
+        mode: &'static str,
+        with: Vec<(String, String)>,
+    ) -> Result<String> {
+        tokio::task::spawn_blocking(move || clients::over_http(name, mode, &with)).await?
+    }
+}
+
+async fn conforms(name: &'static str) -> Result<()> {
+    let account = Account::open(Environment::Staging, false, None).await?;
+    account.moto.make_bucket("bucket", false)?;
+    let scopes = ["read", "create", "write", "delete"];
+    let agent = account.lease(Environment::Staging, &scopes).await?;
+    let environment = account.environment(&agent);
+    // Straight, without the proxy: moto lets everybody in here.
+    let straight = environment
+        .iter()
+        .filter(|(name, _)| !name.to_ascii_lowercase().ends_with("_proxy"))
+        .cloned()
+        .collect();
+    let straight = account.program(name, "ordinary", straight).await?;
+    let through = account
+        .program(name, "ordinary", environment.clone())
+        .await?;
+    assert_eq!(through, straight, "{name}");
+    for line in ["small ", "large 3145728 ", "keys ", "identity "] {
+        assert!(
+            straight.lines().any(|l| l.starts_with(line)),
+            "{name}: {line}: {straight}"
+        );
+    }
+    assert_eq!(account.halted(&agent), None);
+    let refused = account
+        .program(name, "destroys", environment.clone())
+        .await?;
+    assert!(refused.starts_with("403"), "{name}: {refused}");
+    assert_eq!(account.front.holds(&agent.lease).len(), 1, "{name}");
+    let refused = account.program(name, "stray", environment).await?;
+    assert!(refused.starts_with("403"), "{name}: {refused}");
+    assert!(account.halted(&agent).is_some(), "{name}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_conforms() -> Result<()> {
+    conforms("boto3").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_aws_cli_conforms() -> Result<()> {
+    conforms("aws-cli").await
 }
