@@ -40,8 +40,8 @@ pub use encoding::EXPANDED;
 pub use hop::{forwardable, is_hop_by_hop};
 pub use json::strict_json;
 pub use presented::{
-    Credentials, Part as CredentialPart, Place, Presented, Why, presented, presented_in_message,
-    values,
+    Credentials, Part as CredentialPart, Place, Presented, STREAMED, Why, presented,
+    presented_in_message, values,
 };
 pub use read::read;
 pub use request::{Body, Carried, Part, Raw, RawBody, Refused, Request, Scheme, Version};

@@ -122,6 +122,9 @@ pub enum Part {
     Scheme(String),
 }
 
+/// What [`Credentials::missed`] says of a body that was not kept: whoever passes it on looks through it as it goes.
+pub const STREAMED: &str = "its body is streamed and was not kept";
+
 /// The credentials of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {

@@ -81,7 +81,11 @@ pub(super) fn find(
             owner: None,
         }));
     }
-    credentials.missed.map_or(Found::Clean, Found::Missed)
+    match credentials.missed {
+        // What streams is watched while it passes.
+        None | Some(http::STREAMED) => Found::Clean,
+        Some(why) => Found::Missed(why),
+    }
 }
 
 /// What the gate itself knows, wherever it hides: it is in no ordinary request.

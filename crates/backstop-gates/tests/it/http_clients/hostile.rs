@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -32,6 +32,8 @@ struct Hostile {
 
 impl Hostile {
     async fn start() -> Result<Self> {
+        // It takes its time, which its answer has not.
+        LazyLock::force(&BOMB);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let open = Arc::<AtomicUsize>::default();
@@ -62,6 +64,14 @@ impl Hostile {
 }
 
 const JSON: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+
+/// A few kilobytes that would be some megabytes, with the credential among them.
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    gzip.write_all(REAL.as_bytes()).unwrap();
+    gzip.write_all(&vec![0; 8 << 20]).unwrap();
+    gzip.finish().unwrap()
+});
 
 /// What a target says, until whoever reads it has gone.
 async fn answer(stream: &mut TcpStream) -> std::io::Result<()> {
@@ -131,17 +141,12 @@ async fn answer(stream: &mut TcpStream) -> std::io::Result<()> {
             }
         }
         "bomb" => {
-            // Twenty kilobytes that would be twenty megabytes.
-            let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
-            gzip.write_all(REAL.as_bytes())?;
-            gzip.write_all(&vec![0; 20 << 20])?;
-            let body = gzip.finish()?;
             let head = format!(
                 "{JSON}content-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
-                body.len()
+                BOMB.len()
             );
             stream.write_all(head.as_bytes()).await?;
-            stream.write_all(&body).await?;
+            stream.write_all(&BOMB).await?;
         }
         "echo" => {
             let (first, rest) = REAL.split_at(9);

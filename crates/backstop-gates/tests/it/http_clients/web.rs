@@ -93,9 +93,10 @@ impl Web {
         self.noted.lock().unwrap().clone()
     }
 
-    /// How many requests of that line came: `GET /items`.
+    /// How many requests of that line came, whatever they ask for besides: `GET /items`.
     pub fn count(&self, line: &str) -> usize {
-        self.noted().iter().filter(|one| one.line == line).count()
+        let is = |one: &&Noted| one.line.split('?').next() == Some(line);
+        self.noted().iter().filter(is).count()
     }
 
     /// How many connections were opened.

@@ -61,7 +61,7 @@ pub(super) fn read(sheet: &mut Sheet<'_>, body: &Body) {
                 Err(_) => sheet.scan(&spot.place(), &bytes.0, Class::Generated),
             }
         }
-        Body::Streamed { .. } => sheet.miss("its body is streamed and was not kept"),
+        Body::Streamed { .. } => sheet.miss(super::STREAMED),
     }
 }
 
