@@ -177,7 +177,9 @@ impl Sums {
                 ": it wrote. No old rows were kept, and what it may have changed or deleted is not in the vault."
             }
             "destroy" => ": it destroyed, and no copy of what it took is in the vault.",
-            "reveal" => ": it returned a credential, which is no secret of the gate's any more.",
+            "reveal" => {
+                ": it asked for a credential. What an API revealed stays in the gate; what a database did, the agent has."
+            }
             "admin" => ": it changed roles, rights, safeguards or code, which no copy brings back.",
             _ => ": it reached beyond what a rollback takes back, and no copy was made.",
         };

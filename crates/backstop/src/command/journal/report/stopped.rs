@@ -10,7 +10,7 @@ use super::story::{Story, is_action};
 use crate::entries::Row;
 
 impl Story<'_> {
-    /// What stopped it; the first is for the summary.
+    /// What stopped it, in order; never empty.
     pub(super) fn stopped(&self, events: &[(&Row, &Control)], begun_ms: i64) -> Vec<Say> {
         let mut all = vec![];
         let since = |ms: i64| after(ms.saturating_sub(begun_ms));
@@ -52,16 +52,11 @@ impl Story<'_> {
                 .ours("."),
             );
         }
-        let head = match all.len() {
-            0 => Say::new("Nothing stopped it: everything that was asked for passed."),
-            1 => Say::new("One thing stopped it. ").then(all.remove(0)),
-            n => Say::new(format!("{n} things stopped it, the first being this. "))
-                .then(all.first().cloned().unwrap_or_default()),
-        };
-        if !all.is_empty() {
-            all.remove(0);
+        if all.is_empty() {
+            all.push(Say::new(
+                "Nothing stopped it: everything that was asked for passed.",
+            ));
         }
-        all.insert(0, head);
         all
     }
 
@@ -111,5 +106,14 @@ impl Story<'_> {
             }
         }
         say
+    }
+}
+
+/// The same for the summary: the first thing, and how many more there are.
+pub(super) fn in_short(stopped: &[Say]) -> Say {
+    let first = stopped.first().cloned().unwrap_or_default();
+    match stopped.len() {
+        0 | 1 => first,
+        n => Say::new(format!("It was stopped in {n} ways; the first: ")).then(first),
     }
 }

@@ -17,6 +17,7 @@ use super::page::{Moment, Page};
 use super::read::{Decisions, Traffic};
 use super::say::{Say, count};
 use super::select::Scope;
+use super::stopped::in_short;
 use super::tried;
 use crate::entries::Row;
 use crate::failure::{Failure, Outcome};
@@ -76,7 +77,7 @@ impl Story<'_> {
             sound,
         });
         let first = self.summary(&leases, begun_ms);
-        let second = stopped.first().cloned().unwrap_or_default();
+        let second = in_short(&stopped);
         let third = lost.said.first().cloned().unwrap_or_default();
         Ok(Page {
             title: title(&told, &self.acts.told, begun_ms),
@@ -109,15 +110,15 @@ impl Story<'_> {
 
     fn empty(&self) -> Failure {
         let what = match (&self.scope.hold, &self.scope.leases) {
-            (Some(hold), _) => format!("the hold `{}`", super::say::plain(hold)),
+            (Some(hold), _) => format!(" of the hold `{}`", super::say::plain(hold)),
             (None, Some(leases)) => {
                 let all: Vec<&str> = leases.iter().map(String::as_str).collect();
-                format!("`{}`", super::say::plain(&all.join("`, `")))
+                format!(" of `{}`", super::say::plain(&all.join("`, `")))
             }
-            (None, None) => "anything".to_owned(),
+            (None, None) => String::new(),
         };
         Failure::new(format!(
-            "there is nothing to report: between {} and {} the journal has nothing of {what}",
+            "there is nothing to report: between {} and {} the journal has nothing{what}",
             when::stamp(self.scope.since_ms),
             when::stamp(self.scope.until_ms)
         ))
@@ -220,6 +221,9 @@ impl Story<'_> {
         targets.sort_unstable();
         targets.dedup();
         let all = self.acts.reads + self.acts.more + (stopped.len() + passed.len()) as u64;
+        if all == 0 {
+            return say.ours(" asked for nothing that the journal has in this time.");
+        }
         let say = say.ours(format!(" asked for {}", count(all, "thing", "things")));
         let say = if targets.is_empty() {
             say
@@ -227,7 +231,7 @@ impl Story<'_> {
             say.ours(" at ").list(targets)
         };
         say.ours(format!(
-            ": {} only read, {} was more and was sent on, and {} was stopped.",
+            ": {} only read, {} did more and passed, {} did not pass.",
             self.acts.reads,
             passed.len(),
             stopped.len()
