@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backstop_wire::secrets::Engine;
 use serde::Serialize;
@@ -62,6 +62,8 @@ pub struct Look {
     pub sockets: bool,
     /// With whose eyes, if not with one's own. What one cannot read oneself stays unseen.
     pub identity: Option<Identity>,
+    /// When it looks no further in files; what was found until then is in the report.
+    pub until: Option<Instant>,
     /// How many threads read.
     pub threads: usize,
     /// What fingerprints are salted with.
@@ -103,6 +105,7 @@ impl Look {
             processes: false,
             sockets: false,
             identity: None,
+            until: None,
             threads: 2,
             salt: Salt::random().map_err(|_| FindError::NoRandomness)?,
         })
@@ -145,7 +148,9 @@ impl Look {
         let mut readers: Vec<Reader<'_>> = (0..self.threads.clamp(1, 64))
             .map(|_| Reader::new(shared))
             .collect();
-        Walk::new(&roots, &caches, self.identity.as_ref(), shared.counts).run(&mut readers);
+        Walk::new(&roots, &caches, self.identity.as_ref(), shared.counts)
+            .until(self.until)
+            .run(&mut readers);
         let (mut findings, mut repositories) = (Vec::new(), BTreeSet::new());
         for reader in readers {
             findings.extend(reader.findings);

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 
@@ -35,6 +36,7 @@ pub(crate) struct Walk<'a> {
     state: Mutex<State>,
     changed: Condvar,
     inside: Vec<PathBuf>,
+    until: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -102,7 +104,14 @@ impl<'a> Walk<'a> {
             state: Mutex::default(),
             changed: Condvar::new(),
             inside,
+            until: None,
         }
+    }
+
+    /// Goes no further after that moment.
+    pub(crate) const fn until(mut self, until: Option<Instant>) -> Self {
+        self.until = until;
+        self
     }
 
     /// Walks everything, one thread for each of `visitors`.
@@ -187,6 +196,9 @@ impl<'a> Walk<'a> {
         let mut was_working = false;
         while let Some(job) = self.next(was_working) {
             was_working = true;
+            if self.until.is_some_and(|until| Instant::now() >= until) {
+                continue;
+            }
             match job {
                 Job::Directory(node) => self.directory(&node, visitor),
                 Job::Files { parent, at, names } => self.files(&parent, &at, &names, visitor),

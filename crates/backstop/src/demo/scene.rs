@@ -208,7 +208,11 @@ fn configure(path: &Path, vault: &str, provider: &Provider) -> Outcome<Config> {
             let sections = provider.sections(&free_address()?);
             let policy = provider.policy_file();
             let targets = provider.targets();
-            format!("{head}{vault}{sections}\n[policy]\nfiles = [{policy}]\n\n{tail}{targets}")
+            let head = head.replace(
+                "[policy]\nfiles = []",
+                &format!("[policy]\nfiles = [{policy}]"),
+            );
+            format!("{head}{vault}{sections}\n{tail}{targets}")
         }
         None => text,
     };

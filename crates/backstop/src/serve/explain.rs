@@ -1,9 +1,11 @@
 //! What is known of a credential that should not have been presented, for the person who is called: what it could do, by
 //! the scope audit's table, and where on this machine it lies, as far as Backstop's own user can see.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 use backstop_core::secret::Secret;
 use backstop_gates::http::gate::explain::{Explain, Explained};
@@ -12,6 +14,8 @@ use backstop_scopes::kinds;
 
 /// No more places than this are named.
 const MOST: usize = 5;
+/// And no longer than this is looked for them: a person waits, and a home can be large.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks through the homes of people, the folders that leases' programs run in, and what processes carry in their
 /// environments.
@@ -26,9 +30,16 @@ impl Explain for Audit {
         Box::pin(async move {
             let known = kind.as_deref().and_then(kinds::of);
             let lies = tokio::task::spawn_blocking(move || {
-                let mut paths = workspaces();
-                paths.extend(homes());
-                lies(paths, &credential)
+                let until = Instant::now() + PATIENCE;
+                // Where the agent works comes first: what it found, it most likely found there.
+                let mut all = lies(&workspaces(), None, true, until, &credential);
+                for home in homes() {
+                    all.extend(lies(&[], Some(home), false, until, &credential));
+                }
+                let mut seen = HashSet::new();
+                all.retain(|place| seen.insert(place.clone()));
+                all.truncate(MOST);
+                all
             });
             Explained {
                 what: known.map(|kind| kind.name.clone()),
@@ -69,14 +80,22 @@ fn workspaces() -> Vec<PathBuf> {
     all
 }
 
-/// Where it lies, in words without it.
-fn lies(paths: Vec<PathBuf>, credential: &Secret<String>) -> Vec<String> {
+/// Where it lies, in words without it, as far as that is found until then.
+fn lies(
+    paths: &[PathBuf],
+    home: Option<PathBuf>,
+    processes: bool,
+    until: Instant,
+    credential: &Secret<String>,
+) -> Vec<String> {
     let Ok(look) = Look::new() else { return vec![] };
     let look = Look {
-        paths,
+        paths: paths.to_vec(),
+        home,
         history: false,
-        processes: true,
+        processes,
         threads: 1,
+        until: Some(until),
         ..look
     };
     let Ok(report) = look.run() else {
@@ -87,10 +106,7 @@ fn lies(paths: Vec<PathBuf>, credential: &Secret<String>) -> Vec<String> {
             .reveal_secret()
             .is_some_and(|secret| secret == credential.reveal().as_bytes())
     });
-    let mut all: Vec<String> = same.map(|finding| told(&finding.place)).collect();
-    all.dedup();
-    all.truncate(MOST);
-    all
+    same.map(|finding| told(&finding.place)).collect()
 }
 
 fn told(place: &Place) -> String {
@@ -116,12 +132,15 @@ mod tests {
         let token = "9b2f6c1e-5d0a-4f6e-8a3c-2d7e1f4b6a90";
         let file = folder.path().join("add-domain.sh");
         std::fs::write(&file, format!("#!/bin/sh\nexport RAILWAY_TOKEN={token}\n")).unwrap();
-        let found = lies(
-            vec![folder.path().to_owned()],
-            &Secret::new(token.to_owned()),
-        );
+        let find = |token: &str, patience: Duration| {
+            let paths = [folder.path().to_owned()];
+            let until = Instant::now() + patience;
+            lies(&paths, None, false, until, &Secret::new(token.to_owned()))
+        };
+        let found = find(token, Duration::from_secs(60));
         assert_eq!(found, [format!("`{}`, line 2", file.display())]);
-        let other = Secret::new("7f0f3c1e-2b0b-4c58-9d7e-31d1c6a4f0aa".to_owned());
-        assert!(lies(vec![folder.path().to_owned()], &other).is_empty());
+        let other = "7f0f3c1e-2b0b-4c58-9d7e-31d1c6a4f0aa";
+        assert!(find(other, Duration::from_secs(60)).is_empty());
+        assert!(find(token, Duration::ZERO).is_empty(), "its time was over");
     }
 }

@@ -120,11 +120,12 @@ fn a_halt_is_told_as_it_was_and_hostile_text_stays_text() {
     let _ = here.psql(&dsn, &format!("alter role owner password '{secret}'"));
     here.run(&["halt", &lease, "--why", HOSTILE]).fine();
     // What nobody waits for is written a moment later.
-    eventually("what was tried", || {
+    let tried = eventually("what was tried", || {
         let tried = page(&here, &[])["tried"].as_array().unwrap().clone();
-        let held = |one: &&Value| one["what"].as_str().unwrap().contains("; held.");
-        (tried.iter().filter(held).count() == 2).then_some(())
+        (tried.len() >= 2).then_some(tried)
     });
+    let held = |one: &&Value| one["what"].as_str().unwrap().contains("; held.");
+    assert_eq!(tried.iter().filter(held).count(), 2, "{tried:#?}");
 
     let (md, html) = (
         here.folder.path().join("r.md"),

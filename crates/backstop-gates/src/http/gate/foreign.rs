@@ -91,11 +91,11 @@ pub(super) fn find(
 /// What the gate itself knows, wherever it hides: it is in no ordinary request.
 fn known(head: &Head, body: &[u8], ring: &Ring, mine: &impl Fn(&Owner) -> bool) -> Option<Foreign> {
     let found = |place: &str, bytes: &[u8]| {
-        ring.find(bytes, mine).map(|owner| Foreign {
+        ring.find(bytes, mine).map(|hit| Foreign {
             place: place.to_owned(),
             kind: None,
-            value: None,
-            owner: Some(owner.clone()),
+            value: hit.value.cloned(),
+            owner: Some(hit.owner.clone()),
         })
     };
     let authority = head.authority.as_deref().unwrap_or_default();
@@ -137,10 +137,10 @@ fn in_headers(
 /// One that was cut in pieces over several headers.
 fn in_pieces(headers: &HeaderMap, ring: &Ring, mine: &impl Fn(&Owner) -> bool) -> Option<Foreign> {
     let values: Vec<&[u8]> = headers.values().map(|value| value.as_bytes()).collect();
-    ring.across(&values, mine).map(|owner| Foreign {
+    ring.across(&values, mine).map(|hit| Foreign {
         place: "several headers".to_owned(),
         kind: None,
-        value: None,
-        owner: Some(owner.clone()),
+        value: hit.value.cloned(),
+        owner: Some(hit.owner.clone()),
     })
 }

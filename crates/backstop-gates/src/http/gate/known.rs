@@ -38,9 +38,19 @@ pub(super) enum Owner {
     },
 }
 
+/// A known credential that was found.
+pub(super) struct Hit<'r> {
+    /// Whose it is.
+    pub(super) owner: &'r Owner,
+    /// Itself, where it is no placeholder.
+    pub(super) value: Option<&'r Secret<String>>,
+}
+
 /// What is known at a moment.
 pub(super) struct Ring {
     owners: Vec<Owner>,
+    /// The gate's own, by the same numbers.
+    values: HashMap<usize, Secret<String>>,
     requests: Arc<Known<usize>>,
     /// The gate's own alone, for responses.
     real: Arc<Known<usize>>,
@@ -140,6 +150,7 @@ impl Ring {
         }
         Ok(Self {
             owners,
+            values: real.iter().cloned().collect(),
             requests: Arc::new(Known::new(secrets.into_iter().enumerate())?),
             real: Arc::new(Known::new(real)?),
             by_placeholder,
@@ -162,17 +173,28 @@ impl Ring {
     }
 
     /// The first known credential in these bytes that is not `mine`, in any form that it may hide in.
-    pub(super) fn find(&self, bytes: &[u8], mine: impl Fn(&Owner) -> bool) -> Option<&Owner> {
+    pub(super) fn find(&self, bytes: &[u8], mine: impl Fn(&Owner) -> bool) -> Option<Hit<'_>> {
         let found = self.requests.find_in(bytes);
-        let mut owners = found.iter().filter_map(|one| self.owners.get(*one.id));
-        owners.find(|owner| !mine(owner))
+        let mut hits = found.iter().filter_map(|one| self.hit(*one.id));
+        hits.find(|hit| !mine(hit.owner))
+    }
+
+    fn hit(&self, number: usize) -> Option<Hit<'_>> {
+        Some(Hit {
+            owner: self.owners.get(number)?,
+            value: self.values.get(&number),
+        })
     }
 
     /// The first that these make up together and that is not `mine`, however it was cut.
-    pub(super) fn across(&self, values: &[&[u8]], mine: impl Fn(&Owner) -> bool) -> Option<&Owner> {
+    pub(super) fn across(
+        &self,
+        values: &[&[u8]],
+        mine: impl Fn(&Owner) -> bool,
+    ) -> Option<Hit<'_>> {
         let found = self.requests.across(values);
-        let mut owners = found.iter().filter_map(|one| self.owners.get(*one.id));
-        owners.find(|owner| !mine(owner))
+        let mut hits = found.iter().filter_map(|one| self.hit(*one.id));
+        hits.find(|hit| !mine(hit.owner))
     }
 
     /// All that no request may carry, for what passes as it comes.

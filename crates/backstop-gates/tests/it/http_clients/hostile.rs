@@ -312,9 +312,9 @@ async fn hostile_targets_cost_their_own_request() -> Result<()> {
         assert_eq!(whole, matches!(path, "/long" | "/echo"), "{path}: {shown}");
         let good = scene.ask("rest", "/good", "", WHOLE).await?;
         assert!(good.ends_with("\r\n\r\ngood"), "after {path}: {good}");
+        assert!(scene.hostile.closed().await, "{path}: a connection is left");
     }
     assert_eq!(scene.front.halted(&scene.granted.lease), None);
-    assert!(scene.hostile.closed().await, "a connection is left");
     // A cut one is given back a moment after its client has seen it.
     sleep(Duration::from_millis(500)).await;
     assert_eq!(scene.front.proxy.connections(), 0);

@@ -23,13 +23,11 @@ async fn a_forced_push_of_drizzle_kit_is_held_and_loses_nothing() -> Result<()> 
     let agent = world.lease(&["read,insert,update,delete:*.*"]).await?;
     let url = world.through(&agent).url() + "?sslmode=disable";
     let pushed = tokio::task::spawn_blocking(move || clients::tool("drizzle-push", &url)).await??;
-    assert!(
-        !pushed.done && pushed.said.contains("held as hold_"),
-        "{}",
-        pushed.said
-    );
+    // Its exit code says nothing: it is 0 after an error, too.
+    assert!(pushed.said.contains("held as hold_"), "{}", pushed.said);
     let hold = world.waiting().await?.hold;
-    assert_eq!(hold.rule, "production-destroy", "{hold:#?}");
+    // It drops policies and views before it comes to the tables.
+    assert!(hold.rule.starts_with("production-"), "{hold:#?}");
     let met = lines(world, &agent);
     assert!(
         !met.is_empty()
