@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::body::Passing;
@@ -29,9 +30,41 @@ pub(crate) struct Key {
 
 /// A connection that a request can be sent on.
 pub(crate) enum Sender {
-    Http1(http1::SendRequest<Passing>),
+    Http1(One),
     /// With what counts the requests on it.
     Http2(http2::SendRequest<Passing>, Arc<()>),
+}
+
+/// A connection for one request at a time.
+pub(crate) struct One {
+    pub(crate) sender: http1::SendRequest<Passing>,
+    /// What drives it.
+    pub(crate) task: AbortHandle,
+}
+
+/// Ends a connection unless it is told that all is well: a target that never comes to its answer would keep what drives
+/// the connection busy, though nobody waits any more.
+pub(crate) struct Cut(Option<AbortHandle>);
+
+impl Cut {
+    pub(crate) fn of(sender: &Sender) -> Self {
+        Self(match sender {
+            Sender::Http1(one) => Some(one.task.clone()),
+            Sender::Http2(..) => None,
+        })
+    }
+
+    pub(crate) fn not(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
 }
 
 /// The kept connections.
@@ -41,7 +74,7 @@ pub(crate) struct Pool {
 }
 
 struct Kept {
-    idle: Vec<(http1::SendRequest<Passing>, Instant)>,
+    idle: Vec<(One, Instant)>,
     http2: Vec<Http2>,
     speaks_http1: bool,
     opening: Arc<tokio::sync::Mutex<()>>,
@@ -92,20 +125,20 @@ impl Pool {
     /// A kept connection that is ready, if there is one.
     pub(crate) async fn take(&self, key: &Key) -> Option<Sender> {
         loop {
-            let mut sender = {
+            let mut one = {
                 let mut sites = self.sites();
                 let kept = sites.get_mut(key)?;
                 if let Some(sender) = kept.take_http2() {
                     return Some(sender);
                 }
-                let (sender, since) = kept.idle.pop()?;
-                if sender.is_closed() || since.elapsed() > self.limits.idle {
+                let (one, since) = kept.idle.pop()?;
+                if one.sender.is_closed() || since.elapsed() > self.limits.idle {
                     continue;
                 }
-                sender
+                one
             };
-            if let Ok(Ok(())) = tokio::time::timeout(READY, sender.ready()).await {
-                return Some(Sender::Http1(sender));
+            if let Ok(Ok(())) = tokio::time::timeout(READY, one.sender.ready()).await {
+                return Some(Sender::Http1(one));
             }
         }
     }
@@ -144,15 +177,15 @@ impl Pool {
 
     /// Takes back a connection whose answer was read to its end.
     pub(crate) fn give_back(&self, key: &Key, sender: Sender) {
-        let Sender::Http1(sender) = sender else {
+        let Sender::Http1(one) = sender else {
             return;
         };
         let mut sites = self.sites();
         if let Some(kept) = sites.get_mut(key)
-            && !sender.is_closed()
+            && !one.sender.is_closed()
             && kept.idle.len() < self.limits.idle_per_site
         {
-            kept.idle.push((sender, Instant::now()));
+            kept.idle.push((one, Instant::now()));
         }
     }
 
@@ -162,7 +195,7 @@ impl Pool {
         let all = self.limits.per_site;
         self.sites().retain(|_, kept| {
             kept.idle
-                .retain(|(sender, since)| !sender.is_closed() && since.elapsed() <= idle);
+                .retain(|(one, since)| !one.sender.is_closed() && since.elapsed() <= idle);
             kept.http2.retain(|http2| {
                 let unused = Arc::strong_count(&http2.requests) == 1;
                 let over = unused && http2.used.elapsed() > idle;

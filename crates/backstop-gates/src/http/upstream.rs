@@ -23,7 +23,7 @@ use super::fault::Fault;
 use super::head::usual_port;
 use super::headers;
 use super::limits::Limits;
-use super::pool::{Key, Pool, Sender};
+use super::pool::{Cut, Key, One, Pool, Sender};
 use super::resolve::{self, Resolve};
 use super::site::Site;
 use super::stream::TargetStream;
@@ -233,18 +233,19 @@ impl Upstreams {
             .handshake(io)
             .await
             .map_err(failed)?;
-        if upgrades {
+        let driven = if upgrades {
             tokio::spawn(async move {
                 let _ = connection.with_upgrades().await;
                 drop(permit);
-            });
+            })
         } else {
             tokio::spawn(async move {
                 let _ = connection.await;
                 drop(permit);
-            });
-        }
-        Ok(Sender::Http1(sender))
+            })
+        };
+        let task = driven.abort_handle();
+        Ok(Sender::Http1(One { sender, task }))
     }
 
     async fn exchange(
@@ -258,13 +259,14 @@ impl Upstreams {
         let http2 = matches!(sender, Sender::Http2(..));
         let again = Again::of(&sending, kept);
         let clock = Clock::begin();
+        let cut = Cut::of(&sender);
         let request = sending.request(to, http2, &clock).map_err(|fault| Failed {
             fault,
             unsent: None,
         })?;
         let answer = async {
             match &mut sender {
-                Sender::Http1(sender) => sender.try_send_request(request).await,
+                Sender::Http1(one) => one.sender.try_send_request(request).await,
                 Sender::Http2(sender, _) => sender.try_send_request(request).await,
             }
         };
@@ -280,14 +282,17 @@ impl Upstreams {
                 },
                 None => again.failed(error),
             }),
-            Some(Ok(response)) => Ok(Answered {
-                response,
-                loan: Loan {
-                    pool: Arc::clone(&self.pool),
-                    key: key.clone(),
-                    sender: Some(sender),
-                },
-            }),
+            Some(Ok(response)) => {
+                cut.not();
+                Ok(Answered {
+                    response,
+                    loan: Loan {
+                        pool: Arc::clone(&self.pool),
+                        key: key.clone(),
+                        sender: Some(sender),
+                    },
+                })
+            }
         }
     }
 }
