@@ -177,6 +177,7 @@ async fn judging(order: &Order) -> Result<(Proxy, Answer)> {
         pause: Duration::from_secs(1),
         console_url: ORIGIN.into(),
         denials_before_halt: 50,
+        kept: order.folder.join("revealed"),
         explain: Arc::new(Silent),
     };
     let policy = Arc::new(Policy::with("")?);

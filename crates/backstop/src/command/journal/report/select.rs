@@ -129,10 +129,9 @@ impl Scope {
             Event::Halted { lease, .. } | Event::Resumed { lease, .. } => {
                 lease.as_deref().is_none_or(|l| self.has(l))
             }
-            Event::Mismatch { lease, .. } => match lease {
-                Some(lease) => self.has(lease),
-                None => self.leases.is_none(),
-            },
+            Event::Mismatch {
+                lease: Some(lease), ..
+            } => self.has(lease),
             Event::Frozen { .. } | Event::Unfrozen { .. } => true,
             _ => self.leases.is_none(),
         }
