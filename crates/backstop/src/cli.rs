@@ -483,6 +483,9 @@ pub struct JudgeHttp {
     /// Read the requests with this pack, whatever their host
     #[arg(long, value_name = "NAME")]
     pub pack: Option<String>,
+    /// Read them with the pack in this file, whose own tests have to hold
+    #[arg(long, value_name = "FILE", conflicts_with = "pack")]
+    pub pack_file: Option<PathBuf>,
 }
 
 /// Read and verify the journal

@@ -69,6 +69,7 @@ impl Account {
             target: Arc::new(Target::new("account", &machine_roots(), &setting)?),
             everyone: false,
             reverse: None,
+            own: None,
             lives: BTreeMap::new(),
         };
         let reachable = Reachable {

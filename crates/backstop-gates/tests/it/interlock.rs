@@ -165,6 +165,7 @@ fn api(double: &RailwayDouble, token: &str, environment: Environment) -> Result<
         target: Arc::new(Target::new("railway", &machine_roots(), &setting)?),
         everyone: false,
         reverse: None,
+        own: None,
         lives: BTreeMap::new(),
     })
 }

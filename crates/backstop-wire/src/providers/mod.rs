@@ -13,4 +13,4 @@ mod registry;
 pub use generic::rest::NAME as GENERIC;
 pub use pack::{Call, Pack, PackError, Trial, host_matches};
 pub use reading::{Knowledge, Operation, Reading};
-pub use registry::{Provider, by_name, for_host, packs, read, read_calls};
+pub use registry::{Provider, by_name, for_host, packs, read, read_by, read_calls};

@@ -179,7 +179,7 @@ pub fn read(request: &Request, pack: Option<&str>) -> Reading {
             .last()
             .is_some_and(|last| last == "graphql")
     {
-        return graphql_api(request, "github-graphql");
+        return graphql_api(request, "github-graphql", None);
     }
     match provider.reader {
         Reader::Code(code) => code(request),
@@ -205,14 +205,23 @@ fn read_elsewhere(name: &str, hint: Option<&str>, request: &Request) -> Option<R
     match name {
         "railway" => Some(railway::read(request)),
         "aws" => Some(aws::read(request, hint)),
-        "github-graphql" => Some(graphql_api(request, name)),
-        generic::graphql::NAME => Some(graphql_api(request, name)),
+        "github-graphql" => Some(graphql_api(request, name, None)),
+        generic::graphql::NAME => Some(graphql_api(request, name, None)),
         _ => None,
     }
 }
 
-/// A GraphQL API whose schema is not here: what runs is read, what it does is told from names.
-fn graphql_api(request: &Request, name: &str) -> Reading {
+/// What `request` does, read by a pack that is not built in.
+#[must_use]
+pub fn read_by(request: &Request, pack: &Pack) -> Reading {
+    if pack.is_graphql() {
+        return graphql_api(request, pack.name(), Some(pack));
+    }
+    pack.read(request)
+}
+
+/// A GraphQL API whose schema is not here: what runs is read, what it does is told from names or by a pack of its own.
+fn graphql_api(request: &Request, name: &str, own: Option<&Pack>) -> Reading {
     let mut reading = Reading {
         provider: name.to_owned(),
         ..Reading::default()
@@ -226,7 +235,7 @@ fn graphql_api(request: &Request, name: &str) -> Reading {
         }
     };
     for incoming in &asked {
-        if let Err(refused) = called(incoming, name, &mut reading) {
+        if let Err(refused) = called(incoming, name, own, &mut reading) {
             let what = format!("refused: {}", refused.what);
             reading.analysis.incomplete.push(what);
         }
@@ -239,7 +248,12 @@ fn graphql_api(request: &Request, name: &str) -> Reading {
 }
 
 /// Adds what one document calls.
-fn called(incoming: &graphql::Incoming, name: &str, reading: &mut Reading) -> Result<(), Refused> {
+fn called(
+    incoming: &graphql::Incoming,
+    name: &str,
+    own: Option<&Pack>,
+    reading: &mut Reading,
+) -> Result<(), Refused> {
     let document = graphql::Document::parse(incoming.text(&|_| None)?)?;
     for call in graphql::resolve(None, &document, incoming)? {
         let arguments = Value::Object(call.arguments.clone());
@@ -250,6 +264,10 @@ fn called(incoming: &graphql::Incoming, name: &str, reading: &mut Reading) -> Re
             arguments: &arguments,
             selects: &selects,
         };
+        if let Some(pack) = own {
+            pack.read_call(&one, reading);
+            continue;
+        }
         let more = read_calls(&[one], Some(name));
         reading.operations.extend(more.operations);
         reading.analysis.effects.extend(more.analysis.effects);

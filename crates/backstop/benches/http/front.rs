@@ -164,6 +164,7 @@ async fn judging(order: &Order) -> Result<(Proxy, Answer)> {
             target: Arc::clone(&target),
             everyone: false,
             reverse: None,
+            own: None,
             lives: std::collections::BTreeMap::new(),
         })
     });

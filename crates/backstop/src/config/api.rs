@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use backstop_core::target::Environment;
 use backstop_gates::http::gate::config::Placing;
-use backstop_wire::providers;
+use backstop_wire::providers::{self, Pack};
 use toml::Spanned;
 use url::Url;
 
@@ -46,6 +47,8 @@ pub struct Api {
     pub hosts: Vec<String>,
     /// The pack that reads its requests; none: the one that knows its host, else the generic one.
     pub pack: Option<String>,
+    /// The pack of that name, where it is a file's.
+    pub own: Option<Own>,
     /// How its credential is put into requests.
     pub placing: Placing,
     /// CAs to trust instead of the system's.
@@ -58,6 +61,20 @@ pub struct Api {
     pub reverse: Option<SocketAddr>,
     /// What lives in its objects: `volume.…` holds the database of a target.
     pub lives: BTreeMap<String, String>,
+}
+
+/// A pack from a file.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// The pack.
+    pub pack: Arc<Pack>,
+    text: String,
+}
+
+impl PartialEq for Own {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
 }
 
 /// How a target's credential is put into requests, as it is written.
@@ -96,18 +113,50 @@ fn usual_placing(pack: Option<&str>, url: &Url) -> &'static str {
     }
 }
 
-/// A pack that is built in.
-fn pack(place: &Place<'_>, raw: Option<Spanned<String>>) -> Outcome<Option<String>> {
-    let Some(named) = raw else { return Ok(None) };
+/// A pack that is built in, or a file's.
+fn pack(place: &Place<'_>, raw: Option<Spanned<String>>) -> Outcome<(Option<String>, Option<Own>)> {
+    let Some(named) = raw else {
+        return Ok((None, None));
+    };
+    if named.get_ref().ends_with(".toml") {
+        let own = own(place, &named)?;
+        return Ok((Some(own.pack.name().to_owned()), Some(own)));
+    }
     if providers::by_name(named.get_ref()).is_some() {
-        return Ok(Some(named.into_inner()));
+        return Ok((Some(named.into_inner()), None));
     }
     let all: Vec<&str> = providers::packs().iter().map(|pack| pack.name).collect();
     Err(place.fault(
         named.span(),
         format!("there is no pack `{}`", named.get_ref().escape_debug()),
-        format!("write one of {}", all.join(", ")),
+        format!(
+            "write one of {}, or the path of a file.toml",
+            all.join(", ")
+        ),
     ))
+}
+
+fn own(place: &Place<'_>, named: &Spanned<String>) -> Outcome<Own> {
+    let path = place.resolve(std::path::Path::new(named.get_ref()));
+    let fault = |what: String| {
+        place.fault(
+            named.span(),
+            format!("the pack `{}` cannot be used: {what}", path.display()),
+            "docs/packs.md has the format; `backstop judge http --pack-file` tries a file",
+        )
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| fault(error.to_string()))?;
+    let pack = Pack::tried(&text).map_err(fault)?;
+    if providers::by_name(pack.name()).is_some() {
+        return Err(fault(format!(
+            "its name `{}` is one that is built in",
+            pack.name()
+        )));
+    }
+    Ok(Own {
+        pack: Arc::new(pack),
+        text,
+    })
 }
 
 impl Api {
@@ -169,7 +218,7 @@ pub(super) fn api(
             "write https://, or private = true for a network that is yours alone",
         ));
     }
-    let pack = pack(place, raw.pack)?;
+    let (pack, own) = pack(place, raw.pack)?;
     let placed = match &raw.credential {
         None => placing(usual_placing(pack.as_deref(), &url)).map_err(|e| place.told(0..0, &e))?,
         Some(text) => placing(text.get_ref()).map_err(|e| place.told(text.span(), &e))?,
@@ -192,6 +241,7 @@ pub(super) fn api(
             .map(|h| pattern(place, h))
             .collect::<Outcome<_>>()?,
         pack,
+        own,
         placing: placed,
         ca: raw.ca.map(|ca| place.resolve(&ca)),
         private,

@@ -190,6 +190,7 @@ fn one(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -
         base: api.url.path().to_owned(),
         hosts: api.hosts.clone(),
         pack: api.pack.clone(),
+        own: api.own.as_ref().map(|own| Arc::clone(&own.pack)),
         placing: api.placing.clone(),
         secret,
         target: Arc::new(target),

@@ -140,3 +140,36 @@ fn no_secret_of_a_request_is_repeated() {
     assert_eq!(word, "halt");
     assert!(!answer.to_string().contains(secret), "{answer}");
 }
+
+/// The pack of the documentation, which has tests of its own.
+fn example() -> String {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/packs.md");
+    let text = std::fs::read_to_string(docs).unwrap();
+    let (_, rest) = text.split_once("```toml\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn a_pack_of_ones_own_reads_requests_and_its_tests_have_to_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("example.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, example()).unwrap();
+    let delete = json!({ "method": "DELETE", "url": "https://api.example.com/v1/projects/p-1" });
+    let (word, answer) = verdict(&["--pack-file", path], &delete);
+    assert_eq!(word, "deny", "it is a safeguard on production: {answer}");
+    assert_eq!(answer["effects"][0]["kind"], "destroy", "{answer}");
+    let other = json!({ "method": "POST", "url": "https://api.example.com/v1/nobody/knows" });
+    let (word, answer) = verdict(&["--pack-file", path], &other);
+    assert_ne!(word, "allow", "{answer}");
+    let broken = example().replacen("(safeguard)", "", 1);
+    assert_ne!(broken, example());
+    std::fs::write(&file, broken).unwrap();
+    let ran = judge_as("http", &["--pack-file", path], "");
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(
+        ran.err.contains("a test in it does not hold"),
+        "{}",
+        ran.err
+    );
+}

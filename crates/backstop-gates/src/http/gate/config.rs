@@ -9,6 +9,7 @@ use std::time::Duration;
 use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
 use backstop_wire::http::Scheme;
+use backstop_wire::providers::Pack;
 
 use super::explain::Explain;
 use crate::http::sigv4::AwsCredential;
@@ -48,6 +49,8 @@ pub struct Api {
     pub hosts: Vec<String>,
     /// The pack that reads its requests; none: the one that knows its host, else the generic one.
     pub pack: Option<String>,
+    /// The pack of that name, where it is not built in.
+    pub own: Option<Arc<Pack>>,
     /// How its credential is put into requests.
     pub placing: Placing,
     /// The credential; none where [`Placing::None`].

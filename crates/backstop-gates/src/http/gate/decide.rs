@@ -287,7 +287,10 @@ impl HttpShared {
     }
 
     fn understand(&self, api: &Api, request: &Request) -> Reading {
-        let mut reading = providers::read(request, Some(&pack_of(api)));
+        let mut reading = match &api.own {
+            Some(pack) => providers::read_by(request, pack),
+            None => providers::read(request, Some(&pack_of(api))),
+        };
         for effect in &mut reading.analysis.effects {
             // A kind alone is any of that kind: no scope for one thing covers it.
             if let Some(object) = &mut effect.object
@@ -591,7 +594,9 @@ impl HttpShared {
             }
         }
         case.result = "failed";
+        let graphql = api.own.as_ref().is_some_and(|pack| pack.is_graphql());
         case.inside = match judged.reading.provider.as_str() {
+            _ if graphql => Inside::Graphql,
             "railway" | "github-graphql" | "generic-graphql" => Inside::Graphql,
             "aws" => Inside::Aws,
             _ => Inside::Nothing,

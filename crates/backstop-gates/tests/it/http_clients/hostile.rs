@@ -198,6 +198,7 @@ fn api(name: &str, pack: &str, port: u16) -> Result<Arc<Api>> {
         target: Arc::new(Target::new(name, &machine_roots(), &setting)?),
         everyone: false,
         reverse: None,
+        own: None,
         lives: BTreeMap::new(),
     }))
 }

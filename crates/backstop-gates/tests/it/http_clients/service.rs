@@ -72,6 +72,7 @@ pub fn api(name: &str, pack: &str, environment: Environment, web: &Web) -> Resul
         target: Arc::new(target(name, web)?),
         everyone: false,
         reverse: None,
+        own: None,
         lives: BTreeMap::new(),
     })
 }

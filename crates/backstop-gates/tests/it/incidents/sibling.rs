@@ -126,6 +126,7 @@ async fn a_sibling_projects_admin_secret_ends_at_the_door() -> Result<()> {
         target: Arc::new(Target::new("core", &machine_roots(), &setting)?),
         everyone: false,
         reverse: None,
+        own: None,
         lives: BTreeMap::new(),
     };
     let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;

@@ -97,6 +97,25 @@ impl Pack {
         Ok(pack)
     }
 
+    /// Reads a pack from its text, and runs the tests that stand in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pack::parse`], and with what the first test that does not hold says.
+    pub fn tried(text: &str) -> Result<Self, String> {
+        let pack = Self::parse(text).map_err(|error| error.to_string())?;
+        match pack.trials.iter().find_map(|trial| trial.run(&pack)) {
+            Some(failure) => Err(format!("a test in it does not hold: {failure}")),
+            None => Ok(pack),
+        }
+    }
+
+    /// Whether its operations are the fields of a GraphQL API.
+    #[must_use]
+    pub fn is_graphql(&self) -> bool {
+        matches!(self.protocol, Protocol::Graphql)
+    }
+
     /// The name that a target's configuration uses.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -7,7 +7,7 @@ use backstop_core::policy::{Asker, Policy};
 use backstop_core::target::Environment;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_wire::http::{self, Raw, RawBody, Scheme, Version};
-use backstop_wire::providers;
+use backstop_wire::providers::{self, Pack};
 use backstop_wire::secrets::Engine;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,6 +31,7 @@ pub(super) fn run(path: &Path, args: &JudgeHttp) -> Outcome {
         policy: Policy::with(more).doing("the policies cannot be used")?,
         environment: args.environment.unwrap_or_default(),
         pack: args.pack.clone(),
+        own: args.pack_file.as_deref().map(own).transpose()?,
         engine: Engine::new().map_err(Failure::new)?,
     })
 }
@@ -40,7 +41,19 @@ struct Judge {
     policy: Policy,
     environment: Environment,
     pack: Option<String>,
+    own: Option<Pack>,
     engine: Engine,
+}
+
+/// A pack from a file.
+fn own(file: &Path) -> Outcome<Pack> {
+    let what = || format!("the pack `{}` cannot be used", file.display());
+    let text = std::fs::read_to_string(file).doing(what())?;
+    Pack::tried(&text).map_err(|error| {
+        Failure::usage(what())
+            .because(error)
+            .hint("docs/packs.md has the format")
+    })
 }
 
 impl Cases for Judge {
@@ -70,6 +83,13 @@ impl Judge {
         if let Some(why) = found.missed {
             return (verdict(Decision::Deny, "unsearched", why), nothing);
         }
+        if let Some(own) = &self.own {
+            let analysis = providers::read_by(&request, own).analysis;
+            return (
+                self.policy.judge(self.asker(own.name()), &analysis),
+                analysis,
+            );
+        }
         let pack = match &self.pack {
             Some(pack) => Some(pack.as_str()),
             None => providers::for_host(&request.host).map(|pack| pack.name),
@@ -79,13 +99,16 @@ impl Judge {
             return (verdict(Decision::Deny, "not-in-lease", why), nothing);
         };
         let analysis = providers::read(&request, Some(pack)).analysis;
-        let asker = Asker {
+        (self.policy.judge(self.asker(pack), &analysis), analysis)
+    }
+
+    const fn asker<'t>(&self, target: &'t str) -> Asker<'t> {
+        Asker {
             lease: None,
-            target: pack,
+            target,
             environment: self.environment,
             limits: None,
-        };
-        (self.policy.judge(asker, &analysis), analysis)
+        }
     }
 }
 
