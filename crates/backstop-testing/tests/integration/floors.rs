@@ -33,6 +33,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "backstop-vault",
         ],
     ),
+    // Tests alone, and nothing that anything else could use.
+    ("backstop-gates-tests", &[]),
     (
         "backstop-scopes",
         &["backstop-core", "backstop-https", "backstop-wire"],
