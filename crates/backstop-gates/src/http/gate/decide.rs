@@ -557,8 +557,11 @@ impl HttpShared {
         judged: Judged,
         body: &Carried,
     ) -> Result<Forward, Box<Problem>> {
-        // What stands in the credential's place by now is what this target revealed.
-        let own = place::presented(&judged.clean, &api.placing).is_some();
+        // Only what this target revealed may stand in the credential's place; all else is written over.
+        let own = place::presented(&judged.clean, &api.placing).is_some_and(|value| {
+            let kept = self.keep.of(&case.record.lease.id, &api.name);
+            kept.iter().any(|one| one.placeholder == value)
+        });
         let (mut head, sent) = match judged.swapped {
             Some((head, bytes)) => (head, Some(bytes)),
             None => (judged.clean, None),

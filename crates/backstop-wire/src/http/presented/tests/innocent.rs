@@ -135,11 +135,11 @@ fn an_ordinary_request_carries_none() {
         ),
         (
             "a hash as a file",
-            "PUT https://files.test.dev/a.sha256\nContent-Type: text/plain\n\ne3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a.tar.gz\n",
+            "PUT https://docs.example/a.sha256\nContent-Type: text/plain\n\ne3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a.tar.gz\n",
         ),
         (
             "an object's name in the path",
-            "GET https://files.test.dev/d/1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms/edit?usp=sharing",
+            "GET https://docs.example/d/1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms/edit?usp=sharing",
         ),
         (
             "switches",
