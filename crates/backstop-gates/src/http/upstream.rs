@@ -130,6 +130,14 @@ impl Upstreams {
             .unwrap_or(Err(Fault::SlowConnect))
     }
 
+    /// Connects and hangs up.
+    pub(crate) async fn try_out(&self, to: &Destination) -> Result<(), Fault> {
+        tokio::time::timeout(self.limits.connect, self.connect(to, false))
+            .await
+            .unwrap_or(Err(Fault::SlowConnect))
+            .map(drop)
+    }
+
     /// A connection that is new, or that somebody else has just opened for many.
     async fn sender(&self, to: &Destination, key: &Key) -> Result<Sender, Fault> {
         let door = self.pool.door(key);

@@ -11,6 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Paint, safe};
 
 mod adopted;
+mod apis;
 mod machine;
 mod targets;
 
@@ -95,7 +96,9 @@ pub fn run(path: &Path, args: &Doctor, output: Output) -> Outcome {
     let config = Config::load(path)?;
     let mut findings = machine::look(&config);
     if !args.offline {
-        findings.extend(crate::command::runtime(1)?.block_on(targets::look(&config)));
+        let runtime = crate::command::runtime(1)?;
+        findings.extend(runtime.block_on(targets::look(&config)));
+        findings.extend(runtime.block_on(apis::look(&config)));
     }
     findings.extend(adopted::look(&config, args));
     for finding in &findings {

@@ -133,7 +133,7 @@ pub(super) fn reachable(config: &Config, home: &Home, key: &SealKey) -> Outcome<
     let apis = config
         .apis
         .iter()
-        .map(|api| one(api, home, key, &machine).map(Arc::new))
+        .map(|configured| api(configured, home, key, &machine).map(Arc::new))
         .collect::<Outcome<_>>()?;
     let public = Target::new("elsewhere", &machine, &TargetSetting::default());
     Ok(Reachable {
@@ -146,7 +146,11 @@ pub(super) fn reachable(config: &Config, home: &Home, key: &SealKey) -> Outcome<
     })
 }
 
-fn one(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -> Outcome<Api> {
+/// An API as the gate knows it.
+///
+/// # Errors
+/// When its credential is missing or a certificate cannot be used.
+pub fn api(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -> Outcome<Api> {
     let secret = match api.placing {
         Placing::None => None,
         _ => Some(credential(api, home, key)?),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use backstop_core::lease::LeaseState;
 use backstop_core::secret::Secret;
-use backstop_store::Store;
+use backstop_store::{State, Store};
 use backstop_wire::secrets::{Known, TooMany};
 
 use super::config::Api;
@@ -63,7 +63,13 @@ pub(super) struct Ring {
 /// Keeps what is known up to date.
 #[derive(Default)]
 pub(super) struct Rings {
-    last: Mutex<Option<Arc<Ring>>>,
+    last: Mutex<Option<Last>>,
+}
+
+struct Last {
+    ring: Arc<Ring>,
+    /// How many entries the control log had then: with no more of them, no lease came or ended.
+    applied: u64,
 }
 
 impl Rings {
@@ -77,16 +83,27 @@ impl Rings {
         apis: &[Arc<Api>],
         keep: &Keep,
     ) -> Result<Arc<Ring>, TooMany> {
-        let (leases, version) = (alive(store), keep.version());
+        let version = keep.version();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ring) = &*last
-            && ring.leases == leases
-            && ring.version == version
-        {
-            return Ok(Arc::clone(ring));
-        }
-        let ring = Arc::new(Ring::new(store, apis, keep, leases, version)?);
-        *last = Some(Arc::clone(&ring));
+        let known = last.take().filter(|last| last.ring.version == version);
+        let (applied, leases) = {
+            let state = store.state();
+            let known = known.as_ref();
+            let same = known.is_some_and(|last| last.applied == state.applied);
+            (state.applied, (!same).then(|| alive(&state)))
+        };
+        let ring = match (known, leases) {
+            (Some(known), None) => known.ring,
+            (Some(known), Some(leases)) if known.ring.leases == leases => known.ring,
+            (_, leases) => {
+                let leases = leases.unwrap_or_else(|| alive(&store.state()));
+                Arc::new(Ring::new(store, apis, keep, leases, version)?)
+            }
+        };
+        *last = Some(Last {
+            ring: Arc::clone(&ring),
+            applied,
+        });
         Ok(ring)
     }
 
@@ -96,15 +113,12 @@ impl Rings {
     }
 }
 
-fn alive(store: &Store) -> Vec<String> {
-    let state = store.state();
+/// Sorted, as they are there.
+fn alive(state: &State) -> Vec<String> {
     let all = state.leases.values();
-    let mut ids: Vec<String> = all
-        .filter(|record| !matches!(record.state, LeaseState::Ended { .. }))
+    all.filter(|record| !matches!(record.state, LeaseState::Ended { .. }))
         .map(|record| record.lease.id.clone())
-        .collect();
-    ids.sort_unstable();
-    ids
+        .collect()
 }
 
 impl Ring {
