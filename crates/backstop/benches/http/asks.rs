@@ -119,7 +119,7 @@ impl Ask {
     /// Path and query.
     pub const fn path(self) -> &'static str {
         match self {
-            Self::Small => "/repos/octo/hello",
+            Self::Small => "/repos/octo/hello/issues/7",
             Self::Large => "/repos/octo/hello/issues?per_page=100",
             Self::GraphQl => "/graphql/v2",
         }

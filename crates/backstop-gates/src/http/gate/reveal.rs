@@ -1,6 +1,7 @@
 //! Answers that hold credentials: people approved that the gate gets them, and the agent gets placeholders (invariant 8).
 
 use backstop_store::StoreError;
+use backstop_wire::http::strict_json;
 use backstop_wire::secrets::Known;
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -11,25 +12,24 @@ use crate::http::judge::Whole;
 
 /// What stands in the place of a credential that has no placeholder.
 const KEPT: &str = "[credential kept by Backstop]";
+/// What stands in the place of a refusal that cannot be read.
+const UNREADABLE: &[u8] = b"[kept by Backstop: it could hold a credential]";
 
-/// The answer without its credentials. `keep` seals them, and gives a placeholder for each, if it can.
+/// The answer without its credentials; none where there are none in it, and it may pass as it came. `keep` seals them,
+/// and gives a placeholder for each, if it can.
 pub(super) fn answer(
+    status: StatusCode,
     body: Option<&Bytes>,
     pointers: &[String],
     known: &Known<usize>,
     keep: impl FnOnce(Vec<String>) -> Result<Vec<Option<String>>, StoreError>,
-) -> Whole {
+) -> Option<Whole> {
+    if body.is_some_and(Bytes::is_empty) {
+        return None;
+    }
     let value = body.and_then(|body| serde_json::from_slice::<Value>(body).ok());
     let Some(mut value) = value else {
-        return Whole::Problem(Box::new(
-            Problem::new(
-                StatusCode::BAD_GATEWAY,
-                "revealing",
-                "The answer holds a credential",
-                "The target did it. Its answer is not passed on: it holds a credential, and cannot be read.",
-            )
-            .hint("a person can look it up at the provider"),
-        ));
+        return Some(unreadable(status));
     };
     let mut texts = Vec::new();
     each(&mut value, pointers, &mut |one| {
@@ -38,13 +38,16 @@ pub(super) fn answer(
             _ => String::new(),
         });
     });
+    if texts.is_empty() && body.is_some_and(|body| is_plain(body)) {
+        return None;
+    }
     // A number has no place for a placeholder, and nothing is no secret.
     let secrets = texts.iter().filter(|text| !text.is_empty());
     let placeholders = match keep(secrets.cloned().collect()) {
         Ok(placeholders) => placeholders,
         Err(error) => {
             tracing::error!(%error, "what a target revealed was not sealed");
-            return Whole::Problem(not_kept());
+            return Some(Whole::Problem(not_kept()));
         }
     };
     let (mut placeholders, mut texts) = (placeholders.into_iter(), texts.into_iter());
@@ -60,7 +63,28 @@ pub(super) fn answer(
     });
     let mut text = value.to_string().into_bytes();
     known.mask(&mut text);
-    Whole::Replaced(text.into())
+    Some(Whole::Replaced(text.into()))
+}
+
+/// Whether nobody could read it otherwise than it was read here: of a key that stands twice one value was not looked at.
+fn is_plain(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|text| strict_json(text).is_ok())
+}
+
+/// A refusal's status is passed on, which is what the agent needs to know, and its text is not.
+fn unreadable(status: StatusCode) -> Whole {
+    if status.is_client_error() || status.is_server_error() {
+        return Whole::Replaced(Bytes::from_static(UNREADABLE));
+    }
+    Whole::Problem(Box::new(
+        Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "revealing",
+            "The answer holds a credential",
+            "The target did it. Its answer is not passed on: it holds a credential, and cannot be read.",
+        )
+        .hint("a person can look it up at the provider"),
+    ))
 }
 
 fn not_kept() -> Box<Problem> {
@@ -135,12 +159,14 @@ mod tests {
     fn shown(body: &str, pointers: &[&str]) -> String {
         let pointers: Vec<String> = pointers.iter().map(|p| (*p).to_owned()).collect();
         match answer(
+            StatusCode::OK,
             Some(&Bytes::copy_from_slice(body.as_bytes())),
             &pointers,
             &none(),
             |secrets| Ok(vec![None; secrets.len()]),
         ) {
-            Whole::Replaced(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+            Some(Whole::Replaced(bytes)) => String::from_utf8(bytes.to_vec()).unwrap(),
+            None => body.to_owned(),
             _ => "a problem".to_owned(),
         }
     }
@@ -208,7 +234,8 @@ mod tests {
             assert_eq!(secrets, ["one", "two"]);
             Ok(vec![Some("bsp_1".to_owned()), None])
         };
-        let Whole::Replaced(shown) = answer(Some(&body), &pointers, &none(), keep) else {
+        let ok = StatusCode::OK;
+        let Some(Whole::Replaced(shown)) = answer(ok, Some(&body), &pointers, &none(), keep) else {
             panic!("it is not shown");
         };
         let shown: Value = serde_json::from_slice(&shown).unwrap();
@@ -216,8 +243,8 @@ mod tests {
         assert_eq!(shown, wanted);
         let full = |_| Err(StoreError::Ledger(LedgerError("full".into())));
         assert!(matches!(
-            answer(Some(&body), &pointers, &none(), full),
-            Whole::Problem(_)
+            answer(ok, Some(&body), &pointers, &none(), full),
+            Some(Whole::Problem(_))
         ));
     }
 
@@ -225,8 +252,42 @@ mod tests {
     fn an_answer_that_cannot_be_read_is_not_passed_on() {
         assert_eq!(shown("s3cret", &["/token"]), "a problem");
         assert!(matches!(
-            answer(None, &["/token".into()], &none(), |_| Ok(vec![])),
-            Whole::Problem(_)
+            answer(StatusCode::OK, None, &["/token".into()], &none(), |_| Ok(
+                vec![]
+            )),
+            Some(Whole::Problem(_))
         ));
+        // Of a refusal the status is.
+        let page = Bytes::from_static(b"<html>s3cret");
+        let not_found = answer(
+            StatusCode::NOT_FOUND,
+            Some(&page),
+            &["/token".into()],
+            &none(),
+            |_| Ok(vec![]),
+        );
+        let Some(Whole::Replaced(text)) = not_found else {
+            panic!("its status is lost");
+        };
+        assert_eq!(text, UNREADABLE);
+    }
+
+    #[test]
+    fn an_answer_without_one_passes_byte_for_byte() {
+        let nothing = |_: Vec<String>| panic!("there is nothing to keep");
+        for body in [
+            "",
+            "{\"id\": 1.0,\n \"token\": null}",
+            "{\"token\": {}}",
+            "[]",
+        ] {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            let pointers = ["/token".to_owned()];
+            let made = answer(StatusCode::OK, Some(&body), &pointers, &none(), nothing);
+            assert!(made.is_none(), "{body:?}");
+        }
+        // Unless it could be read in another way.
+        let twice = r#"{"token":"s3cret","token":null}"#;
+        assert!(!shown(twice, &["/token"]).contains("s3cret"));
     }
 }
