@@ -12,6 +12,7 @@ mod adopt;
 mod adopt_as;
 mod adopt_killed;
 mod adopt_renew;
+mod apis;
 mod commands;
 mod config;
 mod cosigned;
