@@ -184,7 +184,8 @@ pub struct Init {
     )]
     pub url: Option<String>,
     /// How the credential is put into requests: bearer, token, `header NAME`, `basic USER`, `query NAME`,
-    /// `cookie NAME` or none; bearer if not given
+    /// `cookie NAME`, `path /PREFIX{}` (as in `path /bot{}/`), `json /POINTER`, `form NAME`, aws or none; bearer
+    /// if not given
     #[arg(long, value_name = "HOW", requires = "url")]
     pub credential: Option<String>,
     /// The file with the credential

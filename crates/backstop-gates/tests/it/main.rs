@@ -34,6 +34,7 @@ mod judging;
 mod kept;
 mod kinds;
 mod measured;
+mod placing;
 mod raw;
 mod rehearsed;
 mod roles;

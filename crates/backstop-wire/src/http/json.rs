@@ -162,7 +162,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
 }
 
 /// One spelling for all that differ in case alone; by way of the capitals, which brings `ſ` to `s`.
-fn fold(key: &str) -> String {
+pub(super) fn fold(key: &str) -> String {
     key.to_uppercase().to_lowercase()
 }
 

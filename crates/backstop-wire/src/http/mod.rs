@@ -28,6 +28,7 @@ mod query;
 mod read;
 mod refuse;
 mod request;
+mod spot;
 mod token;
 mod xml;
 
@@ -45,3 +46,4 @@ pub use presented::{
 };
 pub use read::read;
 pub use request::{Body, Carried, Part, Raw, RawBody, Refused, Request, Scheme, Version};
+pub use spot::{Spot, form_text, json_text};

@@ -77,8 +77,8 @@ impl PartialEq for Own {
     }
 }
 
-/// How a target's credential is put into requests, as it is written.
-fn placing(text: &str) -> Result<Placing, String> {
+/// How a target's credential is put into requests, as it is written; `base` is the path that all of it stands under.
+fn placing(text: &str, base: &str) -> Result<Placing, String> {
     let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
     let rest = rest.trim();
     let header = |name: &str, prefix: &str| Placing::Header {
@@ -95,13 +95,45 @@ fn placing(text: &str) -> Result<Placing, String> {
         ("basic", true) => Ok(Placing::Basic { user: rest.into() }),
         ("query", true) => Ok(Placing::Query { name: rest.into() }),
         ("cookie", true) => Ok(Placing::Cookie { name: rest.into() }),
+        ("path", true) => before(rest, base).map(|before| Placing::Path { before }),
+        ("json", true) if is_pointer(rest) => Ok(Placing::Json {
+            pointer: rest.into(),
+        }),
+        ("form", true) => Ok(Placing::Form { name: rest.into() }),
         _ => Err(format!(
             "`{}` is not a way to put a credential into requests; hint: write bearer, token, header NAME, \
-             basic USER, query NAME, cookie NAME, aws or none; the credential itself is sealed by `backstop init \
-             --target NAME --url …`",
+             basic USER, query NAME, cookie NAME, path /PREFIX{{}}, json /POINTER, form NAME, aws or none; the \
+             credential itself is sealed by `backstop init --target NAME --url …`",
             text.escape_debug()
         )),
     }
+}
+
+/// What stands before the credential in paths, from the root of the site on: `/bot{}/` below a base of `/v1/` has
+/// `/v1/bot` before it.
+fn before(template: &str, base: &str) -> Result<String, String> {
+    let found = template.strip_suffix('/').unwrap_or(template);
+    let found = found.strip_suffix("{}").filter(|found| {
+        // What servers, clients and the gate all write in one way.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:@!$&'()*+,=/".contains(c);
+        let (whole, _) = found.rsplit_once('/').unwrap_or_default();
+        let is_name = |segment: &str| !matches!(segment, "" | "." | "..");
+        found.starts_with('/') && found.chars().all(plain) && whole.split('/').skip(1).all(is_name)
+    });
+    match found {
+        Some(found) => Ok(format!("{}{found}", base.trim_end_matches('/'))),
+        None => Err(format!(
+            "`{}` does not say where in a path a credential stands; hint: write what comes before it below the URL, and \
+             {{}} for it, as in `path /bot{{}}/` or `path /v3/{{}}`",
+            template.escape_debug()
+        )),
+    }
+}
+
+/// A JSON pointer to something in a body (RFC 6901).
+fn is_pointer(text: &str) -> bool {
+    let mut escapes = text.split('~').skip(1);
+    text.starts_with('/') && escapes.all(|rest| rest.starts_with(['0', '1']))
 }
 
 /// How a credential is put into requests where nothing is said.
@@ -220,14 +252,24 @@ pub(super) fn api(
     }
     let (pack, own) = pack(place, raw.pack)?;
     let placed = match &raw.credential {
-        None => placing(usual_placing(pack.as_deref(), &url)).map_err(|e| place.told(0..0, &e))?,
-        Some(text) => placing(text.get_ref()).map_err(|e| place.told(text.span(), &e))?,
+        None => placing(usual_placing(pack.as_deref(), &url), url.path())
+            .map_err(|e| place.told(0..0, &e))?,
+        Some(text) => {
+            placing(text.get_ref(), url.path()).map_err(|e| place.told(text.span(), &e))?
+        }
     };
     if let (Placing::Aws, Some(reverse)) = (&placed, &raw.reverse) {
         return Err(place.fault(
             reverse.span(),
             "the id of an AWS key proves no lease, and nothing else comes to a listener of its own",
             "take it out; the SDKs of AWS all know HTTPS_PROXY",
+        ));
+    }
+    if let Some(reverse) = raw.reverse.as_ref().filter(|_| placed.is_in_body()) {
+        return Err(place.fault(
+            reverse.span(),
+            "a listener of its own knows a lease by its placeholder, and this one stands in the body, which is not read yet then",
+            "take it out, and let clients use HTTPS_PROXY",
         ));
     }
     let hosts = raw.hosts.unwrap_or_default();
@@ -340,5 +382,76 @@ fn pattern(place: &Place<'_>, text: &Spanned<String>) -> Outcome<String> {
             format!("`{}` is not a host", written.escape_debug()),
             "write a name such as api.example.com, or *.example.com",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placing_is_read_as_it_is_written() {
+        let path = |before: &str| Placing::Path {
+            before: before.into(),
+        };
+        let json = |pointer: &str| Placing::Json {
+            pointer: pointer.into(),
+        };
+        for (text, base, placed) in [
+            ("path /bot{}/", "/", path("/bot")),
+            ("path /bot{}", "/file/", path("/file/bot")),
+            ("path /v3/{}/", "/", path("/v3/")),
+            ("path /{}", "/api/v1/", path("/api/v1/")),
+            ("path /services/T0/B-0/{}", "/", path("/services/T0/B-0/")),
+            ("path  /.{}", "/", path("/.")),
+            ("json /api_key", "/", json("/api_key")),
+            ("json /params/0", "/x/", json("/params/0")),
+            ("json /a~1b/~0", "/", json("/a~1b/~0")),
+            (
+                "form token",
+                "/",
+                Placing::Form {
+                    name: "token".into(),
+                },
+            ),
+        ] {
+            assert_eq!(placing(text, base), Ok(placed), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_placing_says_what_would_be() {
+        for text in [
+            "path",
+            "path {}",
+            "path bot{}",
+            "path /",
+            "path /bot",
+            "path /bot{}/say",
+            "path /bot{}{}",
+            "path /bot{}/{}",
+            "path /{}//",
+            "path //{}",
+            "path /a//b{}",
+            "path /../{}",
+            "path /./bot{}",
+            "path /a%2fb/{}",
+            "path /a;b/{}",
+            "path /a?b={}",
+            "path /a b/{}",
+            "path /bot{}.json",
+            "json",
+            "json api_key",
+            "json /a~2",
+            "json /a~",
+            "json /a~~01",
+            "json /a b",
+            "form",
+            "form a b",
+            "body token",
+        ] {
+            let told = placing(text, "/").unwrap_err();
+            assert!(told.contains("; hint: write "), "{text}: {told}");
+        }
     }
 }

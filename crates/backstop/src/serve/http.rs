@@ -162,6 +162,12 @@ pub fn api(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStor
         ))
         .hint("seal it as ACCESS_KEY_ID:SECRET_ACCESS_KEY, with :SESSION_TOKEN after it if it is temporary"));
     }
+    if let Some(why) = secret
+        .as_ref()
+        .and_then(|s| api.placing.refuses(s.reveal()))
+    {
+        return Err(unfit(&api.name, why));
+    }
     let authorities_pem = match &api.ca {
         None => None,
         Some(ca) => {
@@ -204,6 +210,14 @@ pub fn api(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStor
     })
 }
 
+/// A credential that cannot stand where the configuration puts it.
+pub(crate) fn unfit(api: &str, why: &str) -> Failure {
+    Failure::usage(format!(
+        "the credential of the target `{api}` cannot be put into requests: {why}"
+    ))
+    .hint("what of it is no secret goes into `credential`, as in `path /services/T0/B0/{}`; then seal the rest anew")
+}
+
 fn credential(api: &config::Api, home: &Home, key: &SealKey) -> Outcome<Secret<String>> {
     let sealed = home.credential(&api.name).read(key).map_err(|e| {
         Failure::new(format!(
@@ -222,8 +236,8 @@ fn credential(api: &config::Api, home: &Home, key: &SealKey) -> Outcome<Secret<S
 }
 
 impl Service {
-    /// What an agent puts into its environment: the proxy, whom to trust, and a placeholder for each API. It holds the
-    /// lease's secret.
+    /// What an agent puts into its environment: the proxy, whom to trust, and a placeholder for each API; where that
+    /// stands in paths, a URL with it, too. It holds the lease's secret.
     pub(super) fn environment(
         &self,
         config: &Config,
@@ -250,6 +264,11 @@ impl Service {
                     api.pack.as_deref(),
                     api.url.host_str().unwrap_or_default(),
                 );
+                if let Placing::Path { before } = &api.placing {
+                    let site = api.url.origin().ascii_serialization();
+                    let url = format!("{site}{before}{value}");
+                    all.push((variable(&api.name, "URL"), url));
+                }
                 if api.placing != Placing::Aws {
                     all.push((variable(&api.name, "TOKEN"), value));
                     continue;

@@ -35,7 +35,7 @@ use crate::home::{Authority, Home};
 pub use answer::{entry_of, rows_of};
 pub use assemble::{connect_with, two_environments, upstream, vault as vault_client};
 pub use cosign::CosignStanding;
-pub(crate) use http::api;
+pub(crate) use http::{api, unfit};
 pub(crate) use notices::free_bytes;
 pub(crate) use notifier::channels;
 pub(crate) use points::DRILL_REPORT;

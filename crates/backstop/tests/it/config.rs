@@ -21,6 +21,16 @@ fn mistakes_are_told_with_their_place() {
             "line 3 column 14: invalid type: string \"five\"",
             "hint: write a number without quotes",
         ),
+        (
+            "data_dir = \"d\"\n[[target]]\nname = \"a\"\nkind = \"http\"\nurl = \"https://api.example\"\ncredential = \"path /bot\"\n",
+            "line 6 column 14: `path /bot` does not say where in a path a credential stands",
+            "hint: write what comes before it below the URL, and {} for it, as in `path /bot{}/`",
+        ),
+        (
+            "data_dir = \"d\"\n[[target]]\nname = \"a\"\nkind = \"http\"\nurl = \"https://api.example\"\ncredential = \"form token\"\nreverse = \"127.0.0.1:9000\"\n",
+            "line 7 column 11: a listener of its own knows a lease by its placeholder",
+            "hint: take it out, and let clients use HTTPS_PROXY",
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("backstop.toml");

@@ -13,6 +13,7 @@ mod adopt_as;
 mod adopt_killed;
 mod adopt_renew;
 mod api_setup;
+mod apis;
 mod commands;
 mod config;
 mod cosigned;

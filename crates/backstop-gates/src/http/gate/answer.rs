@@ -7,6 +7,7 @@ use backstop_core::verdict::{Decision, Verdict};
 use backstop_wire::http::Refused;
 use hyper::StatusCode;
 
+use super::place::Unplaced;
 use crate::http::Problem;
 
 /// How soon a held request is worth sending again.
@@ -117,8 +118,14 @@ pub(super) fn too_long_to_hold(verdict: &Verdict) -> Box<Problem> {
     )
 }
 
-/// Which of several targets it is for.
-pub(super) fn which(names: &[&str]) -> Box<Problem> {
+/// Which of several targets it is for. Of one whose placeholder stands in the body that is not seen in time.
+pub(super) fn which(names: &[&str], in_body: bool) -> Box<Problem> {
+    let hint = match in_body {
+        false => "send the placeholder of the one that is meant",
+        true => {
+            "ask for a lease on one of them alone; what stands in the body does not tell them apart"
+        }
+    };
     Box::new(
         Problem::new(
             StatusCode::FORBIDDEN,
@@ -130,7 +137,21 @@ pub(super) fn which(names: &[&str]) -> Box<Problem> {
             ),
         )
         .decided(Decision::Deny, "which-target")
-        .hint("send the placeholder of the one that is meant"),
+        .hint(hint),
+    )
+}
+
+/// The placeholder is not where the credential goes, and nothing else may stand there.
+pub(super) fn unplaced(unplaced: &Unplaced) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "unplaced",
+            "The placeholder is not in its place",
+            format!("Nothing was sent: {}.", unplaced.what),
+        )
+        .decided(Decision::Deny, "unplaced")
+        .hint(&unplaced.hint),
     )
 }
 

@@ -12,6 +12,7 @@ use backstop_wire::http::Scheme;
 use backstop_wire::providers::Pack;
 
 use super::explain::Explain;
+use super::place;
 use crate::http::sigv4::AwsCredential;
 use crate::http::{Site, Target};
 
@@ -94,6 +95,35 @@ pub enum Placing {
     },
     /// As an AWS signature of version 4: the client signs with a placeholder, and the gate anew.
     Aws,
+    /// In the path, to the end of a segment.
+    Path {
+        /// What stands before it, from the root of the site on.
+        before: String,
+    },
+    /// As a text in a JSON body.
+    Json {
+        /// Where (RFC 6901).
+        pointer: String,
+    },
+    /// As a field of a form.
+    Form {
+        /// The field.
+        name: String,
+    },
+}
+
+impl Placing {
+    /// Whether it is put into the body, which is not read yet when leases and APIs are told apart.
+    #[must_use]
+    pub const fn is_in_body(&self) -> bool {
+        matches!(self, Self::Json { .. } | Self::Form { .. })
+    }
+
+    /// Why a credential cannot stand where it would be put, in a fragment without it; none if it can.
+    #[must_use]
+    pub fn refuses(&self, secret: &str) -> Option<&'static str> {
+        place::refuses(self, secret)
+    }
 }
 
 impl Api {

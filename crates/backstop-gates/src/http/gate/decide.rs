@@ -49,6 +49,8 @@ pub struct Case {
     pub(super) inside: Inside,
     /// Set when a body that passes as it comes carried a known credential.
     pub(super) tripped: Option<Arc<AtomicBool>>,
+    /// Whether the lease's own placeholder stood in its place.
+    pub(super) taken: bool,
     /// What the client's signature was for, at AWS.
     pub(super) signed: Option<aws::Scope>,
     /// Where credentials stand in its answer.
@@ -60,6 +62,12 @@ impl Case {
     fn kept(&self, owner: &Owner) -> bool {
         let at = self.api.as_ref().map(|api| api.name.as_str());
         matches!(owner, Owner::Kept { lease, api } if *lease == self.record.lease.id && at == Some(api))
+    }
+
+    /// Whether a value is what was left in the place of the lease's own placeholder.
+    fn is_neutral(&self, value: &str) -> bool {
+        let left = |api: &Arc<Api>| place::leaves_neutral(&api.placing);
+        self.taken && value == place::NEUTRAL && self.api.as_ref().is_some_and(left)
     }
 
     fn is_kept(&self, ring: &Ring, value: &str) -> bool {
@@ -119,6 +127,11 @@ impl HttpShared {
                 }
             }
         }
+        if let Some(unplaced) = place::missing(&api.placing, case.taken, &request) {
+            self.intend_refused(case, "unplaced", Decision::Deny, &unplaced.what)
+                .await?;
+            return Err(answer::unplaced(&unplaced));
+        }
         let reading = self.understand(&api, &request);
         let swapped = self
             .swapped(case, &api, &clean, &bytes, body, &reading)
@@ -147,7 +160,7 @@ impl HttpShared {
         }
         let spent = self.enforce(case, &api, &policy, &judged, &bytes).await?;
         self.intend(case, &judged, &bytes, spent.as_ref()).await?;
-        self.act(case, &api, judged, body)
+        self.act(case, &api, judged, &bytes, body)
     }
 
     /// The lease as it stands now: halts, ends and freezes since the head came count.
@@ -161,17 +174,17 @@ impl HttpShared {
 
     /// Takes the lease's own placeholder out of its place.
     fn clean(&self, case: &mut Case, mut head: Head, body: &Carried) -> (Head, Bytes) {
-        if let (Some(api), Some(placeholder)) = (&case.api, &case.placeholder) {
-            let scope = aws::scope(&head.headers);
-            if place::take_out(&mut head, &api.placing, placeholder) && api.placing == Placing::Aws
-            {
-                case.signed = scope;
-            }
-        }
-        let bytes = match body {
+        let mut bytes = match body {
             Carried::Whole { bytes, .. } => bytes.clone(),
             Carried::Absent | Carried::Streamed { .. } => Bytes::new(),
         };
+        if let (Some(api), Some(placeholder)) = (&case.api, &case.placeholder) {
+            let scope = aws::scope(&head.headers);
+            case.taken = place::take_out(&mut head, &mut bytes, &api.placing, placeholder);
+            if case.taken && api.placing == Placing::Aws {
+                case.signed = scope;
+            }
+        }
         (head, bytes)
     }
 
@@ -195,7 +208,9 @@ impl HttpShared {
             bytes,
             read.as_ref().ok().map(|request| (request, &raw)),
             |owner| case.kept(owner),
-            |value| self.issued(case, value) || case.is_kept(&ring, value),
+            |value| {
+                case.is_neutral(value) || self.issued(case, value) || case.is_kept(&ring, value)
+            },
         );
         if let Found::Missed(why) = found {
             self.intend_refused(case, "unsearched", Decision::Deny, why)
@@ -555,6 +570,7 @@ impl HttpShared {
         case: &mut Case,
         api: &Api,
         judged: Judged,
+        bytes: &Bytes,
         body: &Carried,
     ) -> Result<Forward, Box<Problem>> {
         // Only what this target revealed may stand in the credential's place; all else is written over.
@@ -562,13 +578,22 @@ impl HttpShared {
             let kept = self.keep.of(&case.record.lease.id, &api.name);
             kept.iter().any(|one| one.placeholder == value)
         });
-        let (mut head, sent) = match judged.swapped {
-            Some((head, bytes)) => (head, Some(bytes)),
-            None => (judged.clean, None),
-        };
+        let is_other = judged.swapped.is_some() || api.placing.is_in_body();
+        let (mut head, mut bytes) = judged
+            .swapped
+            .unwrap_or_else(|| (judged.clean, bytes.clone()));
+        if let Some(secret) = &api.secret {
+            if !own {
+                place::put_in(&mut head, &mut bytes, &api.placing, secret)
+                    .map_err(|e| answer::broken(&e))?;
+            }
+            // What is compressed could not be masked.
+            let plain = header::HeaderValue::from_static("identity");
+            head.headers.insert(header::ACCEPT_ENCODING, plain);
+        }
         let whole;
-        let body = match (sent, body) {
-            (Some(bytes), Carried::Whole { .. }) => {
+        let body = match body {
+            Carried::Whole { .. } if is_other => {
                 // Of the body as it was.
                 head.headers.remove("x-amz-content-sha256");
                 whole = Carried::Whole {
@@ -577,16 +602,8 @@ impl HttpShared {
                 };
                 &whole
             }
-            (_, body) => body,
+            body => body,
         };
-        if let Some(secret) = &api.secret {
-            if !own {
-                place::put_in(&mut head, &api.placing, secret).map_err(|e| answer::broken(&e))?;
-            }
-            // What is compressed could not be masked.
-            let plain = header::HeaderValue::from_static("identity");
-            head.headers.insert(header::ACCEPT_ENCODING, plain);
-        }
         if api.placing == Placing::Aws {
             let scope = case.signed.as_ref();
             if let Err(problem) =

@@ -194,6 +194,7 @@ impl HttpShared {
             result: "failed",
             inside: reply::Inside::Nothing,
             tripped: None,
+            taken: false,
             signed: None,
             reveals: vec![],
         })
@@ -222,14 +223,15 @@ impl HttpShared {
         }
         let meant = |api: &&Arc<Api>| {
             let own = placeholder(self.store.key(), &lease.id, &api.name, &pack_of(api));
-            place::take_out(&mut head.clone(), &api.placing, &own)
+            place::take_out(&mut head.clone(), &mut Bytes::new(), &api.placing, &own)
         };
         let mut candidates = std::iter::once(first).chain(others.iter().copied());
         match candidates.clone().find(meant) {
             Some(api) => Ok(Some(Arc::clone(api))),
             None => {
+                let in_body = candidates.clone().any(|api| api.placing.is_in_body());
                 let names: Vec<&str> = candidates.by_ref().map(|api| api.name.as_str()).collect();
-                Err(answer::which(&names))
+                Err(answer::which(&names, in_body))
             }
         }
     }

@@ -29,7 +29,7 @@ pub(super) struct Needle {
 }
 
 /// Every way to write `secret`. Percent-encoding and `\u0041` can be put to any of its bytes, and are undone in the
-/// text instead.
+/// text instead; what JSON writes of a character beyond one byte is not.
 pub(super) fn of(number: usize, secret: &[u8]) -> Vec<Needle> {
     let mut all: Vec<Needle> = Vec::new();
     let mut add = |bytes: Vec<u8>, form: Form| {
@@ -58,7 +58,55 @@ pub(super) fn of(number: usize, secret: &[u8]) -> Vec<Needle> {
     for escapes in ESCAPES {
         add(escaped(secret, escapes), Form::Escaped);
     }
+    let needs = |c: char| !c.is_ascii() || c.is_ascii_control();
+    if let Some(text) = std::str::from_utf8(secret)
+        .ok()
+        .filter(|t| t.contains(needs))
+    {
+        for unicode in [Unicode::Itself, Unicode::Small, Unicode::Capital] {
+            add(json(text, unicode, false), Form::Escaped);
+            add(json(text, unicode, true), Form::Escaped);
+        }
+    }
     all
+}
+
+/// How an encoder of JSON writes what is beyond ASCII.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unicode {
+    /// As it is: JavaScript, Rust, Go.
+    Itself,
+    /// Escaped, with digits in lower case: Python and PHP by default.
+    Small,
+    /// Escaped, with digits in upper case.
+    Capital,
+}
+
+/// Between the quotes of a JSON text; PHP escapes slashes.
+fn json(text: &str, unicode: Unicode, slashes: bool) -> Vec<u8> {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '/' if slashes => out.push_str("\\/"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if c.is_ascii() && !c.is_ascii_control() => out.push(c),
+            c if unicode == Unicode::Itself && !c.is_ascii() => out.push(c),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]).iter() {
+                    out.push_str(&match unicode {
+                        Unicode::Capital => format!("\\u{unit:04X}"),
+                        Unicode::Itself | Unicode::Small => format!("\\u{unit:04x}"),
+                    });
+                }
+            }
+        }
+    }
+    out.into_bytes()
 }
 
 /// The characters of base64 that `secret` alone decides, where `before` bytes stand before it in its group of three.

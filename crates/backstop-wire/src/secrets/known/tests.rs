@@ -71,6 +71,33 @@ fn written(secret: &str) -> Vec<String> {
     all
 }
 
+/// Characters beyond ASCII and controls have escapes of their own in JSON.
+#[test]
+fn a_secret_in_any_script_is_found_as_json_has_it() {
+    let secret = "k\u{fc}n\"st/lich\\\u{4e16}\u{1f512}\n9";
+    let itself = serde_json::to_string(secret).unwrap();
+    let small = r#"k\u00fcn\"st/lich\\\u4e16\ud83d\udd12\n9"#;
+    let capital = r#"k\u00FCn\"st\/lich\\\u4E16\uD83D\uDD12\n9"#;
+    let percent = "k%C3%BCn%22st%2Flich%5C%E4%B8%96%F0%9F%94%92%0A9";
+    let known = known(&["another-secret-1", secret]);
+    for text in [
+        itself.as_str(),
+        &itself.replace('/', "\\/"),
+        small,
+        capital,
+        &percent.to_lowercase(),
+        percent,
+        secret,
+    ] {
+        let mut text = format!("{{\"echo\":\"{text}\"}}").into_bytes();
+        let found = known.find_in(&text);
+        assert!(found.iter().any(|found| *found.id == 1));
+        known.mask(&mut text);
+        let shown = String::from_utf8_lossy(&text);
+        assert!(!shown.contains("lich"), "{shown}");
+    }
+}
+
 #[test]
 fn a_secret_is_found_however_it_is_written() {
     let known = known(&["another-secret-1", TOKEN, PASSWORD]);

@@ -11,6 +11,7 @@ use crate::config::{Config, target_name, template};
 use crate::failure::{Context, Failure, Outcome};
 use crate::home::{Home, Keys};
 use crate::output::Output;
+use crate::serve::unfit;
 
 /// Seals the credential and adds the target, if it is new.
 ///
@@ -32,14 +33,21 @@ pub(super) fn add(
         text.push_str(template::HTTP);
     }
     let known = config.apis.iter().any(|api| api.name == *name);
-    if !known {
-        // What does not work is told before anything is written.
-        let whole =
-            std::fs::read_to_string(path).doing(format!("cannot read `{}`", path.display()))?;
-        Config::parse(path, &format!("{whole}{text}"))?;
-    }
+    // What does not work is told before anything is written.
+    let extended = match known {
+        true => config.clone(),
+        false => {
+            let whole =
+                std::fs::read_to_string(path).doing(format!("cannot read `{}`", path.display()))?;
+            Config::parse(path, &format!("{whole}{text}"))?
+        }
+    };
     if args.credential.as_deref() != Some("none") {
         let secret = credential(args, name)?;
+        let mut apis = extended.apis.iter().filter(|api| api.name == *name);
+        if let Some(why) = apis.find_map(|api| api.placing.refuses(secret.reveal())) {
+            return Err(unfit(name, why));
+        }
         let key = Keys::seal(home)?;
         home.credential(name)
             .write(&key, secret.reveal().as_bytes())
