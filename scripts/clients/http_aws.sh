@@ -17,7 +17,7 @@ refusal() {
     if aws "$@" >"$work/said" 2>&1; then
         echo done
     else
-        grep -o '([0-9A-Za-z]*)' "$work/said" | tr -d '()' | head -n 1
+        grep -o '([0-9A-Za-z]*)' "$work/said" | tr -d '()' | head -n 1 || cat "$work/said"
     fi
 }
 
@@ -37,6 +37,8 @@ ordinary() {
 case $mode in
     ordinary) ordinary ;;
     destroys) refusal s3api delete-bucket --bucket bucket ;;
+    # The CLI gives it a `ClientToken` of its own at each call.
+    repeats) refusal ec2 run-instances --image-id ami-12c6146b --instance-type t2.micro ;;
     stray)
         export AWS_ACCESS_KEY_ID=$STRAY_ID AWS_SECRET_ACCESS_KEY=$STRAY
         refusal s3api list-objects-v2 --bucket bucket

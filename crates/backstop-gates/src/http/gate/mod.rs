@@ -5,6 +5,7 @@
 //! credentials that should not be there and `mismatch` stops the lease for them; `decide` goes through the five steps,
 //! `hold` waits for people, `journal` writes, `reply` looks at answers.
 
+mod anew;
 mod answer;
 mod aws;
 pub mod config;
