@@ -12,12 +12,12 @@ printf '[default]\ns3 =\n  addressing_style = path\n' >"$AWS_CONFIG_FILE"
 
 aws() { "$CACHE/python/bin/aws" "$@"; }
 
-# What a client sees of a refusal: the status, and no answer of the service.
+# What a client sees of a refusal: its code and its message.
 refusal() {
     if aws "$@" >"$work/said" 2>&1; then
         echo done
     else
-        grep -o '([0-9A-Za-z]*)' "$work/said" | tr -d '()' | head -n 1 || cat "$work/said"
+        sed -E 's/^An error occurred \(([0-9A-Za-z]+)\) when calling the [A-Za-z0-9]+ operation( \([^)]*\))?: /\1 /; /^$/d' "$work/said"
     fi
 }
 

@@ -19,11 +19,11 @@ def client(service, **keys):
 
 
 def refusal(call, **arguments):
-    """What a client sees of a refusal: the status, and no answer of the service."""
+    """What a client sees of a refusal: its code and its message."""
     try:
         call(**arguments)
     except ClientError as error:
-        print(error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"])
+        print(error.response["Error"]["Code"], error.response["Error"]["Message"])
     else:
         print("done")
 

@@ -8,6 +8,7 @@ mod arguments;
 mod called;
 mod condition;
 mod data;
+mod error_form;
 mod generated;
 mod host;
 mod identify;
@@ -30,6 +31,8 @@ use self::called::{Call, Protocol};
 use self::outcome::Outcome;
 use super::{IdempotencyToken, Reading};
 use crate::http::{Body, Request};
+
+pub use error_form::{ErrorForm, error_form};
 
 /// Reads a request to AWS.
 ///
