@@ -1,20 +1,16 @@
 //! An account of AWS behind the gate: moto in its place, and leases whose clients sign with a placeholder.
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use backstop_core::approval::Answer;
 use backstop_core::lease::LeaseState;
-use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
 use backstop_gates::http::gate::config::{Api, Placing};
 use backstop_gates::http::gate::{Reachable, environment, placeholder_at, placeholder_key};
-use backstop_gates::http::{Reach, Site, Target, TargetSetting, machine_roots};
 use backstop_testing::clients;
 use backstop_testing::doubles::S3Double;
-use backstop_wire::http::Scheme;
 
 use crate::front::{self, Front, Making};
 
@@ -49,27 +45,13 @@ impl Account {
             Ok((moto, ID.to_owned(), "r".repeat(40)))
         })
         .await??;
-        let setting = TargetSetting {
-            reach: Reach::Private,
-            ..TargetSetting::default()
-        };
         let site = moto.url().trim_start_matches("http://").to_owned();
         let sealed = key.map_or_else(|| format!("{id}:{secret}"), ToOwned::to_owned);
         let api = Api {
-            name: "account".into(),
             environment,
-            scheme: Scheme::Http,
-            site: Site::parse(&site, None)?,
-            base: "/".into(),
-            hosts: vec![],
             pack: Some(PACK.into()),
             placing: Placing::Aws,
-            secret: Some(Secret::new(sealed)),
-            target: Arc::new(Target::new("account", &machine_roots(), &setting)?),
-            everyone: false,
-            reverse: None,
-            own: None,
-            lives: BTreeMap::new(),
+            ..front::api("account", &site, &sealed, None)?
         };
         let reachable = Reachable {
             apis: vec![Arc::new(api)],

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::STRAY;
-use super::service::{Here, REAL, api, target};
+use super::service::{Here, REAL, api};
 use super::web::{Reply, Web, json as told};
-use crate::front::{Front, Granted, Making};
+use crate::front::{self, Front, Granted, Making};
 
 const NAMESPACE: &str = "DELETE /api/v1/namespaces/staging";
 
@@ -47,7 +47,7 @@ impl Cluster {
         let reachable = Reachable {
             apis: vec![Arc::clone(&api)],
             allow: vec![],
-            public: Arc::new(target("elsewhere", &web)?),
+            public: Arc::new(front::inside("elsewhere", Some(&web.authority_pem))?),
         };
         let making = Making {
             names: Arc::new(Here),
