@@ -1,7 +1,7 @@
 //! What decides, as the proxy sees it. The proxy carries; whether, where to and changed in what way, a judge says.
 //!
-//! For each request, in this order: `dialect`, `begin` (who is it, is it worth reading), `judge` (with as much of the body as
-//! `begin` wished), `response` (and `whole`, if it wished), `done`. `done` is called exactly once for each case that
+//! For each request, in this order: `dialect`, `begin` (who is it, is it worth reading), `judge` (with as much of the body
+//! as `begin` wished), `response` (and `whole`, if it wished), `done`. `done` is called exactly once for each case that
 //! `begin` opened, whatever happens in between: a client that hangs up while its request is held, too.
 
 use std::net::SocketAddr;
