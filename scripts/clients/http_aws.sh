@@ -12,12 +12,12 @@ printf '[default]\ns3 =\n  addressing_style = path\n' >"$AWS_CONFIG_FILE"
 
 aws() { "$CACHE/python/bin/aws" "$@"; }
 
-# What a client sees of a refusal: the status, and no answer of the service.
+# What a client sees of a refusal: its code and its message.
 refusal() {
     if aws "$@" >"$work/said" 2>&1; then
         echo done
     else
-        grep -o '([0-9A-Za-z]*)' "$work/said" | tr -d '()' | head -n 1
+        sed -E 's/^An error occurred \(([0-9A-Za-z]+)\) when calling the [A-Za-z0-9]+ operation( \([^)]*\))?: /\1 /; /^$/d' "$work/said"
     fi
 }
 
@@ -37,6 +37,8 @@ ordinary() {
 case $mode in
     ordinary) ordinary ;;
     destroys) refusal s3api delete-bucket --bucket bucket ;;
+    # The CLI gives it a `ClientToken` of its own at each call.
+    repeats) refusal ec2 run-instances --image-id ami-12c6146b --instance-type t2.micro ;;
     stray)
         export AWS_ACCESS_KEY_ID=$STRAY_ID AWS_SECRET_ACCESS_KEY=$STRAY
         refusal s3api list-objects-v2 --bucket bucket

@@ -19,11 +19,11 @@ def client(service, **keys):
 
 
 def refusal(call, **arguments):
-    """What a client sees of a refusal: the status, and no answer of the service."""
+    """What a client sees of a refusal: its code and its message."""
     try:
         call(**arguments)
     except ClientError as error:
-        print(error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"])
+        print(error.response["Error"]["Code"], error.response["Error"]["Message"])
     else:
         print("done")
 
@@ -49,6 +49,10 @@ def main():
             ordinary()
         case "destroys":
             refusal(client("s3").delete_bucket, Bucket="bucket")
+        case "repeats":
+            # boto3 gives it a `ClientRequestToken` of its own at each call.
+            item = {"TableName": "orders", "Key": {"id": {"S": "1"}}}
+            refusal(client("dynamodb").transact_write_items, TransactItems=[{"Delete": item}])
         case "stray":
             keys = {"aws_access_key_id": os.environ["STRAY_ID"], "aws_secret_access_key": os.environ["STRAY"]}
             refusal(client("s3", **keys).list_objects_v2, Bucket="bucket")

@@ -6,7 +6,7 @@
     scripts/packs/aws.py /some/scratch/folder
 
 `operations.txt`: every service of botocore's newest models with its protocols, hosts, signing name and operations:
-IAM access level, method and URI template, where credentials stand in the answer.
+IAM access level, method and URI template, where credentials stand in the answer, where an idempotency token stands.
 `arguments.txt`: the shapes of what the operations in `reviewed/` take, which is why it reads those files.
 Only facts of the interfaces are taken: names, places, levels; no documentation.
 """
@@ -110,6 +110,12 @@ UNMARKED = {
     ("apigateway", "GetApiKey"): "/value",
     ("apigateway", "GetApiKeys"): "/items/*/value",
 }
+
+# Members that the models mark as idempotency tokens and that are only that. The mark alone means no more than that clients
+# fill the member in where it is missing: Athena's query to delete has it, and the session that a command runs in.
+TOKEN = re.compile(
+    r"^((client|clientrequest|idempotency|creation|execute|provision|terminate|update|profile)token|clienttokenid"
+    r"|(creator|updater)?requestid|operationid|callerreference)$", re.I)
 
 
 def newest(models):
@@ -276,6 +282,23 @@ def access(service, name, operation, prefix, iam):
     return (LEVELS.get(level[1], "?"), level[0] if level[0] != name else "")
 
 
+def token(operation, model):
+    """Where a client puts a new value at every call that says no more than which call it is: `name` in the body, `?name`
+    in the query, `name:` among the headers. In XML it is not looked for."""
+    shapes, protocol = Shapes(model), model["metadata"]["protocol"]
+    for member, value in input_shape(operation, model["shapes"]).get("members", {}).items():
+        if not value.get("idempotencyToken") or not TOKEN.match(member):
+            continue
+        wire, location = shapes.wire(member, value), value.get("location") if protocol.startswith("rest") else None
+        if location == "querystring":
+            return "?" + wire
+        if location == "header":
+            return wire.lower() + ":"
+        if location is None and protocol != "rest-xml":
+            return wire
+    return ""
+
+
 SCALARS = {"boolean": "b", "integer": "i", "long": "i", "float": "f", "double": "f", "timestamp": "t", "blob": "x"}
 
 
@@ -346,7 +369,8 @@ def header(root, what):
 
 
 def write_operations(root, models, iam):
-    out = [header(root, "Every AWS operation: name, access level, method and URI, credentials in the answer, IAM action.")]
+    out = [header(root, "Every AWS operation: name, access level, method and URI, credentials in the answer, IAM action, "
+                  "idempotency token.")]
     counted = collections.Counter()
     for service, model in models.items():
         metadata = model["metadata"]
@@ -368,7 +392,9 @@ def write_operations(root, models, iam):
             shown = reveals(service, name, operation, model["shapes"])
             counted[level] += 1
             counted["reveal"] += bool(shown)
-            fields = [name, level, templates.get(name, ""), ",".join(shown), action]
+            told = token(operation, model)
+            counted["token"] += bool(told)
+            fields = [name, level, templates.get(name, ""), ",".join(shown), action, told]
             out.append("\t".join(fields).rstrip("\t") + "\n")
     write("operations.txt", out)
     return counted

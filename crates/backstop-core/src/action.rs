@@ -88,19 +88,19 @@ pub struct SqlBinding {
     pub earlier: Option<Digest>,
 }
 
-/// Everything that gives a request its meaning. What a client makes anew for every attempt (dates, trace ids) and what
-/// the gate puts in (credentials) is not in it.
+/// Everything that gives a request its meaning. What a client makes anew for every attempt (dates, trace ids, the values of
+/// idempotency tokens) and what the gate puts in (credentials) is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpBinding {
     /// Upper case.
     pub method: String,
     /// `https://host:port`, as the gate connects.
     pub origin: String,
-    /// Of path and query, as sent.
+    /// Of path and query, as sent but for tokens.
     pub resource: Digest,
     /// Of the headers that count, sorted.
     pub headers: Digest,
-    /// Of the body, as sent.
+    /// Of the body, as sent but for tokens.
     pub body: Digest,
     /// What it was read as, in the provider's names.
     pub operations: Vec<String>,

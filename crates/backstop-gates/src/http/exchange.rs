@@ -11,6 +11,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::body::{self, Ended, Passing, Unread, Watch};
 use super::connection::{After, Shared};
+use super::dialect::Dialect;
 use super::fault::Fault;
 use super::head::Head;
 use super::headers;
@@ -41,11 +42,12 @@ pub(crate) async fn exchange<J: Judge>(
         // Until something else becomes of it.
         set(slot, After::Refused(stream.clone()));
     }
+    let mut dialect = Dialect::default();
     let answered = match method {
         Method::CONNECT => super::tunnel::connect(shared, client, slot, request).await,
-        _ => story(shared, client, slot, request).await,
+        _ => story(shared, client, slot, request, &mut dialect).await,
     };
-    answered.unwrap_or_else(|problem| problem.response(&method))
+    answered.unwrap_or_else(|problem| problem.response(&method, dialect))
 }
 
 type Answer = Result<Response<Passing>, Box<Problem>>;
@@ -55,12 +57,14 @@ async fn story<J: Judge>(
     client: &Client,
     slot: &Slot<J>,
     request: Request<Incoming>,
+    dialect: &mut Dialect,
 ) -> Answer {
     let (mut parts, incoming) = request.into_parts();
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let method = parts.method.clone();
     let version = parts.version;
     let head = Head::read(parts, client, &shared.limits)?;
+    *dialect = shared.judge.dialect(client, &head);
     let (case, wish) = match shared.judge.begin(client, &head).await {
         Begin::Judge { case, wish } => (case, wish),
         Begin::Answer(problem) => return Err(problem),

@@ -1,7 +1,7 @@
 //! What decides, as the proxy sees it. The proxy carries; whether, where to and changed in what way, a judge says.
 //!
-//! For each request, in this order: `begin` (who is it, is it worth reading), `judge` (with as much of the body as
-//! `begin` wished), `response` (and `whole`, if it wished), `done`. `done` is called exactly once for each case that
+//! For each request, in this order: `dialect`, `begin` (who is it, is it worth reading), `judge` (with as much of the body
+//! as `begin` wished), `response` (and `whole`, if it wished), `done`. `done` is called exactly once for each case that
 //! `begin` opened, whatever happens in between: a client that hangs up while its request is held, too.
 
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ use backstop_wire::http::Scheme;
 use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode};
 
+use super::dialect::Dialect;
 use super::head::Head;
 use super::problem::Problem;
 use super::site::Site;
@@ -22,6 +23,11 @@ use super::target::Target;
 pub trait Judge: Send + Sync + 'static {
     /// What the judge knows about one request between its steps.
     type Case: Send + 'static;
+
+    /// In what form the client reads answers of the gate's own. Asked before anything else, of any client.
+    fn dialect(&self, _client: &Client, _head: &Head) -> Dialect {
+        Dialect::default()
+    }
 
     /// Whether a client may have a tunnel to `to`, and what becomes of it. What comes through an inspected tunnel is
     /// judged request by request, so that this need not be strict; but an answer here is one that clients understand

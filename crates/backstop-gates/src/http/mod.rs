@@ -3,7 +3,7 @@
 //! `server` listens, `connection` serves HTTP/1.1 and HTTP/2, `tunnel` opens CONNECT and ends its TLS with a
 //! certificate of `leaf` by the `authority`. `exchange` is one request's story: `head` reads it, a `judge` decides,
 //! `upstream` sends it over a connection of the `pool` to an address that `resolve` and `address` let pass. `body`
-//! is what streams, `upgrade` what changed its protocol, `problem` what the gate answers itself.
+//! is what streams, `upgrade` what changed its protocol, `problem` what the gate answers itself, in the words of a `dialect`.
 //!
 //! It decides nothing but what no request may do: be read in two ways, go to an address inside, pass unread.
 
@@ -11,6 +11,7 @@ mod address;
 mod authority;
 mod body;
 mod connection;
+mod dialect;
 mod exchange;
 mod fault;
 pub mod gate;
@@ -34,6 +35,7 @@ mod upstream;
 
 pub use address::{Kind, Reach, kind};
 pub use authority::{Authority, AuthorityError};
+pub use dialect::Dialect;
 pub use head::Head;
 pub use judge::{
     Begin, Carried, Client, Duplex, End, Filter, Forward, How, Inside, Judge, Mode, Outcome,

@@ -1,4 +1,5 @@
-//! The gate's own answers: problem details (RFC 9457), so that an agent can read what stopped it and what to do.
+//! The gate's own answers: problem details (RFC 9457), so that an agent can read what stopped it and what to do. Where its
+//! client would not show it those, the same in another `dialect`.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use hyper::{HeaderMap, Method, Response, StatusCode};
 use serde_json::{Map, Value};
 
 use super::body::Passing;
+use super::dialect::Dialect;
 
 /// The header that carries the verdict's word.
 pub const VERDICT: HeaderName = HeaderName::from_static("backstop-verdict");
@@ -90,9 +92,43 @@ impl Problem {
         self
     }
 
+    /// Its type.
+    #[must_use]
+    pub fn urn(&self) -> String {
+        format!("urn:backstop:problem:{}", self.kind)
+    }
+
+    /// All that a person needs of it in one text, for clients that show no more.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut text = match self.detail.as_str() {
+            "" => self.title.to_owned(),
+            detail if detail.starts_with(self.title) => detail.to_owned(),
+            detail => format!("{}. {detail}", self.title),
+        };
+        if let Some(link) = &self.link {
+            text += &format!(" See {link}");
+        }
+        if let Some(hint) = &self.hint {
+            text += &format!(" (hint: {hint})");
+        }
+        text
+    }
+
+    /// In how many seconds to try again.
+    pub(crate) fn retry_seconds(&self) -> Option<u64> {
+        let seconds = self.retry_after?.as_millis().div_ceil(1000);
+        u64::try_from(seconds).ok()
+    }
+
     /// The body, as JSON.
     #[must_use]
     pub fn json(&self) -> Bytes {
+        Value::Object(self.members()).to_string().into()
+    }
+
+    /// The members of a problem, and `message`, by which many clients tell of an error.
+    pub(crate) fn members(&self) -> Map<String, Value> {
         let mut members = Map::new();
         let mut put = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -100,10 +136,7 @@ impl Problem {
             }
         };
         let text = |text: &Option<String>| text.clone().map(Value::String);
-        put(
-            "type",
-            Some(format!("urn:backstop:problem:{}", self.kind).into()),
-        );
+        put("type", Some(self.urn().into()));
         put("title", Some(self.title.into()));
         put("status", Some(self.status.as_u16().into()));
         put("detail", Some(self.detail.as_str().into()));
@@ -113,30 +146,29 @@ impl Problem {
         put("link", text(&self.link));
         put("rule", text(&self.rule));
         put("hint", text(&self.hint));
-        Value::Object(members).to_string().into()
+        put("message", Some(self.message().into()));
+        members
     }
 
     /// The response to a request with that method: HEAD's has no body.
-    pub(crate) fn response(&self, method: &Method) -> Response<Passing> {
-        let json = self.json();
+    pub(crate) fn response(&self, method: &Method, dialect: Dialect) -> Response<Passing> {
+        let worded = dialect.worded(self);
         let mut headers = self.headers.clone();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        for (name, value) in worded.headers {
+            headers.insert(name, value);
+        }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::CONTENT_LENGTH, json.len().into());
+        headers.insert(header::CONTENT_LENGTH, worded.body.len().into());
         if let Some(verdict) = self.verdict {
             headers.insert(VERDICT, HeaderValue::from_static(verdict.word()));
         }
-        if let Some(wait) = self.retry_after {
-            let seconds = wait.as_millis().div_ceil(1000);
-            headers.insert(header::RETRY_AFTER, (seconds as u64).into());
+        if let Some(seconds) = self.retry_seconds() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         let body = if *method == Method::HEAD {
             Passing::empty()
         } else {
-            Passing::full(json)
+            Passing::full(worded.body)
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
@@ -180,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_a_problem_as_rfc_9457_has_it() {
-        let response = held().response(&Method::POST);
+        let response = held().response(&Method::POST, Dialect::Problem);
         assert_eq!(response.status(), 403);
         let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(header("content-type"), "application/problem+json");
@@ -201,13 +233,14 @@ mod tests {
                 "link": "https://console.example/h1",
                 "rule": "destroy-production",
                 "hint": "send it again",
+                "message": "held. It waits. See https://console.example/h1 (hint: send it again)",
             })
         );
     }
 
     #[tokio::test]
     async fn head_has_the_length_and_no_body() {
-        let response = held().response(&Method::HEAD);
+        let response = held().response(&Method::HEAD, Dialect::Problem);
         let length = held().json().len().to_string();
         assert_eq!(response.headers()["content-length"], length.as_str());
         let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -3,140 +3,15 @@
 //! moto checks signatures where it is told to, and gets those for S3 wrong, boto3's own among them: S3 is asked without
 //! that check, and its signatures are compared with botocore's in `tests/http/sigv4.rs`.
 
-use std::collections::BTreeMap;
+pub mod account;
+
 use std::path::Path;
-use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use backstop_core::approval::Answer;
-use backstop_core::lease::LeaseState;
-use backstop_core::secret::Secret;
+use anyhow::{Context as _, Result};
 use backstop_core::target::Environment;
-use backstop_gates::http::gate::config::{Api, Placing};
-use backstop_gates::http::gate::{Reachable, environment, placeholder_at, placeholder_key};
-use backstop_gates::http::{Reach, Site, Target, TargetSetting, machine_roots};
-use backstop_testing::clients;
-use backstop_testing::doubles::S3Double;
-use backstop_wire::http::Scheme;
 
-use crate::front::{self, Front, Making};
-
-const PACK: &str = "aws/*";
-
-struct Account {
-    front: Front,
-    moto: S3Double,
-    secret: String,
-}
-
-struct Agent {
-    lease: String,
-    proxy: String,
-    key: String,
-    secret: String,
-}
-
-impl Account {
-    /// Strict where it checks signatures; `key` is sealed in place of the one that it knows.
-    async fn open(environment: Environment, strict: bool, key: Option<&str>) -> Result<Self> {
-        let (moto, id, secret) = tokio::task::spawn_blocking(move || {
-            if strict {
-                return S3Double::strict();
-            }
-            let moto = S3Double::start()?;
-            moto.make_bucket("uploads", false)?;
-            Ok((moto, "AKIAIOSFODNN7REAL000".to_owned(), "r".repeat(40)))
-        })
-        .await??;
-        let setting = TargetSetting {
-            reach: Reach::Private,
-            ..TargetSetting::default()
-        };
-        let site = moto.url().trim_start_matches("http://").to_owned();
-        let sealed = key.map_or_else(|| format!("{id}:{secret}"), ToOwned::to_owned);
-        let api = Api {
-            name: "account".into(),
-            environment,
-            scheme: Scheme::Http,
-            site: Site::parse(&site, None)?,
-            base: "/".into(),
-            hosts: vec![],
-            pack: Some(PACK.into()),
-            placing: Placing::Aws,
-            secret: Some(Secret::new(sealed)),
-            target: Arc::new(Target::new("account", &machine_roots(), &setting)?),
-            everyone: false,
-            reverse: None,
-            own: None,
-            lives: BTreeMap::new(),
-        };
-        let reachable = Reachable {
-            apis: vec![Arc::new(api)],
-            allow: vec![],
-            public: Arc::new(front::public()?),
-        };
-        Ok(Self {
-            front: Making::default().before(reachable).await?,
-            moto,
-            secret,
-        })
-    }
-
-    async fn lease(&self, environment: Environment, scopes: &[&str]) -> Result<Agent> {
-        let granted = self
-            .front
-            .grant(&[("account", environment, scopes)])
-            .await?;
-        let (lease, key) = (granted.lease, self.front.world.store.key());
-        Ok(Agent {
-            proxy: granted.proxy,
-            key: placeholder_at(key, &lease, "account", Some(PACK), "127.0.0.1"),
-            secret: placeholder_key(key, &lease, "account"),
-            lease,
-        })
-    }
-
-    /// Signs as curl does, with the agent's placeholder.
-    async fn ask(&self, agent: &Agent, service: &str, args: &[&str]) -> Result<(u16, String)> {
-        let user = format!("{}:{}", agent.key, agent.secret);
-        self.ask_as(agent, Some((&user, service)), args).await
-    }
-
-    async fn ask_as(
-        &self,
-        agent: &Agent,
-        signer: Option<(&str, &str)>,
-        args: &[&str],
-    ) -> Result<(u16, String)> {
-        let mut curl = tokio::process::Command::new("curl");
-        curl.env_clear().env("http_proxy", &agent.proxy);
-        curl.args(["-sS", "-m", "30", "-w", "\n%{http_code}"]);
-        if let Some((user, service)) = signer {
-            let for_what = format!("aws:amz:us-east-1:{service}");
-            curl.args(["--aws-sigv4", &for_what, "--user", user]);
-        }
-        let output = curl.args(args).stdin(Stdio::null()).output().await?;
-        let text = String::from_utf8(output.stdout)?;
-        let (body, status) = text.rsplit_once('\n').context("no status")?;
-        let told = String::from_utf8_lossy(&output.stderr);
-        ensure!(status != "000", "{told}");
-        ensure!(!body.contains(&self.secret), "the key came back");
-        Ok((status.parse()?, body.to_owned()))
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.moto.url())
-    }
-
-    fn halted(&self, agent: &Agent) -> Option<(String, bool)> {
-        match self.front.world.store.lease(&agent.lease)?.state {
-            LeaseState::Halted { why, reads, .. } => Some((why, reads)),
-            _ => None,
-        }
-    }
-}
+use account::{Account, Agent};
 
 fn upload(path: &Path) -> String {
     format!("@{}", path.display())
@@ -220,19 +95,9 @@ async fn what_destroys_at_aws_is_held_and_what_guards_backups_is_denied() -> Res
         )
         .await?;
     assert_eq!(status, 403, "{body}");
-    assert!(body.contains("\"verdict\":\"hold\""), "{body}");
+    assert!(body.contains("<Verdict>hold</Verdict>"), "{body}");
     // Approved, the identical call passes once; its signature and its date are others by then.
-    let id = account
-        .front
-        .world
-        .store
-        .state()
-        .holds
-        .iter()
-        .find(|(_, record)| record.hold.target.as_deref() == Some("account"))
-        .map(|(id, _)| id.clone())
-        .context("no hold")?;
-    account.front.world.decide(&id, Answer::Approve, "").await?;
+    account.approve(&agent).await?;
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let (status, body) = account
         .ask(
@@ -260,7 +125,7 @@ async fn what_destroys_at_aws_is_held_and_what_guards_backups_is_denied() -> Res
         )
         .await?;
     assert_eq!(status, 403, "{body}");
-    assert!(body.contains("\"verdict\":\"deny\""), "{body}");
+    assert!(body.contains("<Verdict>deny</Verdict>"), "{body}");
     Ok(())
 }
 
@@ -322,31 +187,18 @@ async fn a_key_that_aws_refuses_stops_the_writes() -> Result<()> {
     Ok(())
 }
 
-impl Account {
-    /// What an agent's program finds in its environment.
-    fn environment(&self, agent: &Agent) -> Vec<(String, String)> {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let mut all = environment(&agent.proxy, &self.front.ca.display().to_string());
-        all.extend([
-            pair("AWS_ACCESS_KEY_ID", &agent.key),
-            pair("AWS_SECRET_ACCESS_KEY", &agent.secret),
-            pair("AWS_DEFAULT_REGION", "us-east-1"),
-            pair("AWS_EC2_METADATA_DISABLED", "true"),
-            pair("AWS_ENDPOINT_URL", &self.moto.url()),
-            pair("STRAY_ID", "AKIAIOSFODNN7EXAMPLE"),
-            pair("STRAY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
-        ]);
-        all
-    }
-
-    async fn program(
-        &self,
-        name: &'static str,
-        mode: &'static str,
-        with: Vec<(String, String)>,
-    ) -> Result<String> {
-        tokio::task::spawn_blocking(move || clients::over_http(name, mode, &with)).await?
-    }
+/// What a client showed of a held call leads to the hold that waits.
+#[track_caller]
+fn shows_the_link(account: &Account, agent: &Agent, shown: &str) -> Result<()> {
+    let holds = account.front.holds(&agent.lease);
+    let open = holds.iter().find(|record| record.state.is_open());
+    let id = &open.context("nothing waits")?.hold.id;
+    assert!(shown.starts_with("AccessDenied"), "{shown}");
+    assert!(
+        shown.contains(&format!("http://localhost:7480/holds/{id}")),
+        "{shown}"
+    );
+    Ok(())
 }
 
 async fn conforms(name: &'static str) -> Result<()> {
@@ -376,10 +228,12 @@ async fn conforms(name: &'static str) -> Result<()> {
     let refused = account
         .program(name, "destroys", environment.clone())
         .await?;
-    assert!(refused.starts_with("403"), "{name}: {refused}");
-    assert_eq!(account.front.holds(&agent.lease).len(), 1, "{name}");
+    shows_the_link(&account, &agent, &refused)?;
     let refused = account.program(name, "stray", environment).await?;
-    assert!(refused.starts_with("403"), "{name}: {refused}");
+    assert!(
+        refused.contains("this lease is halted"),
+        "{name}: {refused}"
+    );
     assert!(account.halted(&agent).is_some(), "{name}");
     Ok(())
 }
@@ -392,4 +246,64 @@ async fn boto3_conforms() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_conforms() -> Result<()> {
     conforms("aws-cli").await
+}
+
+const TABLE: &str = r#"{"TableName":"orders","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}]}"#;
+const ITEM: &str = r#"{"TableName":"orders","Item":{"id":{"S":"1"}}}"#;
+
+async fn dynamodb(account: &Account, operation: &str, body: &str) -> Result<String> {
+    let target = format!("X-Amz-Target: DynamoDB_20120810.{operation}");
+    let media = "Content-Type: application/x-amz-json-1.0";
+    let url = account.url("/");
+    let args = ["-H", target.as_str(), "-H", media, "-d", body, url.as_str()];
+    account.straight("dynamodb", &args).await
+}
+
+async fn instances(account: &Account) -> Result<usize> {
+    let form = "Action=DescribeInstances&Version=2016-11-15";
+    let said = account
+        .straight("ec2", &["-d", form, &account.url("/")])
+        .await?;
+    Ok(said.matches("<instanceId>").count())
+}
+
+/// A call that its client gives a new idempotency token each time: held, approved, done once, and held anew.
+async fn passes_once(account: &Account, agent: &Agent, name: &'static str) -> Result<()> {
+    let call = async || {
+        let environment = account.environment(agent);
+        account.program(name, "repeats", environment).await
+    };
+    let said = call().await?;
+    assert_eq!(account.front.holds(&agent.lease).len(), 1, "{name}: {said}");
+    shows_the_link(account, agent, &said)?;
+    account.approve(agent).await?;
+    let said = call().await?;
+    assert_eq!(said.trim(), "done", "{name}");
+    let said = call().await?;
+    assert_eq!(account.front.holds(&agent.lease).len(), 2, "{name}: {said}");
+    shows_the_link(account, agent, &said)?;
+    assert_eq!(account.halted(agent), None, "{name}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_call_of_boto3_is_the_one_that_was_approved() -> Result<()> {
+    let account = Account::open(Environment::Production, false, None).await?;
+    dynamodb(&account, "CreateTable", TABLE).await?;
+    dynamodb(&account, "PutItem", ITEM).await?;
+    let agent = account.lease(Environment::Production, &["read"]).await?;
+    passes_once(&account, &agent, "boto3").await?;
+    let left = dynamodb(&account, "Scan", r#"{"TableName":"orders"}"#).await?;
+    assert!(left.contains(r#""Count": 0"#), "{left}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_call_of_the_aws_cli_is_the_one_that_was_approved() -> Result<()> {
+    let account = Account::open(Environment::Production, false, None).await?;
+    let agent = account.lease(Environment::Production, &["read"]).await?;
+    assert_eq!(instances(&account).await?, 0);
+    passes_once(&account, &agent, "aws-cli").await?;
+    assert_eq!(instances(&account).await?, 1);
+    Ok(())
 }

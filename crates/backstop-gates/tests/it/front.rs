@@ -1,5 +1,6 @@
 //! The HTTP gate in front of APIs: a store, journals, the proxy, and leases with what their agents hold.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,15 +11,17 @@ use backstop_core::approval::Answer;
 use backstop_core::hold::HoldRecord;
 use backstop_core::lease::{Also, LeaseSpec, LeaseState};
 use backstop_core::policy::Policy;
+use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
-use backstop_gates::http::gate::config::{Api, HttpConfig};
+use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
 use backstop_gates::http::gate::explain::Silent;
 use backstop_gates::http::gate::{HttpShared, Reachable, environment, placeholder_at};
 use backstop_gates::http::{
-    Authority, Leaves, Limits, Listener, Mode, Proxy, Resolve, System, Target, TargetSetting,
-    machine_roots,
+    Authority, Leaves, Limits, Listener, Mode, Proxy, Reach, Resolve, Site, System, Target,
+    TargetSetting, machine_roots,
 };
 use backstop_gates::postgres::TrafficLog;
+use backstop_wire::http::Scheme;
 
 use crate::world::World;
 
@@ -52,6 +55,43 @@ impl Default for Making {
             reverse: None,
         }
     }
+}
+
+/// How the gate reaches a server of a test: inside, and where the server has an authority, by that one alone.
+pub fn inside(name: &str, authority_pem: Option<&str>) -> Result<Target> {
+    let setting = TargetSetting {
+        reach: Reach::Private,
+        authorities_pem: authority_pem.map(ToOwned::to_owned),
+        only_those: authority_pem.is_some(),
+        ..TargetSetting::default()
+    };
+    Ok(Target::new(name, &machine_roots(), &setting)?)
+}
+
+/// An API of production at a server of a test, with a credential after `Bearer`; over TLS where the server has an authority.
+pub fn api(name: &str, site: &str, secret: &str, authority_pem: Option<&str>) -> Result<Api> {
+    Ok(Api {
+        name: name.into(),
+        environment: Environment::Production,
+        scheme: match authority_pem {
+            Some(_) => Scheme::Https,
+            None => Scheme::Http,
+        },
+        site: Site::parse(site, None)?,
+        base: "/".into(),
+        hosts: vec![],
+        pack: None,
+        placing: Placing::Header {
+            name: "authorization".into(),
+            prefix: "Bearer ".into(),
+        },
+        secret: Some(Secret::new(secret.to_owned())),
+        target: Arc::new(inside(name, authority_pem)?),
+        everyone: false,
+        reverse: None,
+        own: None,
+        lives: BTreeMap::new(),
+    })
 }
 
 /// How the gate reaches what is not an API of its own: by the machine's authorities, and nowhere inside.

@@ -1,6 +1,5 @@
 //! The HTTP gate in front of Railway's double: what a lease may, what it may not, and the incident.
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +8,12 @@ use anyhow::{Context as _, Result};
 use backstop_core::approval::Answer;
 use backstop_core::hold::HoldState;
 use backstop_core::policy::Policy;
-use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
 use backstop_gates::http::gate::config::{Api, Placing};
 use backstop_gates::http::gate::{Reachable, placeholder_at};
-use backstop_gates::http::{Reach, Site, Target, TargetSetting, machine_roots};
 use backstop_testing::postgres::{Major, PostgresServer};
 use backstop_testing::railway::{Agent, RailwayDouble, Workspace};
 use backstop_testing::rental;
-use backstop_wire::http::Scheme;
 use serde_json::{Value, json};
 
 use crate::front;
@@ -143,30 +139,11 @@ impl Front {
 }
 
 fn api(double: &RailwayDouble, token: &str, environment: Environment) -> Result<Api> {
-    let setting = TargetSetting {
-        reach: Reach::Private,
-        authorities_pem: Some(double.authority_pem().to_owned()),
-        only_those: true,
-        identity_pem: None,
-    };
+    let site = format!("127.0.0.1:{}", double.port());
     Ok(Api {
-        name: "railway".into(),
         environment,
-        scheme: Scheme::Https,
-        site: Site::parse(&format!("127.0.0.1:{}", double.port()), None)?,
-        base: "/".into(),
-        hosts: vec![],
         pack: Some("railway".into()),
-        placing: Placing::Header {
-            name: "authorization".into(),
-            prefix: "Bearer ".into(),
-        },
-        secret: Some(Secret::new(token.to_owned())),
-        target: Arc::new(Target::new("railway", &machine_roots(), &setting)?),
-        everyone: false,
-        reverse: None,
-        own: None,
-        lives: BTreeMap::new(),
+        ..front::api("railway", &site, token, Some(double.authority_pem()))?
     })
 }
 

@@ -9,8 +9,10 @@ mod pack;
 pub mod railway;
 mod reading;
 mod registry;
+mod token;
 
 pub use generic::rest::NAME as GENERIC;
 pub use pack::{Call, Pack, PackError, Trial, host_matches};
 pub use reading::{Knowledge, Operation, Reading};
 pub use registry::{Provider, by_name, for_host, packs, read, read_by, read_calls};
+pub use token::IdempotencyToken;

@@ -2,6 +2,8 @@
 
 use backstop_core::effect::Analysis;
 
+use super::token::IdempotencyToken;
+
 /// How far an entry is to be believed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
@@ -57,4 +59,7 @@ pub struct Reading {
     /// Their effects. Objects are written `kind.id`, quoted as SQL names are: `volume."4f2c…"`; `kind` alone where the
     /// request names none. Never measurable: an HTTP API has no ROLLBACK.
     pub analysis: Analysis,
+    /// Where it carries what its client makes anew at every call, and what changes nothing of what it does. Nowhere, unless
+    /// it is clear which operation it calls.
+    pub tokens: Vec<IdempotencyToken>,
 }

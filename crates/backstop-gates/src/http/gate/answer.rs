@@ -1,5 +1,6 @@
 //! The gate's own answers to requests, so that an agent reads what stopped it and what to do.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use backstop_core::hold::Hold;
@@ -13,60 +14,54 @@ use crate::http::Problem;
 /// How soon a held request is worth sending again.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// What is said of a request that is not sent.
+fn not_sent(
+    status: StatusCode,
+    kind: &'static str,
+    title: &'static str,
+    why: impl Display,
+) -> Problem {
+    Problem::new(status, kind, title, format!("Nothing was sent: {why}."))
+}
+
+/// The same where the gate itself denies it, by a rule that is called as the problem is.
+fn refused(kind: &'static str, title: &'static str, why: impl Display) -> Problem {
+    not_sent(StatusCode::FORBIDDEN, kind, title, why).decided(Decision::Deny, kind)
+}
+
 /// It could be read in two ways.
 pub(super) fn ambiguous(refused: &Refused) -> Box<Problem> {
+    let (kind, title) = ("ambiguous", "The request could be read in two ways");
     Box::new(
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "ambiguous",
-            "The request could be read in two ways",
-            format!("Nothing was sent: {}.", refused.what),
-        )
-        .decided(Decision::Deny, "ambiguous")
-        .hint(&refused.hint),
+        not_sent(StatusCode::BAD_REQUEST, kind, title, &refused.what)
+            .decided(Decision::Deny, kind)
+            .hint(&refused.hint),
     )
 }
 
 /// It could not be looked through for credentials.
 pub(super) fn unsearched(why: &str) -> Box<Problem> {
-    Box::new(
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "unsearched",
-            "The request cannot be looked through",
-            format!("Nothing was sent: {why}."),
-        )
-        .decided(Decision::Deny, "unsearched")
-        .hint("send less at once"),
-    )
+    let title = "The request cannot be looked through";
+    Box::new(refused("unsearched", title, why).hint("send less at once"))
 }
 
 /// Policy denies it.
 pub(super) fn denied(verdict: &Verdict) -> Box<Problem> {
+    let title = "Policy denies this";
     Box::new(
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "denied",
-            "Policy denies this",
-            format!("Nothing was sent: {}.", verdict.reason),
-        )
-        .decided(Decision::Deny, &verdict.rule)
-        .hint("do not try another way; tell the person you work for what you need"),
+        not_sent(StatusCode::FORBIDDEN, "denied", title, &verdict.reason)
+            .decided(Decision::Deny, &verdict.rule)
+            .hint("do not try another way; tell the person you work for what you need"),
     )
 }
 
 /// The host is no target of the lease.
 pub(super) fn elsewhere(host: &str) -> Box<Problem> {
-    Box::new(
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "not-in-lease",
-            "This host is not in the lease",
-            format!("Nothing was sent: `{host}` is no target of this lease."),
-        )
-        .decided(Decision::Deny, "not-in-lease")
-        .hint("ask for a lease on it, or have its host put under `allow` in [http] if it is only read from"),
-    )
+    let title = "This host is not in the lease";
+    let why = format!("`{host}` is no target of this lease");
+    Box::new(refused("not-in-lease", title, why).hint(
+        "ask for a lease on it, or have its host put under `allow` in [http] if it is only read from",
+    ))
 }
 
 /// A person denied it.
@@ -90,11 +85,12 @@ pub(super) fn refused_by_person(hold: &Hold, reason: &str, link: &str) -> Box<Pr
 
 /// It waits for people.
 pub(super) fn held(hold: &Hold, link: &str, besides: &str) -> Box<Problem> {
-    let mut problem = Problem::new(
+    let why = format!("{}{besides}", hold.reason);
+    let mut problem = not_sent(
         StatusCode::FORBIDDEN,
         "held",
         "This waits for a person",
-        format!("Nothing was sent: {}{besides}.", hold.reason),
+        why,
     )
     .decided(Decision::Hold, &hold.rule)
     .retry_after(AGAIN)
@@ -106,15 +102,12 @@ pub(super) fn held(hold: &Hold, link: &str, besides: &str) -> Box<Problem> {
 
 /// It would have to wait for people, and is too long to be bound to what they approve.
 pub(super) fn too_long_to_hold(verdict: &Verdict) -> Box<Problem> {
+    let title = "This needs a person, and is too long to be held";
+    let (status, kind) = (StatusCode::PAYLOAD_TOO_LARGE, "too-long-to-hold");
     Box::new(
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-long-to-hold",
-            "This needs a person, and is too long to be held",
-            format!("Nothing was sent: {}.", verdict.reason),
-        )
-        .decided(Decision::Deny, &verdict.rule)
-        .hint("send it in smaller parts, or have `judged` in [http] raised"),
+        not_sent(status, kind, title, &verdict.reason)
+            .decided(Decision::Deny, &verdict.rule)
+            .hint("send it in smaller parts, or have `judged` in [http] raised"),
     )
 }
 
@@ -126,118 +119,70 @@ pub(super) fn which(names: &[&str], in_body: bool) -> Box<Problem> {
             "ask for a lease on one of them alone; what stands in the body does not tell them apart"
         }
     };
-    Box::new(
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "which-target",
-            "It is not told which target this is for",
-            format!(
-                "Nothing was sent: the lease has {} at this host.",
-                names.join(" and ")
-            ),
-        )
-        .decided(Decision::Deny, "which-target")
-        .hint(hint),
-    )
+    let title = "It is not told which target this is for";
+    let why = format!("the lease has {} at this host", names.join(" and "));
+    Box::new(refused("which-target", title, why).hint(hint))
 }
 
 /// The placeholder is not where the credential goes, and nothing else may stand there.
 pub(super) fn unplaced(unplaced: &Unplaced) -> Box<Problem> {
-    Box::new(
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "unplaced",
-            "The placeholder is not in its place",
-            format!("Nothing was sent: {}.", unplaced.what),
-        )
-        .decided(Decision::Deny, "unplaced")
-        .hint(&unplaced.hint),
-    )
+    let title = "The placeholder is not in its place";
+    Box::new(refused("unplaced", title, &unplaced.what).hint(&unplaced.hint))
 }
 
 /// A request to AWS that nobody signed: what it is for is not known, and nothing is signed for it.
 pub(super) fn unsigned() -> Box<Problem> {
-    Box::new(
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "unsigned",
-            "The request is not signed",
-            "Nothing was sent: requests to AWS are signed with the lease's placeholder, and then by the gate.",
-        )
-        .decided(Decision::Deny, "unsigned")
-        .hint("give the SDK the AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY that `backstop lease create` printed"),
-    )
+    let why = "requests to AWS are signed with the lease's placeholder, and then by the gate";
+    Box::new(refused("unsigned", "The request is not signed", why).hint(
+        "give the SDK the AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY that `backstop lease create` printed",
+    ))
 }
 
 /// The gate cannot sign it.
-pub(super) fn cannot_be_signed(why: &dyn std::fmt::Display) -> Box<Problem> {
+pub(super) fn cannot_be_signed(why: &dyn Display) -> Box<Problem> {
+    let title = "The gate cannot sign this for AWS";
     Box::new(
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "cannot-be-signed",
-            "The gate cannot sign this for AWS",
-            format!("Nothing was sent: {why}."),
-        )
-        .decided(Decision::Deny, "cannot-be-signed")
-        .hint("send it whole and in one piece, signed by version 4"),
+        refused("cannot-be-signed", title, why)
+            .hint("send it whole and in one piece, signed by version 4"),
     )
 }
 
 /// The placeholder of what a target revealed stands where the credential cannot be put in.
 pub(super) fn misplaced(place: &str) -> Box<Problem> {
-    Box::new(
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "misplaced",
-            "A kept credential cannot stand there",
-            format!("Nothing was sent: a placeholder of what this target revealed stands in {place}."),
-        )
-        .decided(Decision::Deny, "misplaced")
-        .hint("put it where a credential belongs: a header, a parameter, or a whole value of a JSON or form body"),
-    )
+    let title = "A kept credential cannot stand there";
+    let why = format!("a placeholder of what this target revealed stands in {place}");
+    Box::new(refused("misplaced", title, why).hint(
+        "put it where a credential belongs: a header, a parameter, or a whole value of a JSON or form body",
+    ))
 }
 
 /// Too much waits already.
 pub(super) fn too_many(error: &backstop_store::StoreError) -> Box<Problem> {
+    let title = "Too much waits for people already";
+    let (status, kind) = (StatusCode::TOO_MANY_REQUESTS, "too-many-holds");
     Box::new(
-        Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too-many-holds",
-            "Too much waits for people already",
-            format!("Nothing was sent: {error}."),
-        )
-        .decided(Decision::Hold, "too-many-holds")
-        .retry_after(AGAIN)
-        .hint("wait until a person has decided what is held"),
+        not_sent(status, kind, title, error)
+            .decided(Decision::Hold, kind)
+            .retry_after(AGAIN)
+            .hint("wait until a person has decided what is held"),
     )
 }
 
 /// The gate itself cannot go on; the action does not happen (invariant 7).
-pub(super) fn broken(error: &dyn std::fmt::Display) -> Box<Problem> {
+pub(super) fn broken(error: &dyn Display) -> Box<Problem> {
     tracing::error!(%error, "a request was not sent");
+    let title = "The gate cannot do this now";
+    let why = "the gate could not write its journal or read its own state";
     Box::new(
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "gate",
-            "The gate cannot do this now",
-            "Nothing was sent: the gate could not write its journal or read its own state.",
-        )
-        .hint("tell the person who runs Backstop; its log says more"),
+        not_sent(StatusCode::SERVICE_UNAVAILABLE, "gate", title, why)
+            .hint("tell the person who runs Backstop; its log says more"),
     )
 }
 
 /// Only reads pass.
 pub(super) fn reads_only(why: &str) -> Box<Problem> {
-    Box::new(
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "reads-only",
-            "Only reads pass now",
-            format!("Nothing was sent: {why}."),
-        )
-        .decided(Decision::Deny, "reads-only")
-        .hint("stop and tell the person you work for"),
-    )
+    let title = "Only reads pass now";
+    Box::new(refused("reads-only", title, why).hint("stop and tell the person you work for"))
 }
 
 /// The target answered in an encoding that it was asked not to use, in which its credential could come back.

@@ -23,6 +23,12 @@ pub(super) fn key_of(value: &str) -> Option<&str> {
     parts(value).map(|[key, ..]| key)
 }
 
+/// The service that a request is signed for.
+pub(super) fn service(headers: &HeaderMap) -> Option<&str> {
+    let [.., service] = parts(headers.get(header::AUTHORIZATION)?.to_str().ok()?)?;
+    Some(service)
+}
+
 /// What the one `Authorization` of a request is for.
 pub(super) fn scope(headers: &HeaderMap) -> Option<Scope> {
     let [_, date, region, service] = parts(headers.get(header::AUTHORIZATION)?.to_str().ok()?)?;

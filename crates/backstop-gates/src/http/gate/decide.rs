@@ -24,7 +24,7 @@ use super::place;
 use super::raw;
 use super::reply::{Inside, Watching};
 use super::who::{Standing, standing};
-use super::{HttpShared, answer, aws, foreign, hold, lives, mismatch, pack_of, swap};
+use super::{HttpShared, anew, answer, aws, foreign, hold, lives, mismatch, pack_of, swap};
 use crate::http::{Carried, Forward, Head, Outcome, Problem, Sent, Site};
 
 /// What is known of one request between its steps.
@@ -285,12 +285,9 @@ impl HttpShared {
             head.headers
                 .insert(header::CONTENT_LENGTH, bytes.len().into());
         }
-        let again = {
-            let headers = raw::headers(head);
-            let told = raw::told(case);
-            http::read(&raw::raw(head, &headers, &told, bytes, body))
+        let Some(mut again) = read_again(case, head, bytes, body) else {
+            return false;
         };
-        let Ok(mut again) = again else { return false };
         if let Some(scope) = &case.signed {
             aws::tell(&mut again, scope);
         }
@@ -357,7 +354,7 @@ impl HttpShared {
             case.result = "denied";
             return Err(problem);
         }
-        let ask = self.ask(judged, bytes);
+        let ask = self.ask(case, judged, bytes);
         let new = NewHold {
             ask: ask.clone(),
             lease: Some(case.record.lease.id.clone()),
@@ -411,13 +408,26 @@ impl HttpShared {
         Ok(held)
     }
 
-    fn ask(&self, judged: &Judged, bytes: &Bytes) -> Ask {
+    fn ask(&self, case: &Case, judged: &Judged, bytes: &Bytes) -> Ask {
         let operations = judged.reading.operations.iter();
+        // What passes as it comes is never held.
+        let (head, bytes) = anew::settled(
+            &judged.clean,
+            bytes,
+            &judged.reading.tokens,
+            |head, bytes| {
+                let body = Carried::Whole {
+                    bytes: bytes.clone(),
+                    trailers: None,
+                };
+                read_again(case, head, bytes, &body)
+            },
+        );
         Ask::Http {
             binding: hold::binding(
-                &judged.clean,
+                &head,
                 judged.origin.clone(),
-                bytes,
+                &bytes,
                 operations.map(|o| o.name.clone()).collect(),
                 |part| self.traffic.salted(part),
             ),
@@ -652,6 +662,13 @@ impl HttpShared {
             }
         }
     }
+}
+
+/// A request that was made of one that was read.
+fn read_again(case: &Case, head: &Head, bytes: &Bytes, body: &Carried) -> Option<Request> {
+    let headers = raw::headers(head);
+    let told = raw::told(case);
+    http::read(&raw::raw(head, &headers, &told, bytes, body)).ok()
 }
 
 /// Where only reads pass, whether this is one.

@@ -5,10 +5,12 @@
 //! credentials that should not be there and `mismatch` stops the lease for them; `decide` goes through the five steps,
 //! `hold` waits for people, `journal` writes, `reply` looks at answers.
 
+mod anew;
 mod answer;
 mod aws;
 pub mod config;
 mod decide;
+mod dialect;
 mod environment;
 pub mod explain;
 mod foreign;
@@ -50,7 +52,7 @@ use super::judge::{
     Begin, Carried, Client, End, How, Judge, Mode, Outcome, ResponseHead, Treatment, Tunnel, Whole,
     Wish,
 };
-use super::{Head, Problem, Site, Target};
+use super::{Dialect, Head, Problem, Site, Target};
 use crate::denials::Denials;
 use crate::postgres::TrafficLog;
 
@@ -279,6 +281,24 @@ impl HttpShared {
 
 impl Judge for HttpShared {
     type Case = Case;
+
+    /// By what stands at that place, whoever asks.
+    fn dialect(&self, client: &Client, head: &Head) -> Dialect {
+        let reachable = self.reachable();
+        let found = reachable.apis.iter().find(|api| match client.mode {
+            Mode::Reverse => *api.name == *client.listener,
+            Mode::Forward => head
+                .site
+                .as_ref()
+                .is_some_and(|site| api.is_at(head.scheme, site, head.target.path())),
+        });
+        let pack = match (found, &head.site) {
+            (Some(api), _) => pack_of(api),
+            (None, Some(site)) => pack_at(None, site.host()),
+            (None, None) => return Dialect::default(),
+        };
+        dialect::of(&pack, head)
+    }
 
     async fn tunnel(&self, client: &Client, _to: &Site) -> Tunnel {
         let source = client.address.to_string();

@@ -11,9 +11,9 @@ use hyper::http::request::Parts;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::service::{Here, target};
+use super::service::Here;
 use super::web::{Reply, Web, reply};
-use crate::front::{Front, Making};
+use crate::front::{self, Front, Making};
 
 /// Shaped as GitHub's tokens are.
 const TOKEN: &str = "ghp_n4Kd8sWq2ZrT6vYb1Xc9Lm3Pf7Jh5G0aBcDe";
@@ -38,7 +38,7 @@ impl Forge {
         let reachable = Reachable {
             apis: vec![],
             allow: vec!["git.example".into()],
-            public: Arc::new(target("elsewhere", &web)?),
+            public: Arc::new(front::inside("elsewhere", Some(&web.authority_pem))?),
         };
         let making = Making {
             names: Arc::new(Here),

@@ -1,7 +1,6 @@
 //! Targets that do not keep to the protocol, or never end, behind the whole gate: each costs its own request, nothing of a
 //! credential comes back, and the next request is answered as ever.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,12 +8,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
+use backstop_gates::http::Limits;
 use backstop_gates::http::gate::Reachable;
-use backstop_gates::http::gate::config::{Api, Placing};
-use backstop_gates::http::{Limits, Reach, Site, Target, TargetSetting, machine_roots};
-use backstop_wire::http::Scheme;
+use backstop_gates::http::gate::config::Api;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::service::{Here, REAL};
-use crate::front::{Front, Granted, Making};
+use crate::front::{self, Front, Granted, Making};
 
 /// A server that answers by the path, in bytes of its own; and how many of its connections still stand.
 struct Hostile {
@@ -181,28 +178,10 @@ async fn answer(stream: &mut TcpStream) -> std::io::Result<()> {
 }
 
 fn api(name: &str, pack: &str, port: u16) -> Result<Arc<Api>> {
-    let setting = TargetSetting {
-        reach: Reach::Private,
-        ..TargetSetting::default()
-    };
+    let site = format!("{name}.example:{port}");
     Ok(Arc::new(Api {
-        name: name.into(),
-        environment: Environment::Production,
-        scheme: Scheme::Http,
-        site: Site::parse(&format!("{name}.example:{port}"), None)?,
-        base: "/".into(),
-        hosts: vec![],
         pack: Some(pack.into()),
-        placing: Placing::Header {
-            name: "authorization".into(),
-            prefix: "Bearer ".into(),
-        },
-        secret: Some(Secret::new(REAL.to_owned())),
-        target: Arc::new(Target::new(name, &machine_roots(), &setting)?),
-        everyone: false,
-        reverse: None,
-        own: None,
-        lives: BTreeMap::new(),
+        ..front::api(name, &site, REAL, None)?
     }))
 }
 
@@ -222,7 +201,7 @@ impl Scene {
                 api("graph", "railway", hostile.port)?,
             ],
             allow: vec![],
-            public: Arc::new(crate::front::public()?),
+            public: Arc::new(front::public()?),
         };
         let making = Making {
             limits: Limits {

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::STRAY;
-use super::service::{Here, REAL, api, target};
+use super::service::{Here, REAL, api};
 use super::web::{Reply, Web, json as told};
-use crate::front::{Front, Granted, Making};
+use crate::front::{self, Front, Granted, Making};
 
 const NAMESPACE: &str = "DELETE /api/v1/namespaces/staging";
 
@@ -47,7 +47,7 @@ impl Cluster {
         let reachable = Reachable {
             apis: vec![Arc::clone(&api)],
             allow: vec![],
-            public: Arc::new(target("elsewhere", &web)?),
+            public: Arc::new(front::inside("elsewhere", Some(&web.authority_pem))?),
         };
         let making = Making {
             names: Arc::new(Here),
@@ -176,7 +176,8 @@ async fn kubectl_reads_and_what_deletes_or_reveals_is_held() -> Result<()> {
     let (well, out, errors) = cluster
         .kubectl(&granted, &own, &["get", "secret", "db", "-o", "json"])
         .await?;
-    assert!(!well && errors.contains("Forbidden"), "{out} {errors}");
+    assert!(!well, "{out} {errors}");
+    assert!(errors.contains("(Forbidden): This waits"), "{errors}");
     assert!(
         !cluster
             .web
@@ -186,8 +187,8 @@ async fn kubectl_reads_and_what_deletes_or_reveals_is_held() -> Result<()> {
     );
 
     let delete = ["delete", "namespace", "staging", "--wait=false"];
-    let (well, out, errors) = cluster.kubectl(&granted, &own, &delete).await?;
-    assert!(!well && errors.contains("Forbidden"), "{out} {errors}");
+    let (well, out, said) = cluster.kubectl(&granted, &own, &delete).await?;
+    assert!(!well, "{out} {said}");
     assert_eq!(cluster.web.count(NAMESPACE), 0);
     let holds = cluster.front.holds(&granted.lease);
     let held: Vec<&str> = holds.iter().map(|one| one.hold.summary.as_str()).collect();
@@ -206,6 +207,10 @@ async fn kubectl_reads_and_what_deletes_or_reveals_is_held() -> Result<()> {
         .iter()
         .find(|one| one.hold.summary.contains("delete namespaces"));
     let hold = hold.context("no hold")?.hold.id.clone();
+    // The person who sees it knows where to go, and the agent what to do.
+    let link = format!("http://localhost:7480/holds/{hold}");
+    assert!(said.contains(&link), "{said}");
+    assert!(said.contains("send the identical request again"), "{said}");
     cluster
         .front
         .world
@@ -228,7 +233,14 @@ async fn a_token_in_a_kubeconfig_that_no_lease_got_stops_it() -> Result<()> {
         .kubectl(&granted, STRAY, &["get", "pods", "-o", "name"])
         .await?;
     assert!(!well, "{out} {errors}");
+    assert!(errors.contains("this lease is halted"), "{errors}");
     assert!(cluster.front.halted(&granted.lease).is_some(), "{errors}");
     assert_eq!(cluster.web.connections(), 0);
+    // What is halted says so from the first request on, to whatever comes with its own placeholder, too.
+    let own = cluster.front.placeholder(&granted.lease, &cluster.api);
+    let (_, _, errors) = cluster
+        .kubectl(&granted, &own, &["get", "pods", "-o", "name"])
+        .await?;
+    assert!(errors.contains("this lease is halted"), "{errors}");
     Ok(())
 }

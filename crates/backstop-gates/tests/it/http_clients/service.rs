@@ -1,19 +1,14 @@
 //! An API of items and files, a page of documentation beside it, and the gate in front of them.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
-use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
 use backstop_gates::http::gate::Reachable;
-use backstop_gates::http::gate::config::{Api, Placing};
-use backstop_gates::http::{
-    Addresses, Limits, Reach, Resolve, Site, Target, TargetSetting, machine_roots,
-};
-use backstop_wire::http::Scheme;
+use backstop_gates::http::gate::config::Api;
+use backstop_gates::http::{Addresses, Limits, Resolve};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::Response;
@@ -22,7 +17,7 @@ use hyper::http::request::Parts;
 use serde_json::json;
 
 use super::web::{self, Reply, Web, host, reply};
-use crate::front::{Front, Granted, Making};
+use crate::front::{self, Front, Granted, Making};
 
 /// The real credential of both APIs.
 pub const REAL: &str = "k7Qm2vX9pL4tZ8wR1nB6yC3d";
@@ -43,37 +38,13 @@ impl Resolve for Here {
     }
 }
 
-/// What trusts a server of a test alone, and goes to 127.0.0.1.
-pub fn target(name: &str, web: &Web) -> Result<Target> {
-    let setting = TargetSetting {
-        reach: Reach::Private,
-        authorities_pem: Some(web.authority_pem.clone()),
-        only_those: true,
-        identity_pem: None,
-    };
-    Ok(Target::new(name, &machine_roots(), &setting)?)
-}
-
-/// An API at a name of a server, with the real credential after `Bearer`.
+/// An API at a name of a server, with the real credential.
 pub fn api(name: &str, pack: &str, environment: Environment, web: &Web) -> Result<Api> {
+    let site = format!("{name}.example:{}", web.port);
     Ok(Api {
-        name: name.into(),
         environment,
-        scheme: Scheme::Https,
-        site: Site::parse(&format!("{name}.example:{}", web.port), None)?,
-        base: "/".into(),
-        hosts: vec![],
         pack: Some(pack.into()),
-        placing: Placing::Header {
-            name: "authorization".into(),
-            prefix: "Bearer ".into(),
-        },
-        secret: Some(Secret::new(REAL.to_owned())),
-        target: Arc::new(target(name, web)?),
-        everyone: false,
-        reverse: None,
-        own: None,
-        lives: BTreeMap::new(),
+        ..front::api(name, &site, REAL, Some(&web.authority_pem))?
     })
 }
 
@@ -108,7 +79,7 @@ impl Service {
         let reachable = Reachable {
             apis: apis.clone(),
             allow: vec!["docs.example".into()],
-            public: Arc::new(target("elsewhere", &web)?),
+            public: Arc::new(front::inside("elsewhere", Some(&web.authority_pem))?),
         };
         let making = Making {
             limits: Limits::default(),

@@ -42,7 +42,7 @@ async fn a_downgrade_of_alembic_is_refused_and_loses_nothing() -> Result<()> {
         "{}",
         said.said
     );
-    let met = lines(world, &agent);
+    let met = lines(world, &agent.lease);
     assert_eq!(
         met,
         [["destroy", "hold", "production-destroy", "refused"].map(str::to_owned)],

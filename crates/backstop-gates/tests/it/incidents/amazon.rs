@@ -1,40 +1,61 @@
-//! For the incidents at AWS: moto in its place, and what the AWS pack and the policy of production say to a request.
-//!
-//! The gate is not between them here: the request is read as the gate reads it, with the signature taken out, and judged.
+//! For the incidents at AWS: what is there is lost by an agent's calls, made anew, and kept when the same calls come through
+//! the gate. moto stands in for AWS; curl makes the calls, and signs them.
 
-use anyhow::{Context as _, Result, bail};
-use backstop_core::policy::{Asker, Policy};
+use std::fmt::Debug;
+
+use anyhow::Result;
 use backstop_core::target::Environment;
-use backstop_core::verdict::Verdict;
-use backstop_testing::doubles::S3Double;
-use backstop_wire::http::{self, Raw, RawBody, Scheme, Version};
-use backstop_wire::providers::{self, Reading};
 
-/// A call of one of the services that speak in forms.
+use crate::aws::account::{Account, Agent};
+
+/// A call of a service.
 pub struct Call {
-    pub service: &'static str,
-    pub form: &'static str,
+    service: &'static str,
+    /// What the JSON protocol names the operation by; without it, the body is a form that names it.
+    target: Option<String>,
+    body: String,
 }
 
-/// What moto answers; it plays all services, and tells them apart by the signature.
-pub async fn aws(moto: &S3Double, call: &Call) -> Result<String> {
-    let signature = format!(
-        "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/eu-west-1/{}/aws4_request, SignedHeaders=host, Signature=0",
-        call.service
-    );
-    let output = tokio::process::Command::new("curl")
-        .env_clear()
-        .args(["-sS", "-m", "30", "-w", "\n%{http_code}", "-H", &signature])
-        .args(["-d", call.form, &moto.url()])
-        .stdin(std::process::Stdio::null())
-        .output()
-        .await?;
-    let text = String::from_utf8(output.stdout)?;
-    let (body, status) = text.rsplit_once('\n').context("no status")?;
-    if status != "200" {
-        bail!("{}: {status} {body}", call.form);
+impl Call {
+    pub fn form(service: &'static str, body: impl Into<String>) -> Self {
+        Self {
+            service,
+            target: None,
+            body: body.into(),
+        }
     }
-    Ok(body.to_owned())
+
+    pub fn json(service: &'static str, target: String, body: &str) -> Self {
+        Self {
+            service,
+            target: Some(target),
+            body: body.to_owned(),
+        }
+    }
+
+    /// With the account's own key and nobody between.
+    pub async fn straight(&self, account: &Account) -> Result<String> {
+        let args = self.args(account);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        account.straight(self.service, &args).await
+    }
+
+    /// With what a lease has, through the gate.
+    pub async fn through(&self, account: &Account, agent: &Agent) -> Result<(u16, String)> {
+        let args = self.args(account);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        account.ask(agent, self.service, &args).await
+    }
+
+    fn args(&self, account: &Account) -> Vec<String> {
+        let mut args = vec!["-d".to_owned(), self.body.clone(), account.url("/")];
+        if let Some(target) = &self.target {
+            let media_type = "Content-Type: application/x-amz-json-1.1";
+            args.extend(["-H".to_owned(), format!("X-Amz-Target: {target}")]);
+            args.extend(["-H".to_owned(), media_type.to_owned()]);
+        }
+        args
+    }
 }
 
 /// How often an element is in an answer.
@@ -42,33 +63,40 @@ pub fn count(answer: &str, element: &str) -> usize {
     answer.matches(&format!("<{element}>")).count()
 }
 
-/// What is said to it on production, to a lease that covers everything.
-pub fn judged(call: &Call) -> Result<(Verdict, Reading)> {
-    let host = format!("{}.eu-west-1.amazonaws.com", call.service);
-    let headers: [(&str, &[u8]); 2] = [
-        ("host", host.as_bytes()),
-        ("content-type", b"application/x-www-form-urlencoded"),
-    ];
-    let raw = Raw {
-        method: "POST",
-        version: Version::Http11,
-        scheme: Scheme::Https,
-        authority: Some(&host),
-        target: "/",
-        headers: &headers,
-        tls_name: None,
-        tunnel: None,
-        reverse: None,
-        body: RawBody::Whole(call.form.as_bytes()),
-    };
-    let request = http::read(&raw).map_err(|refused| anyhow::anyhow!(refused.what))?;
-    let reading = providers::read(&request, Some("aws"));
-    let asker = Asker {
-        lease: None,
-        target: "aws",
-        environment: Environment::Production,
-        limits: None,
-    };
-    let verdict = Policy::with("")?.judge(asker, &reading.analysis);
-    Ok((verdict, reading))
+/// What came of an incident with the gate between.
+pub struct Replayed {
+    pub account: Account,
+    pub agent: Agent,
+    /// Status and body, call by call.
+    pub told: Vec<(u16, String)>,
+}
+
+/// Plays an incident twice. `made` makes what is there, and says what the agent then calls; `left` says what is left of it.
+pub async fn replayed<L: PartialEq + Debug>(
+    made: impl AsyncFn(&Account) -> Result<Vec<Call>>,
+    left: impl AsyncFn(&Account) -> Result<L>,
+    [there, gone]: [L; 2],
+) -> Result<Replayed> {
+    let account = Account::open(Environment::Production, false, None).await?;
+    let calls = made(&account).await?;
+    assert_eq!(left(&account).await?, there);
+    for call in &calls {
+        call.straight(&account).await?;
+    }
+    assert_eq!(left(&account).await?, gone, "without Backstop");
+    let calls = made(&account).await?;
+    // The agent may all that there is to be granted.
+    let scopes = ["read", "create", "write", "delete"];
+    let agent = account.lease(Environment::Production, &scopes).await?;
+    let mut told = Vec::new();
+    for call in &calls {
+        told.push(call.through(&account, &agent).await?);
+    }
+    assert_eq!(left(&account).await?, there, "with it: {told:?}");
+    assert_eq!(account.halted(&agent), None);
+    Ok(Replayed {
+        account,
+        agent,
+        told,
+    })
 }

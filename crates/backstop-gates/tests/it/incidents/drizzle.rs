@@ -28,7 +28,7 @@ async fn a_forced_push_of_drizzle_kit_is_held_and_loses_nothing() -> Result<()> 
     let hold = world.waiting().await?.hold;
     // It drops policies and views before it comes to the tables.
     assert!(hold.rule.starts_with("production-"), "{hold:#?}");
-    let met = lines(world, &agent);
+    let met = lines(world, &agent.lease);
     assert!(
         !met.is_empty()
             && met

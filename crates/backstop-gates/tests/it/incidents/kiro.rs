@@ -1,63 +1,55 @@
 //! Kiro at AWS, December 2025: an environment deleted, to be made again.
 //!
-//! What exactly was deleted was not published, and Amazon disputes the account: a stack with a table in it stands for it.
+//! What exactly was deleted was not published, and Amazon disputes the account: a stack with a queue in it stands for it.
 
-use anyhow::Result;
-use backstop_core::verdict::Decision;
-use backstop_testing::doubles::S3Double;
+use anyhow::{Context as _, Result};
 
-use super::amazon::{Call, aws, count, judged};
+use super::amazon::{Call, count, replayed};
+use super::lines;
+use crate::aws::account::Account;
 
-const fn stacks(form: &'static str) -> Call {
-    Call {
-        service: "cloudformation",
-        form,
-    }
+const MAKE: &str = "Action=CreateStack&StackName=explorer&TemplateBody=%7B%22Resources%22%3A%7B%22Costs%22%3A%7B%22Type%22%3A%22AWS%3A%3ASQS%3A%3AQueue%22%2C%22Properties%22%3A%7B%22QueueName%22%3A%22costs%22%7D%7D%7D%7D";
+
+fn stacks(form: &str) -> Call {
+    Call::form("cloudformation", format!("Version=2010-05-15&{form}"))
 }
 
-const MAKE: Call = stacks(
-    "Action=CreateStack&Version=2010-05-15&StackName=explorer&TemplateBody=%7B%22Resources%22%3A%7B%22Costs%22%3A%7B%22Type%22%3A%22AWS%3A%3ASQS%3A%3AQueue%22%2C%22Properties%22%3A%7B%22QueueName%22%3A%22costs%22%7D%7D%7D%7D",
-);
-const DELETE: Call = stacks("Action=DeleteStack&Version=2010-05-15&StackName=explorer");
-const STACKS: Call = stacks("Action=DescribeStacks&Version=2010-05-15");
-const RESOURCES: Call = Call {
-    service: "sqs",
-    form: "Action=ListQueues&Version=2012-11-05",
-};
+async fn environment(account: &Account) -> Result<Vec<Call>> {
+    stacks(MAKE).straight(account).await?;
+    Ok(vec![stacks("Action=DeleteStack&StackName=explorer")])
+}
+
+/// The stack, and what is in it.
+async fn left(account: &Account) -> Result<[usize; 2]> {
+    let all = stacks("Action=DescribeStacks").straight(account).await?;
+    let queues = Call::form("sqs", "Version=2012-11-05&Action=ListQueues");
+    let queues = queues.straight(account).await?;
+    Ok([count(&all, "StackName"), count(&queues, "QueueUrl")])
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_an_environment_to_make_it_anew_waits_for_a_person() -> Result<()> {
-    let moto = S3Double::start()?;
-    aws(&moto, &MAKE).await?;
-    let left = async || -> Result<(usize, usize)> {
-        Ok((
-            count(&aws(&moto, &STACKS).await?, "StackName"),
-            count(&aws(&moto, &RESOURCES).await?, "QueueUrl"),
-        ))
-    };
-    assert_eq!(left().await?, (1, 1));
-    aws(&moto, &DELETE).await?;
-    assert_eq!(left().await?, (0, 0), "the stack, and what was in it");
-
-    let (verdict, reading) = judged(&DELETE)?;
-    assert_eq!(
-        (verdict.decision, verdict.rule.as_str()),
-        (Decision::Hold, "production-destroy"),
-        "{verdict:?}"
-    );
+    let played = replayed(environment, left, [[1, 1], [0, 0]]).await?;
+    let (account, agent) = (&played.account, &played.agent);
+    let met = lines(&account.front.world, &agent.lease);
+    let held = ["destroy", "hold", "production-destroy", "held"].map(str::to_owned);
+    assert_eq!(met, [held]);
+    let holds = account.front.holds(&agent.lease);
+    let hold = &holds.first().context("nothing waits")?.hold;
+    let objects = hold.analysis.effects.iter().map(|effect| &effect.object);
     assert!(
-        reading
-            .analysis
-            .effects
-            .iter()
-            .any(|effect| effect.object.as_deref() == Some("cloudformation-stack.explorer")),
+        objects
+            .flatten()
+            .any(|object| object == "cloudformation-stack.explorer"),
         "{:#?}",
-        reading.analysis
+        hold.analysis
     );
     assert!(
-        !reading.analysis.is_complete(),
+        !hold.analysis.is_complete(),
         "what a template takes along is not known, and that is said"
     );
-    assert_eq!(judged(&STACKS)?.0.decision, Decision::Allow);
+    let (status, told) = played.told.first().context("nothing was told")?;
+    assert_eq!(*status, 403, "{told}");
+    assert!(told.contains(&format!("/holds/{}", hold.id)), "{told}");
     Ok(())
 }

@@ -115,12 +115,12 @@ fn rows(server: &Server, at: &Connection) -> Result<u64> {
 }
 
 /// What the traffic log says of the acts of a lease that were more than reads: effect, verdict, rule, result.
-fn lines(world: &World, agent: &Agent) -> Vec<[String; 4]> {
+fn lines(world: &World, lease: &str) -> Vec<[String; 4]> {
     let entries = world.entries();
     let text = |entry: &serde_json::Value, key: &str| entry[key].as_str().unwrap_or("").to_owned();
-    let intents = entries.iter().filter(|e| {
-        e["entry"] == "intent" && e["lease"] == agent.lease.as_str() && e["effect"] != "read"
-    });
+    let intents = entries
+        .iter()
+        .filter(|e| e["entry"] == "intent" && e["lease"] == lease && e["effect"] != "read");
     intents
         .map(|intent| {
             let outcome = entries.iter().rev().find(|e| {
@@ -141,7 +141,7 @@ fn lines(world: &World, agent: &Agent) -> Vec<[String; 4]> {
 /// Every act of the lease that was more than a read met this, and there were so many.
 #[track_caller]
 fn all_met(world: &World, agent: &Agent, times: usize, expected: [&str; 4]) {
-    let lines = lines(world, agent);
+    let lines = lines(world, &agent.lease);
     assert_eq!(lines.len(), times, "{lines:#?}");
     for line in &lines {
         assert_eq!(line, &expected.map(str::to_owned), "{lines:#?}");

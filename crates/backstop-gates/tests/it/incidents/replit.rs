@@ -41,7 +41,7 @@ async fn a_code_freeze_that_a_machine_keeps_loses_nothing() -> Result<()> {
     let frozen = world.decisions();
     let frozen = frozen.iter().find(|entry| entry["event"] == "frozen");
     assert_eq!(frozen.unwrap()["why"], json!("code freeze"));
-    let met = lines(world, &agent);
+    let met = lines(world, &agent.lease);
     assert_eq!(met.len(), COMMANDS.len(), "{met:#?}");
     assert!(met.iter().all(|line| line[3] == "halted"), "{met:#?}");
 

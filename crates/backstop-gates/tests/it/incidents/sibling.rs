@@ -1,22 +1,18 @@
 //! A sibling project's admin secret, August 2026: an API answered 403, and the agent took a secret from another project's
 //! `.env` and minted a token with it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use backstop_core::policy::Policy;
-use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
 use backstop_gates::http::gate::Reachable;
-use backstop_gates::http::gate::config::{Api, Placing};
-use backstop_gates::http::{Reach, Site, Target, TargetSetting, machine_roots};
 use backstop_testing::doubles::{AnsweringDouble, reply};
 use backstop_testing::railway::RailwayDouble;
-use backstop_wire::http::Scheme;
 use serde_json::json;
 
+use crate::front;
 use crate::interlock::{Front, Held};
 
 const TASK: &str = "tsk_4f1c9b27d0e84c6a9b3f";
@@ -106,34 +102,11 @@ async fn a_sibling_projects_admin_secret_ends_at_the_door() -> Result<()> {
     assert_eq!(minted(&api), 1);
 
     // With it the task holds a placeholder.
-    let setting = TargetSetting {
-        reach: Reach::Private,
-        ..TargetSetting::default()
-    };
-    let core = Api {
-        name: "core".into(),
-        environment: Environment::Production,
-        scheme: Scheme::Http,
-        site: Site::parse(api.url().trim_start_matches("http://"), None)?,
-        base: "/".into(),
-        hosts: vec![],
-        pack: None,
-        placing: Placing::Header {
-            name: "authorization".into(),
-            prefix: "Bearer ".into(),
-        },
-        secret: Some(Secret::new(TASK.to_owned())),
-        target: Arc::new(Target::new("core", &machine_roots(), &setting)?),
-        everyone: false,
-        reverse: None,
-        own: None,
-        lives: BTreeMap::new(),
-    };
-    let public = Target::new("elsewhere", &machine_roots(), &TargetSetting::default())?;
+    let site = api.url().trim_start_matches("http://").to_owned();
     let reachable = Reachable {
-        apis: vec![Arc::new(core)],
+        apis: vec![Arc::new(front::api("core", &site, TASK, None)?)],
         allow: vec![],
-        public: Arc::new(public),
+        public: Arc::new(front::public()?),
     };
     front.shared.change(reachable, Arc::new(Policy::with("")?));
     let held = front

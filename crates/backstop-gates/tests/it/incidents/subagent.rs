@@ -32,7 +32,7 @@ async fn a_delete_on_every_table_is_held_whatever_the_lease_may() -> Result<()> 
         let said = world.psql(&narrow, delete).await;
         assert!(said.contains("too-many-holds"), "{delete}: {said}");
     }
-    let met = lines(world, &narrow);
+    let met = lines(world, &narrow.lease);
     let expected = ["destroy", "hold", "production-destroy"].map(str::to_owned);
     assert!(met.iter().all(|line| line[..3] == expected), "{met:#?}");
     let results: Vec<&str> = met.iter().map(|line| line[3].as_str()).collect();
@@ -65,7 +65,7 @@ async fn a_delete_on_every_table_is_held_whatever_the_lease_may() -> Result<()> 
     }
     assert_eq!(scene.left()?, ALL);
     // Whatever a transcript says, the journal says which lease did what.
-    let met = lines(world, &wide);
+    let met = lines(world, &wide.lease);
     let (plain, measured) = met.split_first().context("nothing is journaled")?;
     assert_eq!(
         plain,

@@ -231,10 +231,12 @@ pub(super) const HARMLESS_FIELDS: &[&str] = &[
     "creationtoken",
     "deltatoken",
     "devicetoken",
+    "executetoken",
     "idempotencytoken",
     "locktoken",
     "markertoken",
     "paginationtoken",
+    "provisiontoken",
     "pushtoken",
     "recaptchatoken",
     "registrationtoken",
@@ -242,6 +244,8 @@ pub(super) const HARMLESS_FIELDS: &[&str] = &[
     "sequencetoken",
     "skiptoken",
     "startingtoken",
+    "terminatetoken",
+    "updatetoken",
     "uploadtoken",
 ];
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::template::Template;
+use crate::providers::IdempotencyToken;
 
 const TEXT: &str = include_str!("../../../packs/aws/operations.txt");
 
@@ -56,6 +57,8 @@ pub(super) struct Known {
     reveals: &'static str,
     /// What IAM calls it, where that is another name.
     pub(super) action: &'static str,
+    /// Where its idempotency token stands: `name` in the body, `?name` in the query, `name:` among the headers.
+    token: &'static str,
 }
 
 impl Known {
@@ -70,6 +73,7 @@ impl Known {
             template,
             reveals: fields.next().unwrap_or_default(),
             action: fields.next().unwrap_or_default(),
+            token: fields.next().unwrap_or_default(),
         })
     }
 
@@ -85,6 +89,17 @@ impl Known {
                 }
             })
             .collect()
+    }
+
+    /// Where its clients put what they make anew at every call.
+    pub(super) fn token(&self) -> Option<IdempotencyToken> {
+        let token = self.token;
+        Some(match (token.strip_prefix('?'), token.strip_suffix(':')) {
+            (Some(name), _) => IdempotencyToken::Query(name.to_owned()),
+            (_, Some(name)) => IdempotencyToken::Header(name.to_owned()),
+            _ if token.is_empty() => return None,
+            _ => IdempotencyToken::Body(token.to_owned()),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ mod arguments;
 mod called;
 mod condition;
 mod data;
+mod error_form;
 mod generated;
 mod host;
 mod identify;
@@ -26,10 +27,12 @@ mod xml;
 
 use backstop_core::effect::{Analysis, Effect, EffectKind, Verb};
 
-use self::called::Call;
+use self::called::{Call, Protocol};
 use self::outcome::Outcome;
-use super::Reading;
-use crate::http::Request;
+use super::{IdempotencyToken, Reading};
+use crate::http::{Body, Request};
+
+pub use error_form::{ErrorForm, error_form};
 
 /// Reads a request to AWS.
 ///
@@ -58,7 +61,26 @@ pub fn read(request: &Request, service_hint: Option<&str>) -> Reading {
     for call in &called.calls {
         add(&mut reading, judged(call, request));
     }
+    if let ([], [], [call]) = (&*at.doubts, &*called.doubts, &*called.calls) {
+        reading.tokens.extend(token(call, request));
+    }
     reading
+}
+
+/// Where a call carries its idempotency token.
+fn token(call: &Call, request: &Request) -> Option<IdempotencyToken> {
+    let told = call.known.token()?;
+    let (IdempotencyToken::Body(name), Protocol::Query) = (&told, call.protocol) else {
+        return Some(told);
+    };
+    // Parameters stand in the form or in the query. In both, which of them counts is the service's to choose.
+    let named = |pairs: &[(String, String)]| pairs.iter().any(|(n, _)| n == name);
+    let in_form = matches!(&request.body, Body::Form(pairs) if named(pairs));
+    match (named(&request.query), in_form) {
+        (true, false) => Some(IdempotencyToken::Query(name.clone())),
+        (false, true) => Some(told),
+        _ => None,
+    }
 }
 
 /// What one call does.

@@ -8,7 +8,7 @@ use super::file::{self, Facts};
 use super::pattern::Pattern;
 use super::subject::Subject;
 use super::template::Template;
-use crate::providers::Knowledge;
+use crate::providers::{IdempotencyToken, Knowledge};
 
 /// An operation of the API.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Entry {
     pub id: Option<String>,
     /// How far it is to be believed.
     pub knowledge: Knowledge,
+    /// Where its clients put what they make anew at every call.
+    pub tokens: Vec<IdempotencyToken>,
     /// What it does in any case.
     pub base: Shape,
     /// What it does when a request says more.
@@ -100,6 +102,13 @@ pub fn entries(
     if outer.matches.0.is_empty() {
         return Err(bad("`match` is empty".to_owned()));
     }
+    if !outer.idempotency.0.is_empty() && protocol == file::Protocol::Graphql {
+        return Err(bad(
+            "`idempotency` is for methods and paths, not for GraphQL".to_owned(),
+        ));
+    }
+    let tokens = outer.idempotency.0.iter().map(|at| token(at).map_err(&bad));
+    let tokens: Vec<IdempotencyToken> = tokens.collect::<Result<_, _>>()?;
     let mut out = Vec::new();
     for text in &outer.matches.0 {
         let pattern = match protocol {
@@ -114,6 +123,7 @@ pub fn entries(
         out.push(Entry {
             id: outer.id.clone(),
             knowledge: outer.knowledge.unwrap_or(default),
+            tokens: tokens.clone(),
             base,
             cases,
             pattern,
@@ -198,6 +208,27 @@ fn shape(facts: &Facts, names: &[&str]) -> Result<Shape, String> {
         reveals,
         incomplete: facts.incomplete.clone(),
     })
+}
+
+/// Where an idempotency token stands.
+fn token(text: &str) -> Result<IdempotencyToken, String> {
+    let named = text.split_once('.').filter(|(_, name)| !name.is_empty());
+    match named {
+        Some(("query", name)) => Ok(IdempotencyToken::Query(name.to_owned())),
+        Some(("header", name)) if name.chars().any(|c| c.is_ascii_uppercase()) => {
+            Err(format!("the header `{name}` is not in lower case"))
+        }
+        Some(("header", name)) => Ok(IdempotencyToken::Header(name.to_owned())),
+        Some(("body", at)) => match pointer(at)?.as_slice() {
+            [name] if name != "*" => Ok(IdempotencyToken::Body(name.clone())),
+            _ => Err(format!(
+                "`{text}` is no member of the body itself, as `body./client_token` is"
+            )),
+        },
+        _ => Err(format!(
+            "`{text}` is no place of an idempotency token; places are query.x, header.x and body./x"
+        )),
+    }
 }
 
 fn bound(value: &toml::Value) -> Result<Bound, String> {

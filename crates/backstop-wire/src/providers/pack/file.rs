@@ -92,11 +92,13 @@ pub struct Entry {
     pub id: Option<String>,
     pub knowledge: Option<Knowledge>,
     #[serde(default)]
+    pub idempotency: Several<String>,
+    #[serde(default)]
     pub when: Vec<toml::Table>,
 }
 
 impl Entry {
-    pub const KEYS: [&str; 4] = ["match", "id", "knowledge", "when"];
+    pub const KEYS: [&str; 5] = ["match", "id", "knowledge", "idempotency", "when"];
 }
 
 /// What a case says beside its facts: a condition, and how it counts.

@@ -129,6 +129,7 @@ impl Pack {
                 "an encoded slash in the path leads to another operation on some servers"
                     .to_owned(),
             );
+            reading.tokens.clear();
         }
     }
 
@@ -180,6 +181,7 @@ impl Entry {
             reading.analysis.incomplete.extend(shape.incomplete.clone());
         }
         reading.operations.push(self.operation(&shapes));
+        reading.tokens.extend(self.tokens.iter().cloned());
     }
 
     fn besides<'a>(

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::http::{Body, Carried};
+use crate::providers::IdempotencyToken;
 
 const HEAD: &str = r#"
 name = "example"
@@ -108,6 +109,18 @@ fn refuses_what_says_too_little_or_too_much() {
         (
             "[[operation]]\nmatch = \"GET /a\"\neffect = \"write\"\ndoes = \"x\"\nbound = 0",
             "`bound` is a number from 1",
+        ),
+        (
+            "[[operation]]\nmatch = \"PUT /a\"\neffect = \"read\"\ndoes = \"x\"\nidempotency = \"body./a/b\"",
+            "no member of the body itself",
+        ),
+        (
+            "[[operation]]\nmatch = \"PUT /a\"\neffect = \"read\"\ndoes = \"x\"\nidempotency = \"path.a\"",
+            "no place of an idempotency token",
+        ),
+        (
+            "[[operation]]\nmatch = \"PUT /a\"\neffect = \"read\"\ndoes = \"x\"\nidempotency = \"header.X-A\"",
+            "not in lower case",
         ),
         (
             "[[operation]]\nmatch = []\neffect = \"read\"\ndoes = \"x\"",
@@ -448,6 +461,36 @@ does = "Deletes all versions."
         let reading = pack.read(&request_of(&format!("DELETE {path}"), &[], None));
         assert_eq!(reading.analysis.is_complete(), complete, "{path}");
     }
+}
+
+#[test]
+fn a_token_stands_where_the_entry_says_unless_it_may_be_another_operation() {
+    let entry = DELETE.replace(
+        "grace =",
+        "idempotency = [\"query.token\", \"header.x-token\", \"body./client_token\"]\ngrace =",
+    );
+    let more = "[[operation]]\nmatch = \"DELETE /projects/{project}/all\"\neffect = \"destroy\"\ndoes = \"x\"";
+    let pack = pack(&format!("{entry}\n{more}"));
+    let tokens = |asked: &str| pack.read(&request_of(asked, &[], None)).tokens;
+    assert_eq!(
+        tokens("DELETE /v1/projects/p1"),
+        [
+            IdempotencyToken::Query("token".into()),
+            IdempotencyToken::Header("x-token".into()),
+            IdempotencyToken::Body("client_token".into()),
+        ]
+    );
+    for asked in [
+        "DELETE /v1/projects/p1%2Fall",
+        "DELETE /v1/projects/p1/all",
+        "DELETE /v1/other/p1",
+    ] {
+        assert!(tokens(asked).is_empty(), "{asked}");
+    }
+    let graphql = HEAD.replace("base =", "protocol = \"graphql\"\nbase =");
+    let entry = "[[operation]]\nmatch = \"mutation a\"\neffect = \"read\"\ndoes = \"x\"\nidempotency = \"body./a\"";
+    let error = Pack::parse(&format!("{graphql}\n{entry}")).unwrap_err();
+    assert!(error.to_string().contains("not for GraphQL"), "{error}");
 }
 
 #[test]

@@ -90,6 +90,10 @@ fn an_ordinary_request_carries_none() {
             "POST https://ecs.eu-west-1.amazonaws.com/\nX-Amz-Target: AmazonEC2ContainerServiceV20141113.RunTask\nContent-Type: application/json\n\n{\"clientToken\":\"3f0c8b1e-7f4d-4a6f-9a52-0d5e3c1b2a49\",\"ClientRequestToken\":\"kT9vQ2mLx8ZbN4rW7yHc3JpD\",\"cluster\":\"prod\"}",
         ),
         (
+            "the tokens of Service Catalog",
+            "POST https://servicecatalog.eu-west-1.amazonaws.com/\nX-Amz-Target: AWS242ServiceCatalogService.ProvisionProduct\nContent-Type: application/x-amz-json-1.1\n\n{\"ProvisionToken\":\"3f0c8b1e-7f4d-4a6f-9a52-0d5e3c1b2a49\",\"UpdateToken\":\"4f0c8b1e-7f4d-4a6f-9a52-0d5e3c1b2a49\",\"TerminateToken\":\"5f0c8b1e-7f4d-4a6f-9a52-0d5e3c1b2a49\",\"ExecuteToken\":\"6f0c8b1e-7f4d-4a6f-9a52-0d5e3c1b2a49\",\"ProvisionedProductName\":\"p\"}",
+        ),
+        (
             "an LLM",
             "POST https://llm.test.dev/v1/messages\nanthropic-version: 2023-06-01\nanthropic-beta: tools-2024-04-04\nX-Stainless-OS: Linux\nX-Stainless-Runtime-Version: v20.11.1\nContent-Type: application/json\n\n{\"model\":\"m\",\"max_tokens\":1024,\"system\":\"You are helpful.\",\"messages\":[{\"role\":\"user\",\"content\":\"How do I read a token from the environment? My code says `const token = process.env.API_TOKEN;` and password = getpass()\"}],\"tools\":[{\"name\":\"login\",\"input_schema\":{\"type\":\"object\",\"properties\":{\"password\":{\"type\":\"string\"},\"token\":{\"type\":\"string\"}},\"required\":[\"password\"]}}]}",
         ),

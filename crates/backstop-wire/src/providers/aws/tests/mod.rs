@@ -4,6 +4,7 @@ mod captured;
 mod entries;
 mod roads;
 mod sweep;
+mod tokens;
 
 use backstop_core::effect::{Bound, Effect};
 use url::Url;
