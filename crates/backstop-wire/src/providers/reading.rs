@@ -1,6 +1,6 @@
 //! What was found out about a request.
 
-use backstop_core::effect::Analysis;
+use backstop_core::effect::{Analysis, EffectKind};
 
 /// How far an entry is to be believed.
 #[derive(
@@ -57,4 +57,22 @@ pub struct Reading {
     /// Their effects. Objects are written `kind.id`, quoted as SQL names are: `volume."4f2c…"`; `kind` alone where the
     /// request names none. Never measurable: an HTTP API has no ROLLBACK.
     pub analysis: Analysis,
+    /// What its body would only quote, as [`quoted`](Self::quoted) says it.
+    pub quotes: Vec<Vec<String>>,
+}
+
+impl Reading {
+    /// Where in its body texts stand that are only quoted, as the tokens of JSON pointers: `*` is every element, a last
+    /// `**` all that lies there.
+    ///
+    /// INVARIANT 1: nothing is, where not everything is known that the request does, or where it does more than to read
+    /// and to write at the target itself: what reaches elsewhere could take along what is quoted.
+    #[must_use]
+    pub fn quoted(&self) -> &[Vec<String>] {
+        if self.analysis.is_complete() && self.analysis.worst() <= EffectKind::Write {
+            &self.quotes
+        } else {
+            &[]
+        }
+    }
 }

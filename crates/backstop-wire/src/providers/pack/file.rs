@@ -24,6 +24,10 @@ pub struct File {
     #[serde(default)]
     pub reads: Reads,
     pub knowledge: Option<Knowledge>,
+    pub credential: Option<String>,
+    pub variable: Option<String>,
+    #[serde(default)]
+    pub everyone: bool,
     #[serde(default)]
     pub reveal_fields: Vec<String>,
     #[serde(default)]
@@ -92,17 +96,20 @@ pub struct Entry {
     pub id: Option<String>,
     pub knowledge: Option<Knowledge>,
     #[serde(default)]
+    pub quotes: Vec<String>,
+    #[serde(default)]
     pub when: Vec<toml::Table>,
 }
 
 impl Entry {
-    pub const KEYS: [&str; 4] = ["match", "id", "knowledge", "when"];
+    pub const KEYS: [&str; 5] = ["match", "id", "knowledge", "quotes", "when"];
 }
 
 /// What a case says beside its facts: a condition, and how it counts.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Case {
+    pub each: Option<String>,
     #[serde(default)]
     pub and: Vec<Condition>,
     #[serde(default)]
@@ -110,19 +117,21 @@ pub struct Case {
 }
 
 impl Case {
-    pub const KEYS: [&str; 2] = ["and", "instead"];
+    pub const KEYS: [&str; 3] = ["each", "and", "instead"];
 }
 
-/// One condition: where, and exactly one test.
+/// One condition: where, and exactly one test. The first one of a case may name several places.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Condition {
-    pub at: String,
+    pub at: Several<String>,
     pub is: Option<toml::Value>,
     pub any: Option<Vec<toml::Value>>,
     pub not: Option<Vec<toml::Value>>,
     pub begins: Option<Several<String>>,
+    pub not_begins: Option<Several<String>>,
     pub only: Option<Vec<String>>,
+    pub besides: Option<Vec<String>>,
     pub absent: Option<bool>,
     pub present: Option<bool>,
     pub empty: Option<bool>,
@@ -131,13 +140,15 @@ pub struct Condition {
 }
 
 impl Condition {
-    pub const KEYS: [&str; 11] = [
+    pub const KEYS: [&str; 13] = [
         "at",
         "is",
         "any",
         "not",
         "begins",
+        "not-begins",
         "only",
+        "besides",
         "absent",
         "present",
         "empty",
