@@ -67,6 +67,8 @@ pub struct Shape {
     pub reveals: Vec<String>,
     /// Why not all is known.
     pub incomplete: Option<String>,
+    /// Whether what the operation quotes is only quoted here, too.
+    pub quotes: bool,
 }
 
 impl Case {
@@ -192,14 +194,27 @@ fn case(written: &toml::Table, outer: &Facts, names: &[&str]) -> Result<Vec<Case
     let facts: Facts = facts
         .try_into()
         .map_err(|e| format!("in `when`: {}", message(&e)))?;
-    if !how.instead && facts.effect.is_none() && facts.incomplete.is_none() {
+    if how.quotes == Some(true) {
+        return Err("in a case `quotes` is `false` or is left out".to_owned());
+    }
+    let says = facts.effect.is_some() || facts.incomplete.is_some() || how.quotes.is_some();
+    if !how.instead && !says {
         return Err("a case of `when` that adds something says which `effect`".to_owned());
     }
-    let each = how.each.as_deref().map(elements).transpose()?;
-    if how.instead && (each.is_some() || first.at.0.len() > 1) {
+    if how.instead && (!how.each.0.is_empty() || first.at.0.len() > 1) {
         return Err("`each` and a list of places go with a case that adds something".to_owned());
     }
-    let shape = shape(&inherit(facts, outer), names)?;
+    let mut each = Vec::new();
+    for text in &how.each.0 {
+        each.push(Some(elements(text)?));
+    }
+    if each.is_empty() {
+        each.push(None);
+    }
+    let shape = Shape {
+        quotes: how.quotes.is_none(),
+        ..shape(&inherit(facts, outer), names)?
+    };
     let condition = |place: &str, written: &file::Condition| {
         Condition::of(place, written, names).map_err(|e| format!("in `when`, at `{place}`: {e}"))
     };
@@ -207,19 +222,25 @@ fn case(written: &toml::Table, outer: &Facts, names: &[&str]) -> Result<Vec<Case
         [place] => condition(place, written),
         _ => Err("a condition of `and` has one place".to_owned()),
     };
-    let of = |place: &String| {
-        let all = std::iter::once(condition(place, &first)).chain(how.and.iter().map(alone));
-        Ok(Case {
-            each: each.clone(),
-            conditions: all.collect::<Result<_, String>>()?,
-            instead: how.instead,
-            shape: shape.clone(),
-        })
-    };
-    match first.at.0.is_empty() {
-        true => Err("`at` names no place".to_owned()),
-        false => first.at.0.iter().map(of).collect(),
+    if first.at.0.is_empty() {
+        return Err("`at` names no place".to_owned());
     }
+    let mut cases = Vec::new();
+    for each in each {
+        for place in &first.at.0 {
+            let mut conditions = vec![condition(place, &first)?];
+            for and in &how.and {
+                conditions.push(alone(and)?);
+            }
+            cases.push(Case {
+                each: each.clone(),
+                conditions,
+                instead: how.instead,
+                shape: shape.clone(),
+            });
+        }
+    }
+    Ok(cases)
 }
 
 /// Where the elements lie that a case looks at one by one.
@@ -281,6 +302,7 @@ fn shape(facts: &Facts, names: &[&str]) -> Result<Shape, String> {
         preview: facts.preview.clone(),
         reveals,
         incomplete: facts.incomplete.clone(),
+        quotes: true,
     })
 }
 

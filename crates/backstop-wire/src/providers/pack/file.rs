@@ -109,7 +109,9 @@ impl Entry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Case {
-    pub each: Option<String>,
+    #[serde(default)]
+    pub each: Several<String>,
+    pub quotes: Option<bool>,
     #[serde(default)]
     pub and: Vec<Condition>,
     #[serde(default)]
@@ -117,7 +119,7 @@ pub struct Case {
 }
 
 impl Case {
-    pub const KEYS: [&str; 3] = ["each", "and", "instead"];
+    pub const KEYS: [&str; 4] = ["each", "quotes", "and", "instead"];
 }
 
 /// One condition: where, and exactly one test. The first one of a case may name several places.

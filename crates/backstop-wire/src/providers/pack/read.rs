@@ -186,7 +186,9 @@ impl Entry {
             reading.analysis.incomplete.extend(shape.incomplete.clone());
         }
         reading.operations.push(self.operation(&shapes));
-        reading.quotes.extend(self.quotes.iter().cloned());
+        if shapes.iter().all(|shape| shape.quotes) {
+            reading.quotes.extend(self.quotes.iter().cloned());
+        }
     }
 
     fn besides<'a>(

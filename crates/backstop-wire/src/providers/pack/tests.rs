@@ -151,6 +151,10 @@ fn refuses_what_says_too_little_or_too_much() {
         ("is = 1", "missing field `at`"),
         ("at = []\nis = 1", "names no place"),
         (
+            "at = \"query.a\"\nis = 1\nquotes = true",
+            "`false` or is left out",
+        ),
+        (
             "at = \"query.a\"\nis = 1\nand = [{ at = [\"query.a\", \"query.b\"], is = 1 }]",
             "of `and` has one place",
         ),
@@ -485,6 +489,11 @@ besides = ["kind", "live", "name"]
 incomplete = "a tool says something that the pack does not know"
 
 [[operation.when]]
+at = "body./before"
+present = true
+quotes = false
+
+[[operation.when]]
 at = ["body./turns/*/picture", "body./cover"]
 not-begins = "data:"
 effect = "escape"
@@ -567,6 +576,10 @@ fn what_is_quoted_is_of_the_operation_alone() {
     let pack = pack(CHAT);
     assert!(pack.quotes());
     assert!(!super::Pack::parse(HEAD).unwrap().quotes());
+    let before = request_of("POST /v1/m:chat", &[], Some(json!({"before": "r-1"})));
+    let before = pack.read(&before);
+    assert!(before.analysis.is_read());
+    assert!(before.quoted().is_empty(), "a case says so");
     for (asked, quotes) in [
         ("POST /v1/m:chat", true),
         ("POST /v1/m:Chat", false),
