@@ -164,7 +164,7 @@ pub struct Undo {
 /// Run again it completes what is missing and replaces nothing; with another --target it adds one.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  backstop init --target prod --dsn postgresql://backstop@db.example.com/app\n  backstop init --target prod --dsn 'host=/run/postgresql dbname=app user=backstop' --environment staging\n  backstop init --origin https://backstop.example.com:8443 --certificate fullchain.pem --key privkey.pem"
+    after_help = "Examples:\n  backstop init --target prod --dsn postgresql://backstop@db.example.com/app\n  backstop init --target prod --dsn 'host=/run/postgresql dbname=app user=backstop' --environment staging\n  backstop init --target anthropic --url https://api.anthropic.com\n  backstop init --origin https://backstop.example.com:8443 --certificate fullchain.pem --key privkey.pem"
 )]
 pub struct Init {
     /// The target's name
@@ -184,8 +184,8 @@ pub struct Init {
     )]
     pub url: Option<String>,
     /// How the credential is put into requests: bearer, token, `header NAME`, `basic USER`, `query NAME`,
-    /// `cookie NAME`, `path /PREFIX{}` (as in `path /bot{}/`), `json /POINTER`, `form NAME`, aws or none; bearer
-    /// if not given
+    /// `cookie NAME`, `path /PREFIX{}` (as in `path /bot{}/`), `json /POINTER`, `form NAME`, aws or none; as the
+    /// API's pack says if not given, else bearer
     #[arg(long, value_name = "HOW", requires = "url")]
     pub credential: Option<String>,
     /// The file with the credential

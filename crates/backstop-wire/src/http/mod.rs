@@ -25,6 +25,7 @@ mod percent;
 mod place;
 mod presented;
 mod query;
+mod quoted;
 mod read;
 mod refuse;
 mod request;
@@ -44,6 +45,7 @@ pub use presented::{
     Credentials, Part as CredentialPart, Place, Presented, STREAMED, Why, presented,
     presented_in_message, values,
 };
+pub use quoted::{QUOTED, without_quoted};
 pub use read::read;
 pub use request::{Body, Carried, Part, Raw, RawBody, Refused, Request, Scheme, Version};
 pub use spot::{Spot, form_text, json_text};

@@ -1,6 +1,6 @@
 //! What was found out about a request.
 
-use backstop_core::effect::Analysis;
+use backstop_core::effect::{Analysis, EffectKind};
 
 use super::token::IdempotencyToken;
 
@@ -62,4 +62,22 @@ pub struct Reading {
     /// Where it carries what its client makes anew at every call, and what changes nothing of what it does. Nowhere, unless
     /// it is clear which operation it calls.
     pub tokens: Vec<IdempotencyToken>,
+    /// What its body would only quote, as [`quoted`](Self::quoted) says it.
+    pub quotes: Vec<Vec<String>>,
+}
+
+impl Reading {
+    /// Where in its body texts stand that are only quoted, as the tokens of JSON pointers: `*` is every element, a last
+    /// `**` all that lies there.
+    ///
+    /// INVARIANT 1: nothing is, where not everything is known that the request does, or where it does more than to read
+    /// and to write at the target itself: what reaches elsewhere could take along what is quoted.
+    #[must_use]
+    pub fn quoted(&self) -> &[Vec<String>] {
+        if self.analysis.is_complete() && self.analysis.worst() <= EffectKind::Write {
+            &self.quotes
+        } else {
+            &[]
+        }
+    }
 }

@@ -55,6 +55,9 @@ pack!(
 pack!(NEON, "neon/pack.toml", "neon/reviewed.toml");
 pack!(SUPABASE, "supabase/pack.toml", "supabase/reviewed.toml");
 pack!(SUPABASE_DATA, "supabase-data/pack.toml");
+pack!(ANTHROPIC, "anthropic/pack.toml");
+pack!(OPENAI, "openai/pack.toml");
+pack!(GEMINI, "gemini/pack.toml");
 
 const PROVIDERS: &[Provider] = &[
     Provider {
@@ -95,6 +98,24 @@ const PROVIDERS: &[Provider] = &[
         title: "Supabase project APIs: data, authentication, storage, functions",
         hosts: &["*.supabase.co"],
         reader: Reader::Pack(&SUPABASE_DATA),
+    },
+    Provider {
+        name: "anthropic",
+        title: "Anthropic API",
+        hosts: &["api.anthropic.com"],
+        reader: Reader::Pack(&ANTHROPIC),
+    },
+    Provider {
+        name: "openai",
+        title: "OpenAI API",
+        hosts: &["api.openai.com"],
+        reader: Reader::Pack(&OPENAI),
+    },
+    Provider {
+        name: "gemini",
+        title: "Gemini API",
+        hosts: &["generativelanguage.googleapis.com"],
+        reader: Reader::Pack(&GEMINI),
     },
     Provider {
         name: "railway",

@@ -136,12 +136,45 @@ fn is_pointer(text: &str) -> bool {
     text.starts_with('/') && escapes.all(|rest| rest.starts_with(['0', '1']))
 }
 
-/// How a credential is put into requests where nothing is said.
-fn usual_placing(pack: Option<&str>, url: &Url) -> &'static str {
-    let known = || providers::for_host(url.host_str().unwrap_or_default()).map(|known| known.name);
-    match pack.or_else(known) {
-        Some(name) if name == "aws" || name.starts_with("aws/") => "aws",
-        _ => "bearer",
+/// What an API is like of which nothing else is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usual<'p> {
+    /// How its credential is put into requests, as it is written.
+    pub credential: &'p str,
+    /// Whether every lease is to use it.
+    pub everyone: bool,
+}
+
+impl Usual<'static> {
+    /// By the host of a URL.
+    pub fn at(url: &str) -> Self {
+        let url = Url::parse(url).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+        let known = providers::for_host(host);
+        Usual::of(
+            known.map(|known| known.name),
+            known.and_then(providers::Provider::pack),
+        )
+    }
+}
+
+impl<'p> Usual<'p> {
+    fn of(name: Option<&str>, pack: Option<&'p Pack>) -> Self {
+        let aws = name.is_some_and(|name| name == "aws" || name.starts_with("aws/"));
+        let known = pack.and_then(Pack::credential);
+        Usual {
+            credential: known.unwrap_or(if aws { "aws" } else { "bearer" }),
+            everyone: pack.is_some_and(Pack::everyone),
+        }
+    }
+}
+
+/// The pack that reads an API's requests, by its name or its host, where it is written as a file.
+fn known<'o>(named: Option<&str>, own: Option<&'o Own>, url: &Url) -> Option<&'o Pack> {
+    match (own, named) {
+        (Some(own), _) => Some(&own.pack),
+        (None, Some(name)) => providers::by_name(name)?.pack(),
+        (None, None) => providers::for_host(url.host_str()?)?.pack(),
     }
 }
 
@@ -192,6 +225,15 @@ fn own(place: &Place<'_>, named: &Spanned<String>) -> Outcome<Own> {
 }
 
 impl Api {
+    /// The variable in which its own clients look for the credential, where that is put as they put it.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        let pack = known(self.pack.as_deref(), self.own.as_ref(), &self.url)?;
+        let usual = Usual::of(self.pack.as_deref(), Some(pack)).credential;
+        let usual = placing(usual, self.url.path()).ok()?;
+        (usual == self.placing).then(|| pack.variable()).flatten()
+    }
+
     /// The port of its URL.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -251,9 +293,13 @@ pub(super) fn api(
         ));
     }
     let (pack, own) = pack(place, raw.pack)?;
+    let by_host = || providers::for_host(url.host_str()?).map(|known| known.name);
+    let usual = Usual::of(
+        pack.as_deref().or_else(by_host),
+        known(pack.as_deref(), own.as_ref(), &url),
+    );
     let placed = match &raw.credential {
-        None => placing(usual_placing(pack.as_deref(), &url), url.path())
-            .map_err(|e| place.told(0..0, &e))?,
+        None => placing(usual.credential, url.path()).map_err(|e| place.told(0..0, &e))?,
         Some(text) => {
             placing(text.get_ref(), url.path()).map_err(|e| place.told(text.span(), &e))?
         }

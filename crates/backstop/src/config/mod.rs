@@ -21,7 +21,7 @@ use url::Url;
 
 use crate::failure::{Failure, Outcome};
 
-pub use api::{Api, Http};
+pub use api::{Api, Http, Usual};
 pub(crate) use check::{fingerprint, origin, target_name};
 pub use dsn::{Dsn, Host, Tls};
 pub(crate) use dsn::{encode, encode_path};

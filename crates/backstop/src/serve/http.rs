@@ -251,44 +251,56 @@ impl Service {
         let ca = http.ca_file.display().to_string();
         let mut all = environment(&proxy, &ca);
         let of_lease = |api: &&config::Api| {
-            api.placing == Placing::Aws && (api.everyone || lease.spec.at(&api.name).is_some())
-        };
-        let accounts = config.apis.iter().filter(of_lease).count();
-        for api in &config.apis {
             let named = api.everyone || lease.spec.at(&api.name).is_some();
-            if named && api.placing != Placing::None {
-                let value = placeholder_at(
-                    self.store.key(),
-                    &lease.id,
-                    &api.name,
-                    api.pack.as_deref(),
-                    api.url.host_str().unwrap_or_default(),
-                );
-                if let Placing::Path { before } = &api.placing {
-                    let site = api.url.origin().ascii_serialization();
-                    let url = format!("{site}{before}{value}");
-                    all.push((variable(&api.name, "URL"), url));
-                }
-                if api.placing != Placing::Aws {
-                    all.push((variable(&api.name, "TOKEN"), value));
-                    continue;
-                }
-                let secret = placeholder_key(self.store.key(), &lease.id, &api.name);
-                for (name, value) in [
-                    ("AWS_ACCESS_KEY_ID", value),
-                    ("AWS_SECRET_ACCESS_KEY", secret),
-                ] {
-                    // Of several accounts none is the usual one.
-                    let name = if accounts == 1 {
-                        name.to_owned()
-                    } else {
-                        variable(&api.name, name)
-                    };
-                    all.push((name, value));
-                }
+            named && api.placing != Placing::None
+        };
+        let apis: Vec<&config::Api> = config.apis.iter().filter(of_lease).collect();
+        for api in &apis {
+            let value = placeholder_at(
+                self.store.key(),
+                &lease.id,
+                &api.name,
+                api.pack.as_deref(),
+                api.url.host_str().unwrap_or_default(),
+            );
+            if let Placing::Path { before } = &api.placing {
+                let site = api.url.origin().ascii_serialization();
+                let url = format!("{site}{before}{value}");
+                all.push((variable(&api.name, "URL"), url));
+            }
+            if api.placing != Placing::Aws {
+                all.push((of_credential(api, &apis), value));
+                continue;
+            }
+            let accounts = apis.iter().filter(|api| api.placing == Placing::Aws);
+            let alone = accounts.count() == 1;
+            let secret = placeholder_key(self.store.key(), &lease.id, &api.name);
+            for (name, value) in [
+                ("AWS_ACCESS_KEY_ID", value),
+                ("AWS_SECRET_ACCESS_KEY", secret),
+            ] {
+                all.push((usual_or_own(&api.name, name, alone), value));
             }
         }
         all
+    }
+}
+
+/// Where an API's own clients look for its credential, else a name of its own.
+fn of_credential(api: &config::Api, all: &[&config::Api]) -> String {
+    let Some(usual) = api.variable() else {
+        return variable(&api.name, "TOKEN");
+    };
+    let of_that_name = all.iter().filter(|api| api.variable() == Some(usual));
+    usual_or_own(&api.name, usual, of_that_name.count() == 1)
+}
+
+/// Of several accounts none is the usual one.
+fn usual_or_own(api: &str, usual: &str, alone: bool) -> String {
+    if alone {
+        usual.to_owned()
+    } else {
+        variable(api, usual)
     }
 }
 

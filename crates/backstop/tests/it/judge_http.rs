@@ -109,6 +109,48 @@ fn verdicts_by_provider() {
     }
 }
 
+/// What is asked of a model.
+fn asked(body: Value) -> Value {
+    json!({
+        "method": "POST",
+        "url": "https://api.anthropic.com/v1/messages",
+        "headers": [["content-type", "application/json"]],
+        "body": body.to_string(),
+    })
+}
+
+#[test]
+fn what_is_only_quoted_is_no_credential_that_is_presented() {
+    let secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let said = json!([{ "role": "user", "content": format!("GITHUB_TOKEN={secret}") }]);
+    let server = json!([{ "type": "url", "url": "https://tools.example", "name": "t" }]);
+    for (body, wanted) in [
+        (json!({ "model": "m", "messages": said }), "allow"),
+        (
+            json!({ "model": "m", "messages": said, "metadata": { "token": secret } }),
+            "halt",
+        ),
+        (
+            json!({ "model": "m", "messages": said, "mcp_servers": server }),
+            "halt",
+        ),
+        (
+            json!({ "model": "m", "messages": [], "mcp_servers": server }),
+            "hold",
+        ),
+    ] {
+        let (word, answer) = verdict(&[], &asked(body.clone()));
+        assert_eq!(word, wanted, "{body}: {answer}");
+        assert!(!answer.to_string().contains(secret), "{answer}");
+    }
+    // For a pack that says nothing of it, it is one.
+    let (word, answer) = verdict(
+        &["--pack", "generic-rest"],
+        &asked(json!({ "messages": said })),
+    );
+    assert_eq!(word, "halt", "{answer}");
+}
+
 #[test]
 fn lines_that_are_no_requests_are_answered_and_the_next_is_read() {
     let lines = [

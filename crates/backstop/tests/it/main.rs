@@ -23,6 +23,7 @@ mod judge;
 mod judge_http;
 mod life;
 mod middle;
+mod models;
 mod moment;
 mod points;
 mod rehearse;

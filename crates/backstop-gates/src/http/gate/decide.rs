@@ -16,7 +16,7 @@ use bytes::Bytes;
 use hyper::{Method, header};
 
 use super::config::{Api, Placing};
-use super::foreign::Found;
+use super::foreign::{Found, Stands};
 use super::guard::Guard;
 use super::journal::{self, Written};
 use super::known::{Owner, Ring};
@@ -24,7 +24,7 @@ use super::place;
 use super::raw;
 use super::reply::{Inside, Watching};
 use super::who::{Standing, standing};
-use super::{HttpShared, anew, answer, aws, foreign, hold, lives, mismatch, pack_of, swap};
+use super::{HttpShared, anew, answer, aws, foreign, hold, lives, mismatch, pack_of, quotes, swap};
 use crate::http::{Carried, Forward, Head, Outcome, Problem, Sent, Site};
 
 /// What is known of one request between its steps.
@@ -55,6 +55,8 @@ pub struct Case {
     pub(super) signed: Option<aws::Scope>,
     /// Where credentials stand in its answer.
     pub(super) reveals: Vec<String>,
+    /// Its body without what that only quotes, where it quotes anything.
+    pub(super) said: Option<Bytes>,
 }
 
 impl Case {
@@ -68,6 +70,14 @@ impl Case {
     fn is_neutral(&self, value: &str) -> bool {
         let left = |api: &Arc<Api>| place::leaves_neutral(&api.placing);
         self.taken && value == place::NEUTRAL && self.api.as_ref().is_some_and(left)
+    }
+
+    /// Whether a known credential is a placeholder of this lease: worth nothing where it is only quoted.
+    fn own(&self, owner: &Owner) -> bool {
+        matches!(
+            owner,
+            Owner::Placeholder { lease, .. } | Owner::Kept { lease, .. } if *lease == self.record.lease.id
+        )
     }
 
     fn is_kept(&self, ring: &Ring, value: &str) -> bool {
@@ -141,7 +151,8 @@ impl HttpShared {
         let origin = origin(&clean, &case.site);
         let judged = Judged {
             swapped,
-            text: journal::text(&clean, &origin, &bytes, &[]),
+            // INVARIANT 8: what an agent came across and quotes is not kept.
+            text: journal::text(&clean, &origin, case.said.as_ref().unwrap_or(&bytes), &[]),
             clean,
             reading,
             verdict,
@@ -201,13 +212,21 @@ impl HttpShared {
         let raw = raw::raw(clean, &headers, &told, bytes, body);
         let read = http::read(&raw);
         let ring = self.ring().map_err(|e| answer::broken(&e))?;
+        let request = read.as_ref().ok();
+        let said = request.and_then(|request| self.without_quoted(case, request));
+        case.said = said.as_ref().map(text_of);
+        let read_as = request.map(|request| foreign::Read {
+            request,
+            raw: &raw,
+            said: said.as_ref().zip(case.said.as_deref()),
+        });
         let found = foreign::find(
             &self.engine,
             &ring,
             clean,
             bytes,
-            read.as_ref().ok().map(|request| (request, &raw)),
-            |owner| case.kept(owner),
+            read_as.as_ref(),
+            |owner, stands| case.kept(owner) || stands == Stands::Quoted && case.own(owner),
             |value| {
                 case.is_neutral(value) || self.issued(case, value) || case.is_kept(&ring, value)
             },
@@ -244,6 +263,12 @@ impl HttpShared {
         }
     }
 
+    /// The request without what its body only quotes, by the pack of the API that it is for.
+    fn without_quoted(&self, case: &Case, request: &Request) -> Option<Request> {
+        let api = case.api.as_ref().filter(|api| quotes(api))?;
+        http::without_quoted(request, self.understand(api, request).quoted())
+    }
+
     /// The request with what this target revealed to this lease in the place of its placeholders. It must do the same
     /// then: a value that people saw as a credential could be anything.
     async fn swapped(
@@ -256,11 +281,16 @@ impl HttpShared {
         reading: &Reading,
     ) -> Result<Option<(Head, Bytes)>, Box<Problem>> {
         let kept = self.keep.of(&case.record.lease.id, &api.name);
-        if kept.is_empty() || !swap::stands(clean, bytes, &kept) {
+        let said = case.said.as_ref().unwrap_or(bytes);
+        if kept.is_empty() || !swap::stands(clean, said, &kept) {
             return Ok(None);
         }
         let mut head = clean.clone();
-        let place = match swap::put_in(&mut head, bytes, &kept) {
+        let put = match &case.said {
+            None => swap::put_in(&mut head, bytes, &kept),
+            Some(said) => swap::put_in_head(&mut head, said, &kept).map(|()| bytes.clone()),
+        };
+        let place = match put {
             Ok(bytes) if self.does_the_same(case, api, &mut head, &bytes, body, reading) => {
                 return Ok(Some((head, bytes)));
             }
@@ -669,6 +699,14 @@ fn read_again(case: &Case, head: &Head, bytes: &Bytes, body: &Carried) -> Option
     let headers = raw::headers(head);
     let told = raw::told(case);
     http::read(&raw::raw(head, &headers, &told, bytes, body)).ok()
+}
+
+/// The body of a request from which texts were taken out.
+fn text_of(request: &Request) -> Bytes {
+    match &request.body {
+        http::Body::Json(value) => value.to_string().into(),
+        _ => Bytes::new(),
+    }
 }
 
 /// Where only reads pass, whether this is one.

@@ -62,6 +62,9 @@ pub use placeholder::placeholder_key;
 pub use environment::environment;
 use placeholder::placeholder;
 
+/// As much of a conversation is read, in bytes: what model providers take at once.
+const CONVERSATION: usize = 32 << 20;
+
 /// What every request shares.
 pub struct HttpShared {
     config: HttpConfig,
@@ -152,6 +155,16 @@ impl HttpShared {
             .any(|pattern| is_host(pattern, host))
     }
 
+    /// How much of a body is kept to be judged. A conversation is long, and only what is read whole can be told from what
+    /// it quotes.
+    fn judged(&self, case: &Case) -> usize {
+        let judged = self.config.judged;
+        match &case.api {
+            Some(api) if quotes(api) => judged.max(CONVERSATION),
+            _ => judged,
+        }
+    }
+
     fn issued(&self, case: &Case, value: &str) -> bool {
         let Some(api) = &case.api else { return false };
         let digest = self.traffic.salted(value.as_bytes());
@@ -199,6 +212,7 @@ impl HttpShared {
             taken: false,
             signed: None,
             reveals: vec![],
+            said: None,
         })
     }
 
@@ -312,10 +326,10 @@ impl Judge for HttpShared {
     async fn begin(&self, client: &Client, head: &Head) -> Begin<Case> {
         match self.case(client, head).await {
             Ok(case) => Begin::Judge {
-                case,
                 wish: Wish::Whole {
-                    limit: self.config.judged,
+                    limit: self.judged(&case),
                 },
+                case,
             },
             Err(problem) => Begin::Answer(problem),
         }
@@ -431,6 +445,16 @@ impl HttpShared {
     async fn refused(&self, case: &Case, api: &Api, how: &str) {
         let lease = &case.record.lease.id;
         mismatch::refused(&self.store, lease, &case.source, &api.name, how).await;
+    }
+}
+
+/// Whether an API's pack says of any operation that its body quotes.
+fn quotes(api: &Api) -> bool {
+    match &api.own {
+        Some(pack) => pack.quotes(),
+        None => providers::by_name(&pack_of(api))
+            .and_then(providers::Provider::pack)
+            .is_some_and(providers::Pack::quotes),
     }
 }
 

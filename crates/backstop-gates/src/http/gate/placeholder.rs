@@ -13,9 +13,24 @@ pub fn placeholder(key: &SealKey, lease: &str, api: &str, pack: &str) -> String 
     match pack {
         "railway" => uuid(bytes),
         "github" => github(bytes),
+        "anthropic" => format!("sk-ant-api03-{}AA", long(key, lease, api, 93)),
+        "openai" => {
+            let other = key.derive(&format!("placeholder 1 of {lease} at {api}"));
+            format!("sk-{}T3BlbkFJ{}", base62(&bytes, 20), base62(&other, 20))
+        }
+        "gemini" => format!("AIza{}", base62(&bytes, 35)),
         pack if is_aws(pack) => format!("AKIA{}", base32(&bytes, 16)),
         _ => format!("bsp_{}", base62(&bytes, 40)),
     }
+}
+
+/// More digits than come of one derived key.
+fn long(key: &SealKey, lease: &str, api: &str, digits: usize) -> String {
+    let one = |number: usize| {
+        let bytes = key.derive(&format!("placeholder {number} of {lease} at {api}"));
+        base62(&bytes, (digits - 40 * number).min(40))
+    };
+    (0..digits.div_ceil(40)).map(one).collect()
 }
 
 /// The secret access key that belongs to a placeholder at AWS: clients sign with it, and nobody looks at the signature.
@@ -134,6 +149,20 @@ mod tests {
             assert_eq!((aws.len(), &aws[..4]), (20, "AKIA"));
         }
         assert_eq!(placeholder_key(&key, "lease_a", "api").len(), 40);
+        for (pack, start, length) in [
+            ("anthropic", "sk-ant-api03-", 108),
+            ("openai", "sk-", 51),
+            ("gemini", "AIza", 39),
+        ] {
+            let one = placeholder(&key, "lease_a", "api", pack);
+            assert_eq!(
+                (one.len(), one.starts_with(start)),
+                (length, true),
+                "{pack}"
+            );
+            assert_ne!(one, placeholder(&key, "lease_b", "api", pack));
+            assert_ne!(one, placeholder(&key, "lease_a", "ap", pack));
+        }
         let github = placeholder(&key, "lease_a", "api", "github");
         assert_eq!(github.len(), 40);
         assert!(github.starts_with("ghp_"));

@@ -45,6 +45,23 @@ pub(super) fn put_in(
     Ok(body)
 }
 
+/// The head with the credentials in, of a request whose body quotes. What is quoted stays as it is, and so does the rest of
+/// that body, `said`: nobody sees from outside which of the two a placeholder stands in.
+pub(super) fn put_in_head(
+    head: &mut Head,
+    said: &[u8],
+    kept: &[Arc<Kept>],
+) -> Result<(), Misplaced> {
+    for one in kept {
+        if has(said, one.placeholder.as_bytes()) {
+            return Err(Misplaced("a body that quotes texts"));
+        }
+        in_target(head, one)?;
+        in_headers(head, one)?;
+    }
+    Ok(())
+}
+
 fn has(bytes: &[u8], name: &[u8]) -> bool {
     !name.is_empty() && memchr::memmem::find(bytes, name).is_some()
 }
@@ -155,11 +172,11 @@ mod tests {
 
     use super::*;
 
-    fn swapped(kind: &str, target: &str, body: &str, secret: &str) -> Result<String, Misplaced> {
+    fn head(kind: &str, target: &str) -> Head {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
         headers.insert("x-token", "bsp_a".parse().unwrap());
-        let mut head = Head {
+        Head {
             method: Method::POST,
             version: Version::HTTP_11,
             scheme: Scheme::Https,
@@ -170,17 +187,35 @@ mod tests {
             presented: None,
             upgrade: None,
             trailers: false,
-        };
-        let kept = [Arc::new(Kept {
+        }
+    }
+
+    fn kept(secret: &str) -> [Arc<Kept>; 1] {
+        [Arc::new(Kept {
             placeholder: "bsp_a".into(),
             secret: Secret::new(secret.into()),
-        })];
+        })]
+    }
+
+    fn swapped(kind: &str, target: &str, body: &str, secret: &str) -> Result<String, Misplaced> {
+        let (mut head, kept) = (head(kind, target), kept(secret));
         let body = Bytes::copy_from_slice(body.as_bytes());
         assert!(stands(&head, &body, &kept));
         let out = put_in(&mut head, &body, &kept)?;
         let token = head.headers["x-token"].to_str().unwrap().to_owned();
         let out = String::from_utf8(out.to_vec()).unwrap();
         Ok(format!("{} {token} {out}", head.target))
+    }
+
+    #[test]
+    fn nothing_is_put_into_a_body_that_quotes() {
+        let mut head = head("application/json", "/x?k=bsp_a");
+        let kept = kept("abc");
+        assert!(put_in_head(&mut head, br#"{"v":"bsp_b"}"#, &kept).is_ok());
+        assert_eq!(head.target, "/x?k=abc");
+        assert_eq!(head.headers["x-token"], "abc");
+        let refused = put_in_head(&mut head, br#"{"v":"bsp_a"}"#, &kept);
+        assert!(refused.is_err());
     }
 
     #[test]

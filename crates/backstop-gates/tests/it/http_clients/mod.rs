@@ -6,6 +6,7 @@
 mod git;
 mod hostile;
 mod kubectl;
+mod models;
 mod service;
 mod web;
 

@@ -51,7 +51,9 @@ enum Test {
     Any(Vec<Value>),
     Not(Vec<Value>),
     Only(Vec<String>),
+    Besides(Vec<String>),
     Begins(Vec<String>),
+    NotBegins(Vec<String>),
     Absent,
     Present,
     Empty,
@@ -60,16 +62,16 @@ enum Test {
 }
 
 impl Condition {
-    /// Reads a condition; `names` are those that the path binds.
-    pub fn of(written: &file::Condition, names: &[&str]) -> Result<Self, String> {
-        let at = At::of(&written.at, names)?;
+    /// Reads a condition at one of its places; `names` are those that the path binds.
+    pub fn of(place: &str, written: &file::Condition, names: &[&str]) -> Result<Self, String> {
+        let at = At::of(place, names)?;
         let test = Test::of(written)?;
         let whole = matches!(at, At::Query | At::Body);
         let one = matches!(at, At::QueryOf(_) | At::Header(_) | At::Path(_));
-        let only = matches!(test, Test::Only(_));
+        let only = matches!(test, Test::Only(_) | Test::Besides(_));
         if (whole && !only) || (one && only) {
             return Err(
-                "`only` goes with `query`, `body` and what lies in a body, and the first two with nothing else"
+                "`only` goes with `query`, `body` and what lies in a body, and the first two with nothing else but `besides`"
                     .to_owned(),
             );
         }
@@ -80,6 +82,7 @@ impl Condition {
     pub fn holds(&self, subject: &Subject<'_>, way: Way) -> Truth {
         match &self.test {
             Test::Only(names) => self.only(names, subject, way),
+            Test::Besides(names) => self.besides(names, subject, way),
             test => test.holds(&self.at.look(subject, test.looks(way)), way),
         }
     }
@@ -90,12 +93,7 @@ impl Condition {
             Way::Milder => names.iter().any(|n| n == name),
         };
         let query = subject.query_names();
-        let there = match &self.at {
-            At::Query => Some(query.clone()),
-            At::Body => subject.body_names(),
-            at => at.names(subject, way),
-        };
-        match (there, way) {
+        match (self.names(subject, way), way) {
             (None, _) => Truth::Unknown,
             (Some(there), Way::Worse) => truth(there.iter().all(listed)),
             // A body without names says nothing; and some servers read the query for it.
@@ -104,6 +102,21 @@ impl Condition {
                 let both = both || !matches!(self.at, At::Body);
                 truth(!there.is_empty() && both && there.iter().all(listed))
             }
+        }
+    }
+
+    /// Whether a name is there that is not written exactly so.
+    fn besides(&self, names: &[String], subject: &Subject<'_>, way: Way) -> Truth {
+        self.names(subject, way).map_or(Truth::Unknown, |there| {
+            truth(there.iter().any(|name| !names.iter().any(|n| n == name)))
+        })
+    }
+
+    fn names<'a>(&self, subject: &Subject<'a>, way: Way) -> Option<Vec<&'a str>> {
+        match &self.at {
+            At::Query => Some(subject.query_names()),
+            At::Body => subject.body_names(),
+            at => at.names(subject, way),
         }
     }
 }
@@ -186,7 +199,9 @@ impl Test {
                 .map(|many| scalars(many).map(Self::Not))
                 .transpose()?,
             written.only.clone().map(Self::Only),
+            written.besides.clone().map(Self::Besides),
             written.begins.clone().map(|b| Self::Begins(b.0)),
+            written.not_begins.clone().map(|b| Self::NotBegins(b.0)),
             flag(written.absent, Self::Absent)?,
             flag(written.present, Self::Present)?,
             flag(written.empty, Self::Empty)?,
@@ -196,7 +211,7 @@ impl Test {
         let mut given = tests.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(test), None) => Ok(test),
-            _ => Err("a condition has exactly one of is, any, not, begins, only, absent, present, empty, less-than, more-than".to_owned()),
+            _ => Err("a condition has exactly one of is, any, not, begins, not-begins, only, besides, absent, present, empty, less-than, more-than".to_owned()),
         }
     }
 
@@ -243,11 +258,18 @@ impl Test {
                 Some(text) => truth(with.iter().any(|w| begins(&text, w, way))),
                 None => Truth::Unknown,
             },
+            // As with `not`, what only nearly begins so deviates.
+            Self::NotBegins(with) => match item {
+                Item::Json(Value::Null) => Truth::No,
+                item => item.text().map_or(Truth::Unknown, |text| {
+                    truth(!with.iter().any(|w| text.starts_with(w.as_str())))
+                }),
+            },
             Self::Present => Truth::Yes,
             Self::Empty => truth(is_empty(item)),
             Self::Less(limit) => number(item).map_or(Truth::Unknown, |n| truth(n < *limit)),
             Self::More(limit) => number(item).map_or(Truth::Unknown, |n| truth(n > *limit)),
-            Self::Only(_) | Self::Absent => Truth::Unknown,
+            Self::Only(_) | Self::Besides(_) | Self::Absent => Truth::Unknown,
         }
     }
 }

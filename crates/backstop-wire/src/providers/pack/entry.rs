@@ -6,7 +6,7 @@ use super::condition::{Condition, Truth, Way, pointer};
 use super::error::PackError;
 use super::file::{self, Facts};
 use super::pattern::Pattern;
-use super::subject::Subject;
+use super::subject::{Item, Look, Subject};
 use super::template::Template;
 use crate::providers::{IdempotencyToken, Knowledge};
 
@@ -25,11 +25,15 @@ pub struct Entry {
     pub base: Shape,
     /// What it does when a request says more.
     pub cases: Vec<Case>,
+    /// What its body only quotes, as tokens of JSON pointers; a last `**` stands for all that lies there.
+    pub quotes: Vec<Vec<String>>,
 }
 
 /// One case of `when`.
 #[derive(Debug)]
 pub struct Case {
+    /// Where the elements lie that are looked at one by one, each as if it were the body.
+    each: Option<Vec<String>>,
     /// All of them must hold.
     conditions: Vec<Condition>,
     /// Whether it stands in the operation's place, or adds to it.
@@ -65,11 +69,46 @@ pub struct Shape {
     pub reveals: Vec<String>,
     /// Why not all is known.
     pub incomplete: Option<String>,
+    /// Whether what the operation quotes is only quoted here, too.
+    pub quotes: bool,
 }
 
 impl Case {
     /// Whether it holds.
     pub fn holds(&self, subject: &Subject<'_>) -> Truth {
+        match &self.each {
+            None => self.all_hold(subject),
+            Some(each) => self.one_holds(each, subject),
+        }
+    }
+
+    /// Whether it holds for one of the elements.
+    fn one_holds(&self, each: &[String], subject: &Subject<'_>) -> Truth {
+        let found = subject.body(each, Look::Anywhere);
+        let mut truth = if found.hidden || subject.is_form() {
+            Truth::Unknown
+        } else {
+            Truth::No
+        };
+        for item in found.items {
+            let one = match item {
+                Item::Json(element) => self.all_hold(&Subject {
+                    within: Some(element),
+                    ..*subject
+                }),
+                // A field of a form has no members to look at.
+                Item::Text(_) => Truth::Unknown,
+            };
+            match one {
+                Truth::Yes => return Truth::Yes,
+                Truth::Unknown => truth = Truth::Unknown,
+                Truth::No => {}
+            }
+        }
+        truth
+    }
+
+    fn all_hold(&self, subject: &Subject<'_>) -> Truth {
         let way = if self.instead {
             Way::Milder
         } else {
@@ -119,20 +158,41 @@ pub fn entries(
         let names: Vec<&str> = pattern.names().collect();
         let base = shape(&facts, &names).map_err(&bad)?;
         let case = |written| case(written, &facts, &names).map_err(&bad);
-        let cases = outer.when.iter().map(case).collect::<Result<_, _>>()?;
+        let cases: Vec<Vec<Case>> = outer.when.iter().map(case).collect::<Result<_, _>>()?;
         out.push(Entry {
+            quotes: quotes(&outer.quotes, protocol).map_err(&bad)?,
             id: outer.id.clone(),
             knowledge: outer.knowledge.unwrap_or(default),
             tokens: tokens.clone(),
             base,
-            cases,
+            cases: cases.into_iter().flatten().collect(),
             pattern,
         });
     }
     Ok(out)
 }
 
-fn case(written: &toml::Table, outer: &Facts, names: &[&str]) -> Result<Case, String> {
+/// The texts of a body that an operation only quotes.
+fn quotes(written: &[String], protocol: file::Protocol) -> Result<Vec<Vec<String>>, String> {
+    if !written.is_empty() && protocol == file::Protocol::Graphql {
+        return Err("`quotes` goes with methods and paths alone".to_owned());
+    }
+    let one = |text: &String| {
+        let tokens = pointer(text)?;
+        let inner = tokens.len().saturating_sub(1);
+        let all = |token: &String| token == "**";
+        match tokens.iter().take(inner).any(all) || tokens.iter().all(all) {
+            true => Err(format!(
+                "`{text}` names no member; `**` is for all that lies at one, and stands last"
+            )),
+            false => Ok(tokens),
+        }
+    };
+    written.iter().map(one).collect()
+}
+
+/// What is written as one case: with a list of places it is as many.
+fn case(written: &toml::Table, outer: &Facts, names: &[&str]) -> Result<Vec<Case>, String> {
     let (condition, rest) = split(written, &file::Condition::KEYS);
     let (how, facts) = split(&rest, &file::Case::KEYS);
     let first: file::Condition = condition
@@ -144,18 +204,63 @@ fn case(written: &toml::Table, outer: &Facts, names: &[&str]) -> Result<Case, St
     let facts: Facts = facts
         .try_into()
         .map_err(|e| format!("in `when`: {}", message(&e)))?;
-    if !how.instead && facts.effect.is_none() && facts.incomplete.is_none() {
+    if how.quotes == Some(true) {
+        return Err("in a case `quotes` is `false` or is left out".to_owned());
+    }
+    let says = facts.effect.is_some() || facts.incomplete.is_some() || how.quotes.is_some();
+    if !how.instead && !says {
         return Err("a case of `when` that adds something says which `effect`".to_owned());
     }
-    let conditions = std::iter::once(&first).chain(&how.and);
-    let conditions = conditions
-        .map(|c| Condition::of(c, names).map_err(|e| format!("in `when`, at `{}`: {e}", c.at)))
-        .collect::<Result<_, _>>()?;
-    Ok(Case {
-        conditions,
-        instead: how.instead,
-        shape: shape(&inherit(facts, outer), names)?,
-    })
+    if how.instead && (!how.each.0.is_empty() || first.at.0.len() > 1) {
+        return Err("`each` and a list of places go with a case that adds something".to_owned());
+    }
+    let mut each = Vec::new();
+    for text in &how.each.0 {
+        each.push(Some(elements(text)?));
+    }
+    if each.is_empty() {
+        each.push(None);
+    }
+    let shape = Shape {
+        quotes: how.quotes.is_none(),
+        ..shape(&inherit(facts, outer), names)?
+    };
+    let condition = |place: &str, written: &file::Condition| {
+        Condition::of(place, written, names).map_err(|e| format!("in `when`, at `{place}`: {e}"))
+    };
+    let alone = |written: &file::Condition| match written.at.0.as_slice() {
+        [place] => condition(place, written),
+        _ => Err("a condition of `and` has one place".to_owned()),
+    };
+    if first.at.0.is_empty() {
+        return Err("`at` names no place".to_owned());
+    }
+    let mut cases = Vec::new();
+    for each in each {
+        for place in &first.at.0 {
+            let mut conditions = vec![condition(place, &first)?];
+            for and in &how.and {
+                conditions.push(alone(and)?);
+            }
+            cases.push(Case {
+                each: each.clone(),
+                conditions,
+                instead: how.instead,
+                shape: shape.clone(),
+            });
+        }
+    }
+    Ok(cases)
+}
+
+/// Where the elements lie that a case looks at one by one.
+fn elements(text: &str) -> Result<Vec<String>, String> {
+    match text.strip_prefix("body.").map(pointer) {
+        Some(Ok(tokens)) if !tokens.is_empty() => Ok(tokens),
+        _ => Err(format!(
+            "`{text}` is no place for `each`, which goes with elements of a body: `body./a/*`"
+        )),
+    }
 }
 
 /// A case that names an effect says all about it: nothing that makes the operation's own milder is taken over.
@@ -207,6 +312,7 @@ fn shape(facts: &Facts, names: &[&str]) -> Result<Shape, String> {
         preview: facts.preview.clone(),
         reveals,
         incomplete: facts.incomplete.clone(),
+        quotes: true,
     })
 }
 

@@ -24,6 +24,10 @@ pub struct File {
     #[serde(default)]
     pub reads: Reads,
     pub knowledge: Option<Knowledge>,
+    pub credential: Option<String>,
+    pub variable: Option<String>,
+    #[serde(default)]
+    pub everyone: bool,
     #[serde(default)]
     pub reveal_fields: Vec<String>,
     #[serde(default)]
@@ -94,11 +98,13 @@ pub struct Entry {
     #[serde(default)]
     pub idempotency: Several<String>,
     #[serde(default)]
+    pub quotes: Vec<String>,
+    #[serde(default)]
     pub when: Vec<toml::Table>,
 }
 
 impl Entry {
-    pub const KEYS: [&str; 5] = ["match", "id", "knowledge", "idempotency", "when"];
+    pub const KEYS: [&str; 6] = ["match", "id", "knowledge", "idempotency", "quotes", "when"];
 }
 
 /// What a case says beside its facts: a condition, and how it counts.
@@ -106,25 +112,30 @@ impl Entry {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Case {
     #[serde(default)]
+    pub each: Several<String>,
+    pub quotes: Option<bool>,
+    #[serde(default)]
     pub and: Vec<Condition>,
     #[serde(default)]
     pub instead: bool,
 }
 
 impl Case {
-    pub const KEYS: [&str; 2] = ["and", "instead"];
+    pub const KEYS: [&str; 4] = ["each", "quotes", "and", "instead"];
 }
 
-/// One condition: where, and exactly one test.
+/// One condition: where, and exactly one test. The first one of a case may name several places.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Condition {
-    pub at: String,
+    pub at: Several<String>,
     pub is: Option<toml::Value>,
     pub any: Option<Vec<toml::Value>>,
     pub not: Option<Vec<toml::Value>>,
     pub begins: Option<Several<String>>,
+    pub not_begins: Option<Several<String>>,
     pub only: Option<Vec<String>>,
+    pub besides: Option<Vec<String>>,
     pub absent: Option<bool>,
     pub present: Option<bool>,
     pub empty: Option<bool>,
@@ -133,13 +144,15 @@ pub struct Condition {
 }
 
 impl Condition {
-    pub const KEYS: [&str; 11] = [
+    pub const KEYS: [&str; 13] = [
         "at",
         "is",
         "any",
         "not",
         "begins",
+        "not-begins",
         "only",
+        "besides",
         "absent",
         "present",
         "empty",

@@ -40,6 +40,9 @@ pub struct Pack {
     bases: Vec<Vec<String>>,
     protocol: Protocol,
     reads: Reads,
+    credential: Option<String>,
+    variable: Option<String>,
+    everyone: bool,
     reveal_fields: Vec<String>,
     entries: Vec<Entry>,
     trie: Trie,
@@ -88,6 +91,9 @@ impl Pack {
             version: file.version,
             protocol: file.protocol,
             reads: file.reads,
+            credential: file.credential,
+            variable: file.variable.map(variable).transpose()?,
+            everyone: file.everyone,
             reveal_fields: file.reveal_fields,
             entries,
             trie,
@@ -144,6 +150,30 @@ impl Pack {
     #[must_use]
     pub fn hosts(&self) -> &[String] {
         &self.hosts
+    }
+
+    /// How the API usually takes its credential, as a target's configuration writes it: `header x-api-key`.
+    #[must_use]
+    pub fn credential(&self) -> Option<&str> {
+        self.credential.as_deref()
+    }
+
+    /// The variable in which the API's own clients look for the credential.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        self.variable.as_deref()
+    }
+
+    /// Whether every lease is to use it, unless a configuration says otherwise: an agent's own model provider.
+    #[must_use]
+    pub const fn everyone(&self) -> bool {
+        self.everyone
+    }
+
+    /// Whether there is an operation whose body quotes.
+    #[must_use]
+    pub fn quotes(&self) -> bool {
+        self.entries.iter().any(|entry| !entry.quotes.is_empty())
     }
 
     /// How many operations it has.
@@ -231,6 +261,18 @@ fn name(text: &str) -> Result<String, PackError> {
         "name",
         format!("`{text}` is no name for a pack"),
         "use lower-case letters, digits and `-`",
+    ))
+}
+
+fn variable(text: String) -> Result<String, PackError> {
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if text.starts_with(|c: char| c.is_ascii_uppercase()) && text.chars().all(plain) {
+        return Ok(text);
+    }
+    Err(PackError::new(
+        "variable",
+        format!("`{text}` is no name of a variable"),
+        "write it as `EXAMPLE_API_KEY`",
     ))
 }
 

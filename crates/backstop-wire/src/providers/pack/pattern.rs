@@ -16,6 +16,13 @@ pub struct Pattern {
 pub enum Segment {
     /// This and no other.
     Literal(String),
+    /// `{name}:verb`: one that ends so, as Google writes what is done with a thing.
+    Verb {
+        /// What stands before the last colon.
+        name: String,
+        /// What stands behind it.
+        verb: String,
+    },
     /// `{name}`: any one.
     One(String),
     /// `{name...}`: one or more, to the end.
@@ -74,9 +81,16 @@ impl Segment {
     fn name(&self) -> Option<&str> {
         match self {
             Self::Literal(_) => None,
-            Self::One(name) | Self::Rest(name) => Some(name),
+            Self::Verb { name, .. } | Self::One(name) | Self::Rest(name) => Some(name),
         }
     }
+}
+
+/// A segment of a request, as `{name}:verb` takes it apart.
+pub fn name_and_verb(segment: &str) -> Option<(&str, &str)> {
+    segment
+        .rsplit_once(':')
+        .filter(|(name, _)| !name.is_empty())
 }
 
 fn methods_of(text: &str) -> Result<Vec<String>, String> {
@@ -89,6 +103,18 @@ fn methods_of(text: &str) -> Result<Vec<String>, String> {
 }
 
 fn segment(text: &str) -> Result<Segment, String> {
+    if let Some((name, verb)) = text.strip_prefix('{').and_then(|t| t.split_once("}:")) {
+        let plain = |t: &str| !t.is_empty() && t.chars().all(|c| c.is_ascii_alphanumeric());
+        if !plain(name) || !plain(verb) {
+            return Err(format!(
+                "the segment `{text}` is no `{{name}}:verb` of letters and digits"
+            ));
+        }
+        return Ok(Segment::Verb {
+            name: name.to_owned(),
+            verb: verb.to_owned(),
+        });
+    }
     let Some(inner) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
         return match text {
             "" => Err("there is an empty segment in the path".to_owned()),
@@ -146,6 +172,15 @@ mod tests {
             ]
         );
         assert!(Pattern::rest("GET /").unwrap().segments.is_empty());
+        assert_eq!(
+            Pattern::rest("POST /{model}:count").unwrap().segments,
+            [Segment::Verb {
+                name: "model".into(),
+                verb: "count".into()
+            }]
+        );
+        assert_eq!(name_and_verb("a:b:count"), Some(("a:b", "count")));
+        assert_eq!(name_and_verb(":count"), None);
     }
 
     #[test]
@@ -158,6 +193,10 @@ mod tests {
             "DELETE /a/",
             "DELETE /{a...}/b",
             "DELETE /{a}/{a}",
+            "DELETE /{a}/{a}:b",
+            "DELETE /{a}:",
+            "DELETE /{a}:b:c",
+            "DELETE /{a...}:b",
             "DELETE /{}",
             "DELETE /x{a}",
             "DELETE /a?b",

@@ -7,7 +7,7 @@ use super::Pack;
 use super::condition::Truth;
 use super::entry::{Entry, Shape};
 use super::file::{Protocol, Reads};
-use super::pattern::Segment;
+use super::pattern::{Segment, name_and_verb};
 use super::subject::Subject;
 use crate::http::Request;
 use crate::providers::{Operation, Reading, generic};
@@ -48,6 +48,7 @@ impl Pack {
                     bound: &bound,
                     request: Some(request),
                     arguments: None,
+                    within: None,
                 };
                 entry.read(&subject, &request.method, &mut reading);
                 self.slashes(request, entry, &mut reading);
@@ -67,6 +68,7 @@ impl Pack {
                     bound: &[],
                     request: None,
                     arguments: Some(call.arguments),
+                    within: None,
                 };
                 if let Some(entry) = self.entries.get(at) {
                     entry.read(&subject, call.kind, reading);
@@ -158,6 +160,10 @@ impl Entry {
             let here = path.get(at).map(|s| s.as_ref().to_owned());
             match (segment, here) {
                 (Segment::One(name), Some(value)) => out.push((name.as_str(), value)),
+                (Segment::Verb { name, .. }, Some(value)) => {
+                    let thing = name_and_verb(&value).map(|(thing, _)| thing.to_owned());
+                    out.push((name.as_str(), thing.unwrap_or(value)));
+                }
                 (Segment::Rest(name), _) => {
                     let rest = path.get(at..).unwrap_or_default();
                     let rest: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
@@ -182,6 +188,9 @@ impl Entry {
         }
         reading.operations.push(self.operation(&shapes));
         reading.tokens.extend(self.tokens.iter().cloned());
+        if shapes.iter().all(|shape| shape.quotes) {
+            reading.quotes.extend(self.quotes.iter().cloned());
+        }
     }
 
     fn besides<'a>(

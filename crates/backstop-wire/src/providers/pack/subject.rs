@@ -13,6 +13,8 @@ pub struct Subject<'a> {
     pub request: Option<&'a Request>,
     /// The arguments, if it is a GraphQL call: variables put in.
     pub arguments: Option<&'a Value>,
+    /// An element of the body that stands for all of it, where a case looks at `each`.
+    pub within: Option<&'a Value>,
 }
 
 /// One thing found.
@@ -77,7 +79,7 @@ impl<'a> Subject<'a> {
     /// The values of a query parameter.
     pub fn query(&self, name: &str, look: Look) -> Found<'a> {
         let mut found = self.in_query(name, look);
-        if look == Look::Anywhere {
+        if look == Look::Anywhere && self.within.is_none() {
             found
                 .items
                 .extend(self.in_body(&[name.to_owned()], look).items);
@@ -88,10 +90,15 @@ impl<'a> Subject<'a> {
     /// What stands at a pointer in the body.
     pub fn body(&self, pointer: &[String], look: Look) -> Found<'a> {
         let mut found = self.in_body(pointer, look);
-        if let ([name], Look::Anywhere) = (pointer, look) {
+        if let ([name], Look::Anywhere, None) = (pointer, look, self.within) {
             found.items.extend(self.in_query(name, look).items);
         }
         found
+    }
+
+    /// Whether the body is a form, whose fields have no members.
+    pub fn is_form(&self) -> bool {
+        matches!(self.request.map(|r| &r.body), Some(Body::Form(_)))
     }
 
     /// What stands at a pointer in the arguments. GraphQL's names have one spelling.
@@ -114,6 +121,10 @@ impl<'a> Subject<'a> {
 
     /// The names at the top of the body; nothing if it cannot be looked into.
     pub fn body_names(&self) -> Option<Vec<&'a str>> {
+        if let Some(element) = self.within {
+            let map = element.as_object()?;
+            return Some(map.keys().map(String::as_str).collect());
+        }
         match &self.request?.body {
             Body::Absent => Some(Vec::new()),
             Body::Json(Value::Object(map)) | Body::Cbor(Value::Object(map)) => {
@@ -136,6 +147,14 @@ impl<'a> Subject<'a> {
     }
 
     fn in_body(&self, pointer: &[String], look: Look) -> Found<'a> {
+        if let Some(element) = self.within {
+            let mut items = Vec::new();
+            walk(element, pointer, look, &mut items);
+            return Found {
+                items,
+                hidden: false,
+            };
+        }
         let Some(request) = self.request else {
             return Found::default();
         };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::pattern::{Pattern, Segment};
+use super::pattern::{Pattern, Segment, name_and_verb};
 
 /// Entries by path and method.
 #[derive(Debug, Default)]
@@ -13,6 +13,7 @@ pub struct Trie {
 #[derive(Debug, Default)]
 struct Node {
     literal: HashMap<Box<str>, usize>,
+    verb: HashMap<Box<str>, usize>,
     one: Option<usize>,
     here: Vec<(Box<str>, usize)>,
     rest: Vec<(Box<str>, usize)>,
@@ -33,6 +34,7 @@ impl Trie {
         for segment in &pattern.segments {
             match segment {
                 Segment::Literal(text) => at = self.literal(at, text),
+                Segment::Verb { verb, .. } => at = self.verb(at, verb),
                 Segment::One(_) => at = self.one(at),
                 Segment::Rest(_) => rest = true,
             }
@@ -63,6 +65,10 @@ impl Trie {
         let literal = node.literal.get(first.as_ref());
         literal
             .and_then(|next| self.search(*next, method, others))
+            .or_else(|| {
+                let (_, verb) = name_and_verb(first.as_ref())?;
+                self.search(*node.verb.get(verb)?, method, others)
+            })
             .or_else(|| node.one.and_then(|next| self.search(next, method, others)))
             .or_else(|| of(&node.rest, method))
     }
@@ -72,6 +78,15 @@ impl Trie {
         let found = self.nodes.get_mut(at).map_or(fresh, |node| {
             *node.literal.entry(text.into()).or_insert(fresh)
         });
+        self.grown(found)
+    }
+
+    fn verb(&mut self, at: usize, text: &str) -> usize {
+        let fresh = self.nodes.len();
+        let found = self
+            .nodes
+            .get_mut(at)
+            .map_or(fresh, |node| *node.verb.entry(text.into()).or_insert(fresh));
         self.grown(found)
     }
 
@@ -119,6 +134,8 @@ mod tests {
             "GET /a/{x...}",
             "DELETE /a/{x}",
             "GET /",
+            "POST /a/{x}:count",
+            "POST /a/{x}",
         ]);
         for (method, path, entry) in [
             ("GET", "a/b/d", Some(0)),
@@ -129,6 +146,12 @@ mod tests {
             ("DELETE", "a/b", Some(3)),
             ("DELETE", "a/b/d", None),
             ("delete", "a/b", None),
+            ("POST", "a/b:count", Some(5)),
+            ("POST", "a/b:c:count", Some(5)),
+            ("POST", "a/:count", Some(6)),
+            ("POST", "a/b:Count", Some(6)),
+            ("POST", "a/b:counts", Some(6)),
+            ("GET", "a/b:count", Some(2)),
         ] {
             let path: Vec<&str> = path.split('/').collect();
             assert_eq!(trie.find(method, &path), entry, "{method} {path:?}");

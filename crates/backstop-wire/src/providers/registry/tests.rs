@@ -6,6 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::providers::pack::{request_of, words_of};
 
+mod models;
+
 fn written() -> impl Iterator<Item = (&'static str, &'static Pack)> {
     packs().iter().filter_map(|p| match p.reader {
         Reader::Pack(pack) | Reader::Calls(pack) => match pack.as_ref() {
@@ -26,7 +28,7 @@ fn every_pack_parses_under_its_own_name() {
             !pack.version().is_empty() && !pack.source().is_empty() && !pack.title().is_empty()
         );
     }
-    assert_eq!(written().count(), 5);
+    assert_eq!(written().count(), 8);
 }
 
 #[test]
@@ -69,9 +71,17 @@ fn example(pack: &Pack, matches: &str) -> Reading {
     }
     let filled: Vec<_> = path
         .split('/')
-        .map(|s| if s.starts_with('{') { "x1" } else { s })
+        .map(|s| match s.split_once('}') {
+            Some((_, verb)) => format!("x1{verb}"),
+            None => s.to_owned(),
+        })
         .collect();
-    let base = if pack.name() == "neon" { "/api/v2" } else { "" };
+    let base = match pack.name() {
+        "neon" => "/api/v2",
+        "anthropic" | "openai" => "/v1",
+        "gemini" => "/v1beta",
+        _ => "",
+    };
     pack.read(&request_of(
         &format!("{method} {base}{}", filled.join("/")),
         &[],
@@ -178,6 +188,9 @@ fn the_host_says_which_pack_reads() {
         ("api.supabase.com", Some("supabase")),
         ("console.neon.tech", Some("neon")),
         ("s3.eu-west-1.amazonaws.com", Some("aws")),
+        ("api.anthropic.com", Some("anthropic")),
+        ("api.openai.com", Some("openai")),
+        ("generativelanguage.googleapis.com", Some("gemini")),
         ("supabase.co", None),
         ("api.github.com.evil.test", None),
     ] {

@@ -7,7 +7,7 @@ use backstop_core::secret::Secret;
 
 use super::ask;
 use crate::cli::Init;
-use crate::config::{Config, target_name, template};
+use crate::config::{Config, Usual, target_name, template};
 use crate::failure::{Context, Failure, Outcome};
 use crate::home::{Home, Keys};
 use crate::output::Output;
@@ -28,9 +28,11 @@ pub(super) fn add(
         return Ok(());
     };
     target_name(name).map_err(Failure::usage)?;
-    let mut text = template::api(name, args.environment, url, args.credential.as_deref());
+    let usual = Usual::at(url);
+    let placed = args.credential.as_deref().unwrap_or(usual.credential);
+    let mut text = template::api(name, args.environment, url, placed, usual.everyone);
     if config.http.is_none() {
-        text.push_str(template::HTTP);
+        text.push_str(&template::http());
     }
     let known = config.apis.iter().any(|api| api.name == *name);
     // What does not work is told before anything is written.
@@ -42,7 +44,7 @@ pub(super) fn add(
             Config::parse(path, &format!("{whole}{text}"))?
         }
     };
-    if args.credential.as_deref() != Some("none") {
+    if placed != "none" {
         let secret = credential(args, name)?;
         let mut apis = extended.apis.iter().filter(|api| api.name == *name);
         if let Some(why) = apis.find_map(|api| api.placing.refuses(secret.reveal())) {
@@ -65,8 +67,13 @@ pub(super) fn add(
         .and_then(|()| file.sync_all())
         .doing(format!("cannot write `{}`", path.display()))?;
     output.say(&format!(
-        "added the target `{name}` ({}): {url}",
-        args.environment
+        "added the target `{name}` ({}): {url}{}",
+        args.environment,
+        if usual.everyone {
+            ", for every lease"
+        } else {
+            ""
+        }
     ));
     Ok(())
 }

@@ -6,8 +6,8 @@ use backstop_core::effect::Analysis;
 use backstop_core::policy::{Asker, Policy};
 use backstop_core::target::Environment;
 use backstop_core::verdict::{Decision, Verdict};
-use backstop_wire::http::{self, Raw, RawBody, Scheme, Version};
-use backstop_wire::providers::{self, Pack};
+use backstop_wire::http::{self, Raw, RawBody, Request, Scheme, Version};
+use backstop_wire::providers::{self, Pack, Reading};
 use backstop_wire::secrets::Engine;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -72,7 +72,11 @@ impl Judge {
             Ok(request) => request,
             Err(refused) => return (verdict(Decision::Deny, "ambiguous", &refused.what), nothing),
         };
-        let found = http::presented(&self.engine, &request, &raw);
+        let reading = self.reading(&request);
+        let said = reading
+            .as_ref()
+            .and_then(|(_, reading)| http::without_quoted(&request, reading.quoted()));
+        let found = http::presented(&self.engine, said.as_ref().unwrap_or(&request), &raw);
         if let Some(found) = found.presented.first() {
             let why = format!(
                 "a credential that the lease did not get, in {}",
@@ -83,23 +87,23 @@ impl Judge {
         if let Some(why) = found.missed {
             return (verdict(Decision::Deny, "unsearched", why), nothing);
         }
-        if let Some(own) = &self.own {
-            let analysis = providers::read_by(&request, own).analysis;
-            return (
-                self.policy.judge(self.asker(own.name()), &analysis),
-                analysis,
-            );
-        }
-        let pack = match &self.pack {
-            Some(pack) => Some(pack.as_str()),
-            None => providers::for_host(&request.host).map(|pack| pack.name),
-        };
-        let Some(pack) = pack else {
+        let Some((target, Reading { analysis, .. })) = reading else {
             let why = "the host is no target that a pack knows";
             return (verdict(Decision::Deny, "not-in-lease", why), nothing);
         };
-        let analysis = providers::read(&request, Some(pack)).analysis;
-        (self.policy.judge(self.asker(pack), &analysis), analysis)
+        (self.policy.judge(self.asker(target), &analysis), analysis)
+    }
+
+    /// What it does, and the name of the pack that says so.
+    fn reading(&self, request: &Request) -> Option<(&str, Reading)> {
+        if let Some(own) = &self.own {
+            return Some((own.name(), providers::read_by(request, own)));
+        }
+        let pack = match &self.pack {
+            Some(pack) => pack.as_str(),
+            None => providers::for_host(&request.host)?.name,
+        };
+        Some((pack, providers::read(request, Some(pack))))
     }
 
     const fn asker<'t>(&self, target: &'t str) -> Asker<'t> {
