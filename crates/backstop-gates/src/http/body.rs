@@ -173,10 +173,23 @@ impl Passing {
             } else {
                 return Poll::Ready(self.last());
             };
-            if let Some(bytes) = self.filter(bytes)? {
-                return Poll::Ready(Ok(Some(Frame::data(bytes))));
+            let mut passed = self.filter(bytes)?.unwrap_or_default();
+            // Who knows the length asks no more once all of it has come.
+            if self.is_read() && self.trailers.is_none() {
+                self.rest = None;
+                if let Some(mut filter) = self.filter.take() {
+                    passed = followed_by(passed, filter.end()?);
+                }
+            }
+            if !passed.is_empty() {
+                return Poll::Ready(Ok(Some(Frame::data(passed))));
             }
         }
+    }
+
+    /// Whether all was read, but for what the filter holds back.
+    fn is_read(&self) -> bool {
+        self.read.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn tell(&mut self, how: Ended) {
@@ -223,10 +236,7 @@ impl Body for Passing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.read.is_empty()
-            && self.rest.as_ref().is_none_or(Body::is_end_stream)
-            && self.trailers.is_none()
-            && self.filter.is_none()
+        self.is_read() && self.trailers.is_none() && self.filter.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -253,6 +263,14 @@ impl Drop for Passing {
             Ended::Dropped
         };
         self.tell(how);
+    }
+}
+
+fn followed_by(bytes: Bytes, more: Bytes) -> Bytes {
+    match (bytes.is_empty(), more.is_empty()) {
+        (_, true) => bytes,
+        (true, false) => more,
+        (false, false) => [bytes, more].concat().into(),
     }
 }
 
@@ -454,6 +472,20 @@ mod tests {
         let all = body.collect().await.unwrap();
         assert_eq!(all.trailers().unwrap().len(), 1);
         assert_eq!(all.to_bytes(), "ABC");
+        assert_eq!(*notes.lock().unwrap(), (3, Some(Ended::Whole)));
+    }
+
+    #[tokio::test]
+    async fn a_filtered_body_is_over_with_its_last_piece() {
+        let mut body = Passing::full("ab".into()).filtered(Box::<Shout>::default());
+        body.read.push_back("c".into());
+        let (mut body, notes) = noted(body);
+        for piece in ["A", "BC"] {
+            assert!(!body.is_end_stream());
+            let frame = body.frame().await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), piece);
+        }
+        assert!(body.is_end_stream());
         assert_eq!(*notes.lock().unwrap(), (3, Some(Ended::Whole)));
     }
 

@@ -214,4 +214,8 @@ impl Filter for Seek {
     fn end(&mut self) -> Result<Bytes, Stop> {
         Ok(std::mem::take(&mut self.kept).into())
     }
+
+    fn keeps_length(&self) -> bool {
+        true
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backstop_gates::http::How;
 use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::Frame;
@@ -59,7 +60,15 @@ async fn connections_to_targets_are_kept() {
         for client_speaks in BOTH {
             for _ in 0..3 {
                 let mut client = client(&world, client_speaks).await;
-                for path in ["/hello", "/head", "/204", "/304", "/trailers", "/hello"] {
+                for path in [
+                    "/hello",
+                    "/masked/hello",
+                    "/head",
+                    "/204",
+                    "/304",
+                    "/trailers",
+                    "/hello",
+                ] {
                     client
                         .get(&world, path)
                         .await
@@ -75,7 +84,14 @@ async fn connections_to_targets_are_kept() {
                 text(client.send(request).await.unwrap()).await;
             }
         }
-        assert_eq!((world.connections(), world.requests()), (1, 42));
+        assert_eq!((world.connections(), world.requests()), (1, 48));
+        // Whoever knows an answer's length asks for no more than that.
+        let ended = world.judge.ended.lock().unwrap();
+        let masked = ended.iter().filter(|(path, _)| path == "/masked/hello");
+        assert!(
+            masked.clone().count() == 6
+                && masked.into_iter().all(|(_, end)| end.how == How::Finished)
+        );
         assert_eq!(
             world.names.asked.load(std::sync::atomic::Ordering::SeqCst),
             1
