@@ -28,8 +28,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::STRAY;
-use super::service::{self, Here, REAL, target};
+use super::service::{self, Here, REAL};
 use super::web::{self, Reply, Web, host};
+use crate::front::inside;
 use crate::front::{Front, Granted, Making};
 
 /// The real keys.
@@ -136,7 +137,7 @@ impl Models {
         let reachable = Reachable {
             apis: apis.clone(),
             allow: vec![],
-            public: Arc::new(target("elsewhere", &web)?),
+            public: Arc::new(inside("elsewhere", Some(&web.authority_pem))?),
         };
         let making = Making {
             names: Arc::new(Here),

@@ -36,16 +36,16 @@ async fn deleting_an_environment_to_make_it_anew_waits_for_a_person() -> Result<
     assert_eq!(met, [held]);
     let holds = account.front.holds(&agent.lease);
     let hold = &holds.first().context("nothing waits")?.hold;
-    let objects = hold.analysis.effects.iter().map(|effect| &effect.object);
+    let objects = hold.effects.iter().map(|effect| &effect.object);
     assert!(
         objects
             .flatten()
             .any(|object| object == "cloudformation-stack.explorer"),
         "{:#?}",
-        hold.analysis
+        hold.effects
     );
     assert!(
-        !hold.analysis.is_complete(),
+        !hold.incomplete.is_empty(),
         "what a template takes along is not known, and that is said"
     );
     let (status, told) = played.told.first().context("nothing was told")?;
