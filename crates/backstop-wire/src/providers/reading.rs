@@ -2,6 +2,8 @@
 
 use backstop_core::effect::Analysis;
 
+use super::Socket;
+
 /// How far an entry is to be believed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
@@ -57,4 +59,8 @@ pub struct Reading {
     /// Their effects. Objects are written `kind.id`, quoted as SQL names are: `volume."4f2c…"`; `kind` alone where the
     /// request names none. Never measurable: an HTTP API has no ROLLBACK.
     pub analysis: Analysis,
+    /// What its pack says of a WebSocket that it opens, if it is a request that may.
+    pub socket: Option<Socket>,
+    /// Whether its pack says that it is a gRPC call whose messages are harmless.
+    pub grpc: bool,
 }

@@ -4,7 +4,7 @@ use backstop_core::effect::{EffectKind, Verb};
 use serde::Deserialize;
 
 use super::several::Several;
-use crate::providers::Knowledge;
+use crate::providers::{Knowledge, Socket};
 
 /// The whole of a pack's first file.
 #[derive(Debug, Deserialize)]
@@ -91,12 +91,22 @@ pub struct Entry {
     pub matches: Several<String>,
     pub id: Option<String>,
     pub knowledge: Option<Knowledge>,
+    pub socket: Option<Socket>,
+    pub grpc: Option<Grpc>,
     #[serde(default)]
     pub when: Vec<toml::Table>,
 }
 
 impl Entry {
-    pub const KEYS: [&str; 4] = ["match", "id", "knowledge", "when"];
+    pub const KEYS: [&str; 6] = ["match", "id", "knowledge", "socket", "grpc", "when"];
+}
+
+/// What a gRPC call may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grpc {
+    /// Whatever it is, it does no more than its name says.
+    Harmless,
 }
 
 /// What a case says beside its facts: a condition, and how it counts.

@@ -6,8 +6,8 @@ use backstop_core::effect::Analysis;
 use backstop_core::policy::{Asker, Policy};
 use backstop_core::target::Environment;
 use backstop_core::verdict::{Decision, Verdict};
-use backstop_wire::http::{self, Raw, RawBody, Scheme, Version};
-use backstop_wire::providers::{self, Pack};
+use backstop_wire::http::{self, Raw, RawBody, Request, Scheme, Version};
+use backstop_wire::providers::{self, Beyond, Pack, Reading};
 use backstop_wire::secrets::Engine;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -84,11 +84,7 @@ impl Judge {
             return (verdict(Decision::Deny, "unsearched", why), nothing);
         }
         if let Some(own) = &self.own {
-            let analysis = providers::read_by(&request, own).analysis;
-            return (
-                self.policy.judge(self.asker(own.name()), &analysis),
-                analysis,
-            );
+            return self.said(&request, own.name(), providers::read_by(&request, own));
         }
         let pack = match &self.pack {
             Some(pack) => Some(pack.as_str()),
@@ -98,8 +94,19 @@ impl Judge {
             let why = "the host is no target that a pack knows";
             return (verdict(Decision::Deny, "not-in-lease", why), nothing);
         };
-        let analysis = providers::read(&request, Some(pack)).analysis;
-        (self.policy.judge(self.asker(pack), &analysis), analysis)
+        self.said(&request, pack, providers::read(&request, Some(pack)))
+    }
+
+    /// What the gate says to a request that was read.
+    fn said(&self, request: &Request, target: &str, reading: Reading) -> (Verdict, Analysis) {
+        let analysis = reading.analysis.clone();
+        if let Some(beyond) = Beyond::told(request).filter(|beyond| !beyond.is_known(&reading)) {
+            return (
+                verdict(Decision::Deny, beyond.rule(), beyond.why()),
+                analysis,
+            );
+        }
+        (self.policy.judge(self.asker(target), &analysis), analysis)
     }
 
     const fn asker<'t>(&self, target: &'t str) -> Asker<'t> {
