@@ -3,10 +3,12 @@
 //!
 //! `who` proves the lease, `place` takes its placeholder out and puts the credential in, `known` and `foreign` find
 //! credentials that should not be there and `mismatch` stops the lease for them; `decide` goes through the five steps,
-//! `hold` waits for people, `journal` writes, `reply` looks at answers.
+//! `hold` waits for people, `journal` writes, `reply` looks at answers. `beyond` says what may go beyond an answer: `socket`
+//! is WebSockets, `rpc` gRPC.
 
 mod answer;
 mod aws;
+mod beyond;
 pub mod config;
 mod decide;
 mod environment;
@@ -20,16 +22,19 @@ mod kept;
 mod known;
 mod lives;
 mod mismatch;
+mod objects;
 mod place;
 mod placeholder;
 mod raw;
 mod reply;
 mod reveal;
+mod rpc;
+mod socket;
 mod swap;
 mod who;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use backstop_core::lease::{LeaseRecord, LeaseState};
 use backstop_core::policy::Policy;
@@ -37,7 +42,9 @@ use backstop_store::{SealKey, Store};
 use backstop_wire::secrets::Engine;
 use bytes::Bytes;
 use hyper::StatusCode;
+use tokio::sync::Semaphore;
 
+use beyond::Passage;
 use config::{Api, HttpConfig, Placing, is_host};
 use decide::Case;
 use guard::Guard;
@@ -74,6 +81,10 @@ pub struct HttpShared {
     keep: Keep,
     engine: Engine,
     actions: AtomicU64,
+    /// Bytes of messages on sockets that may be kept to be judged.
+    room: Arc<Semaphore>,
+    /// Itself, for what outlives a request.
+    me: Weak<Self>,
 }
 
 /// Where requests may go.
@@ -97,13 +108,14 @@ impl HttpShared {
         store: Store,
         traffic: Arc<TrafficLog>,
         policy: Arc<Policy>,
-    ) -> Result<Self, String> {
+    ) -> Result<Arc<Self>, String> {
         let alive = |lease: &str| {
             let record = store.lease(lease);
             record.is_some_and(|record| !matches!(record.state, LeaseState::Ended { .. }))
         };
         let keep = Keep::open(config.kept.clone(), store.key().clone(), alive)?;
-        Ok(Self {
+        let engine = Engine::new()?;
+        Ok(Arc::new_cyclic(|me| Self {
             config,
             store,
             traffic,
@@ -114,9 +126,15 @@ impl HttpShared {
             denials: Denials::default(),
             issued: Issued::default(),
             keep,
-            engine: Engine::new()?,
+            engine,
             actions: AtomicU64::new(0),
-        })
+            room: Arc::new(Semaphore::new(socket::ROOM)),
+            me: Weak::clone(me),
+        }))
+    }
+
+    fn next_action(&self) -> u64 {
+        self.actions.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Takes up a changed configuration; what is under way goes on by the old one.
@@ -189,13 +207,14 @@ impl HttpShared {
             tunnel: inside.map(|inside| inside.site.clone()),
             reverse: client.mode == Mode::Reverse,
             connection: client.number,
-            action: self.actions.fetch_add(1, Ordering::Relaxed),
+            action: self.next_action(),
             journaled: false,
             result: "failed",
             inside: reply::Inside::Nothing,
             tripped: None,
             signed: None,
             reveals: vec![],
+            passage: Passage::Plain,
         })
     }
 
@@ -291,9 +310,7 @@ impl Judge for HttpShared {
         match self.case(client, head).await {
             Ok(case) => Begin::Judge {
                 case,
-                wish: Wish::Whole {
-                    limit: self.config.judged,
-                },
+                wish: beyond::wish(head, self.config.judged),
             },
             Err(problem) => Begin::Answer(problem),
         }
@@ -313,7 +330,7 @@ impl Judge for HttpShared {
             Ok(ring) => ring.real(),
             Err(error) => return Treatment::Replace(answer::broken(&error)),
         };
-        reply::mask_headers(head, &known);
+        reply::mask_headers(&mut head.headers, &known);
         if api.placing != Placing::None && reply::is_refusal(head) {
             let how = format!("status {}", head.status.as_u16());
             self.refused(case, &api, &how).await;
@@ -327,6 +344,14 @@ impl Judge for HttpShared {
         for cookie in reply::cookies(head) {
             let digest = self.traffic.salted(cookie.as_bytes());
             self.issued.add(&case.record.lease.id, &api.name, digest);
+        }
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return beyond::opened(case, &api, head);
+        }
+        if let Passage::Call(kind) = case.passage
+            && rpc::is_answer(head)
+        {
+            return self.called(case, &api, head, kind, known).await;
         }
         if !case.reveals.is_empty() {
             return Treatment::Whole {

@@ -99,12 +99,11 @@ impl Judge {
 
     /// What the gate says to a request that was read.
     fn said(&self, request: &Request, target: &str, reading: Reading) -> (Verdict, Analysis) {
-        let analysis = reading.analysis.clone();
-        if let Some(beyond) = Beyond::told(request).filter(|beyond| !beyond.is_known(&reading)) {
-            return (
-                verdict(Decision::Deny, beyond.rule(), beyond.why()),
-                analysis,
-            );
+        let beyond = Beyond::told(request).filter(|beyond| !beyond.is_known(&reading));
+        let analysis = reading.analysis;
+        if let Some(beyond) = beyond {
+            let refused = verdict(Decision::Deny, beyond.rule(), beyond.why());
+            return (refused, analysis);
         }
         (self.policy.judge(self.asker(target), &analysis), analysis)
     }
