@@ -336,14 +336,14 @@ pub(super) fn encoded(api: &str) -> Box<Problem> {
 }
 
 /// The target refused the gate's own credential: the incident's first moment.
-pub(super) fn mismatch(api: &str, status: u16) -> Box<Problem> {
+pub(super) fn mismatch(api: &str, how: &str) -> Box<Problem> {
     Box::new(
         Problem::new(
             StatusCode::FORBIDDEN,
             "mismatch",
             "Stop: the target refused the credential",
             format!(
-                "`{api}` refused the gate's own credential (status {status}). The lease's writes there are held until \
+                "`{api}` refused the gate's own credential ({how}). The lease's writes there are held until \
                  a person has answered."
             ),
         )

@@ -621,8 +621,7 @@ impl HttpShared {
                 let ring = self.ring().map_err(|e| answer::broken(&e))?;
                 let guard = Guard::of(&self.store, &case.record.lease.id);
                 if let Passage::Call(_) = case.passage {
-                    let calling = rpc::Calling::new(ring.of_requests(), guard);
-                    case.tripped = Some(calling.tripped());
+                    let calling = rpc::Calling::new(ring.of_requests(), guard, self.tripper(case));
                     return Ok(Sent::Filtered(Box::new(calling)));
                 }
                 let watching = Watching::new(ring.of_requests(), guard);

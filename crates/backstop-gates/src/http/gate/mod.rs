@@ -55,7 +55,6 @@ use who::{Doorman, standing};
 
 use super::judge::{
     Begin, Carried, Client, End, How, Judge, Mode, Outcome, ResponseHead, Treatment, Tunnel, Whole,
-    Wish,
 };
 use super::{Head, Problem, Site, Target};
 use crate::denials::Denials;
@@ -334,7 +333,7 @@ impl Judge for HttpShared {
         if api.placing != Placing::None && reply::is_refusal(head) {
             let how = format!("status {}", head.status.as_u16());
             self.refused(case, &api, &how).await;
-            return Treatment::Replace(answer::mismatch(&api.name, head.status.as_u16()));
+            return Treatment::Replace(answer::mismatch(&api.name, &how));
         }
         // A key of AWS signs and is never sent: no answer can repeat it, and objects are stored compressed.
         let is_sent = api.secret.is_some() && api.placing != Placing::Aws;
@@ -366,13 +365,14 @@ impl Judge for HttpShared {
         Treatment::Filter(Box::new(reply::Masking::new(known, guard)))
     }
 
-    async fn whole(&self, case: &mut Case, head: &mut ResponseHead, body: Option<&Bytes>) -> Whole {
+    async fn whole(&self, case: &mut Case, _: &mut ResponseHead, body: Option<&Bytes>) -> Whole {
         let Some(api) = case.api.clone() else {
             return Whole::AsCame;
         };
         if body.is_some_and(|body| reply::refuses_inside(body, case.inside)) {
-            self.refused(case, &api, "in its answer").await;
-            return Whole::Problem(answer::mismatch(&api.name, head.status.as_u16()));
+            let how = "in its answer";
+            self.refused(case, &api, how).await;
+            return Whole::Problem(answer::mismatch(&api.name, how));
         }
         let known = match self.ring() {
             Ok(ring) => ring.real(),
@@ -417,15 +417,22 @@ impl HttpShared {
         if !tripped.is_some_and(|tripped| tripped.load(Ordering::Acquire)) {
             return;
         }
+        self.tripper(case)();
+    }
+
+    /// What stops the lease for a known credential in a body, and tells the person.
+    fn tripper(&self, case: &Case) -> rpc::Trip {
         let (store, lease, source) = (
             self.store.clone(),
             case.record.lease.id.clone(),
             case.source.clone(),
         );
-        tokio::spawn(async move {
-            crate::mismatch::halt(&store, &lease, reply::FOREIGN, false).await;
-            crate::mismatch::note(&store, Some(&lease), &source, reply::FOREIGN).await;
-        });
+        Box::new(move || {
+            tokio::spawn(async move {
+                crate::mismatch::halt(&store, &lease, reply::FOREIGN, false).await;
+                crate::mismatch::note(&store, Some(&lease), &source, reply::FOREIGN).await;
+            });
+        })
     }
 
     async fn refused(&self, case: &Case, api: &Api, how: &str) {

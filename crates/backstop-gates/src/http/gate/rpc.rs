@@ -2,7 +2,6 @@
 //! that the gate knows, those of the target masked, its trailers with them. None may be compressed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use backstop_wire::grpc::{Kind, Messages};
@@ -64,7 +63,7 @@ impl HttpShared {
         // An answer without messages says so at once.
         if let Some(how) = refused(&head.headers).filter(|_| with_credential) {
             self.refused(case, api, &how).await;
-            return Treatment::Replace(answer::mismatch(&api.name, head.status.as_u16()));
+            return Treatment::Replace(answer::mismatch(&api.name, &how));
         }
         let lease = case.record.lease.id.clone();
         let guard = Guard::of(&self.store, &lease);
@@ -86,30 +85,28 @@ pub(super) struct Calling {
     /// What the finder gives on, which nobody needs: it would keep back what a target waits for.
     passed: Vec<u8>,
     guard: Guard,
-    tripped: Arc<AtomicBool>,
+    /// Stops the lease. The call's end may be far: its answer goes on by itself.
+    trip: Option<Trip>,
 }
 
 impl Calling {
-    pub(super) fn new(known: Arc<Known<usize>>, guard: Guard) -> Self {
+    pub(super) fn new(known: Arc<Known<usize>>, guard: Guard, trip: Trip) -> Self {
         Self {
             messages: Messages::asked(),
             finder: Stream::finder(known),
             passed: Vec::new(),
             guard,
-            tripped: Arc::default(),
+            trip: Some(trip),
         }
-    }
-
-    /// Becomes true when it found one.
-    pub(super) fn tripped(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.tripped)
     }
 
     fn look(&mut self, mut input: &[u8]) -> Result<(), Stop> {
         while let Some(piece) = self.messages.next(&mut input).map_err(|e| broken(&e))? {
             self.passed.clear();
             if piece.is_message && !self.finder.feed(piece.bytes, &mut self.passed).is_empty() {
-                self.tripped.store(true, Ordering::Release);
+                if let Some(trip) = self.trip.take() {
+                    trip();
+                }
                 return Err(Stop(FOREIGN.into()));
             }
         }
@@ -138,6 +135,9 @@ impl Filter for Calling {
         self.guard.poll_stopped(cx)
     }
 }
+
+/// Stops the lease for what was found.
+pub(super) type Trip = Box<dyn FnOnce() + Send>;
 
 /// Tells people that a target refused the credential.
 type Tell = Box<dyn FnOnce(String) + Send>;

@@ -78,7 +78,7 @@ impl Talk {
     }
 
     /// INVARIANT 2: the intent before the message goes. It only reads, so that nobody waits for the disk.
-    fn write(
+    pub(super) fn write(
         &self,
         text: &str,
         effect: EffectKind,

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use backstop_wire::providers::Socket;
-use backstop_wire::secrets::{Known, Stream};
+use backstop_wire::secrets::Stream;
 use backstop_wire::websocket::{Frames, Head, Kind, Piece, Side, close, code_of};
 use bytes::Bytes;
 
 use super::super::guard::Guard;
-use super::{Talk, code};
+use super::{Secrets, Talk, code};
 use crate::http::{Filter, Stop};
 
 /// What a target says.
@@ -24,7 +24,7 @@ pub(super) struct Downward {
     control: Vec<u8>,
     /// Whether a message is in pieces.
     pieces: bool,
-    masker: Option<(Arc<Known<usize>>, Stream<Arc<Known<usize>>>)>,
+    masker: Option<(Secrets, Stream<Secrets>)>,
     /// What is given out in this order.
     queue: VecDeque<Part>,
     /// Whether the target closed it.
@@ -99,7 +99,7 @@ impl Downward {
             Ok(ring) => ring.real(),
             Err(error) => return Err(self.talk.broken(&error)),
         };
-        let other = |(before, _): &(Arc<Known<usize>>, _)| !Arc::ptr_eq(before, &known);
+        let other = |(before, _): &(Secrets, _)| !Arc::ptr_eq(before, &known);
         if self.masker.as_ref().is_none_or(other) {
             let stream = Stream::masker(Arc::clone(&known));
             self.masker = Some((known, stream));

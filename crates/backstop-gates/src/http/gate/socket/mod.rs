@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use backstop_core::effect::EffectKind;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_wire::providers::Socket;
+use backstop_wire::secrets::Known;
 use hyper::http::uri::PathAndQuery;
 
 use super::beyond::Passage;
@@ -28,6 +29,9 @@ use super::{HttpShared, mismatch};
 use crate::http::{Duplex, Stop};
 use down::Downward;
 use up::Upward;
+
+/// Credentials that are looked for.
+type Secrets = Arc<Known<usize>>;
 
 /// Bytes of messages that are not whole yet, over all sockets.
 pub(super) const ROOM: usize = 64 << 20;

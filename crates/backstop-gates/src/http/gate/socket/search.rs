@@ -5,18 +5,18 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use backstop_wire::http::{self, Why};
-use backstop_wire::secrets::{Known, Stream};
+use backstop_wire::secrets::Stream;
 
 use super::super::foreign::Foreign;
 use super::super::known::{Hit, Owner, Ring};
-use super::{Talk, code};
+use super::{Secrets, Talk, code};
 use crate::http::Stop;
 
 /// Looks through one client's messages, in order.
 pub(super) struct Search {
     talk: Arc<Talk>,
     /// What is known, and what of it the messages so far may have begun.
-    across: Option<(Arc<Known<usize>>, Stream<Arc<Known<usize>>>)>,
+    across: Option<(Secrets, Stream<Secrets>)>,
     /// What the stream gives on, which nobody needs.
     passed: Vec<u8>,
 }
@@ -59,7 +59,7 @@ impl Search {
             return Err(talk.foreign(of(&hit)));
         }
         let known = ring.of_requests();
-        let other = |(before, _): &(Arc<Known<usize>>, _)| !Arc::ptr_eq(before, &known);
+        let other = |(before, _): &(Secrets, _)| !Arc::ptr_eq(before, &known);
         if self.across.as_ref().is_none_or(other) {
             let stream = Stream::finder(Arc::clone(&known));
             self.across = Some((known, stream));
