@@ -1,7 +1,7 @@
 //! gRPC through the whole gate. The client and the server here frame messages themselves; `http_clients` has grpcio's.
 
 mod client;
-mod server;
+pub mod server;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

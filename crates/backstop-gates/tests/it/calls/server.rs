@@ -40,18 +40,7 @@ struct Noted {
 
 impl Server {
     pub async fn start() -> Result<Self> {
-        let authority = Authority::new("theirs")?;
-        let identity = authority.server(&["127.0.0.1"])?;
-        let chain = CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes())
-            .collect::<Result<Vec<_>, _>>()?;
-        let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes())?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
-        tls.alpn_protocols = vec![b"h2".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let (acceptor, authority_pem) = tls(&["acme.example", "127.0.0.1"], b"h2")?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let noted = Arc::<Noted>::default();
@@ -74,7 +63,7 @@ impl Server {
         });
         Ok(Self {
             port,
-            authority_pem: authority.certificate_pem(),
+            authority_pem,
             noted,
         })
     }
@@ -92,6 +81,23 @@ impl Server {
     pub fn bytes(&self) -> Vec<u8> {
         self.noted.bytes.lock().unwrap().clone()
     }
+}
+
+/// TLS by these names and one protocol, and the authority that vouches for it.
+pub fn tls(names: &[&str], alpn: &[u8]) -> Result<(TlsAcceptor, String)> {
+    let authority = Authority::new("theirs")?;
+    let identity = authority.server(names)?;
+    let chain = CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes())?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    Ok((acceptor, authority.certificate_pem()))
 }
 
 /// By the last part of the path: `Talk` sends back what comes, as it comes.

@@ -7,6 +7,7 @@ mod git;
 mod hostile;
 mod kubectl;
 mod service;
+mod sockets;
 mod web;
 
 use anyhow::{Context as _, Result};

@@ -8,4 +8,4 @@ mod graphql;
 mod halts;
 mod handshakes;
 mod scene;
-mod server;
+pub mod server;

@@ -6,10 +6,16 @@ use std::sync::{Arc, Mutex};
 use anyhow::Result;
 use backstop_wire::websocket::{Item, Kind, Messages, accept, close, frame};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::scene::REAL;
+
+/// With TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// The server; it ends with the test.
 pub struct Server {
@@ -27,6 +33,16 @@ struct Noted {
 
 impl Server {
     pub async fn start() -> Result<Self> {
+        Self::speaking(None).await
+    }
+
+    /// With TLS by these names, and the authority that vouches for it.
+    pub async fn with_tls(names: &[&str]) -> Result<(Self, String)> {
+        let (acceptor, authority_pem) = crate::calls::server::tls(names, b"http/1.1")?;
+        Ok((Self::speaking(Some(acceptor)).await?, authority_pem))
+    }
+
+    async fn speaking(tls: Option<TlsAcceptor>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let noted = Arc::<Noted>::default();
@@ -35,9 +51,16 @@ impl Server {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let noted = Arc::clone(&shared);
                 noted.connections.fetch_add(1, Ordering::SeqCst);
+                let tls = tls.clone();
+                // Who hangs up is a test's own business.
                 tokio::spawn(async move {
-                    // Who hangs up is a test's own business.
-                    let _ = serve(&mut stream, &noted).await;
+                    let _ = match tls {
+                        None => serve(&mut stream, &noted).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(mut stream) => serve(&mut stream, &noted).await,
+                            Err(error) => Err(error),
+                        },
+                    };
                 });
             }
         });
@@ -86,7 +109,7 @@ impl Server {
     }
 }
 
-async fn serve(stream: &mut TcpStream, noted: &Noted) -> std::io::Result<()> {
+async fn serve(stream: &mut impl Stream, noted: &Noted) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -123,7 +146,9 @@ async fn serve(stream: &mut TcpStream, noted: &Noted) -> std::io::Result<()> {
         "unasked" => stream.write_all(b"rude").await?,
         _ => {}
     }
-    let graphql = head.contains("sec-websocket-protocol: graphql");
+    let graphql = head
+        .to_ascii_lowercase()
+        .contains("sec-websocket-protocol: graphql");
     talk(stream, noted, number, graphql).await
 }
 
@@ -135,15 +160,18 @@ fn answer(how: &str, head: &str) -> String {
     if how == "who" {
         return "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n".to_owned();
     }
-    // Tests open every socket with this key.
+    let told = |name: &str| {
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        let line = lines.find(|(n, _)| n.eq_ignore_ascii_case(name));
+        line.map(|(_, value)| value)
+    };
     let proof = match how {
         "wrong" => accept("AAAAAAAAAAAAAAAAAAAAAA=="),
-        _ => accept(super::client::KEY),
+        "things" => return "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        _ => accept(told("sec-websocket-key").unwrap_or_default()),
     };
     let mut lines = vec![format!("sec-websocket-accept: {proof}")];
-    let offered = head
-        .lines()
-        .find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
+    let offered = told("sec-websocket-protocol");
     match (how, offered) {
         ("chooses", _) => lines.push("sec-websocket-protocol: other".to_owned()),
         ("silent", _) => {}
@@ -186,7 +214,7 @@ fn secret() -> Vec<u8> {
 
 /// Sends every message back; of GraphQL's, what a server says to them.
 async fn talk(
-    stream: &mut TcpStream,
+    stream: &mut impl Stream,
     noted: &Noted,
     number: usize,
     graphql: bool,
