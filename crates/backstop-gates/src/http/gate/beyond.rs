@@ -30,7 +30,15 @@ pub(super) enum Passage {
     /// To a WebSocket.
     Socket(Offered),
     /// To a call whose messages go both ways at once.
-    Call(Kind),
+    Call(Calls),
+}
+
+/// A gRPC call.
+#[derive(Clone, Copy)]
+pub(super) struct Calls {
+    pub(super) kind: Kind,
+    /// Whether it does more than read.
+    pub(super) writes: bool,
 }
 
 /// A WebSocket that a client wants to open.
@@ -56,7 +64,7 @@ impl Passage {
         match self {
             Self::Plain => None,
             Self::Socket(_) => Some(Beyond::Socket),
-            Self::Call(kind) => Some(Beyond::Grpc(*kind)),
+            Self::Call(call) => Some(Beyond::Grpc(call.kind)),
         }
     }
 
@@ -120,7 +128,7 @@ impl HttpShared {
                         .headers
                         .insert(name, HeaderValue::from_static("identity"));
                 }
-                case.passage = Passage::Call(kind);
+                case.passage = Passage::Call(Calls { kind, writes: true });
                 Ok(())
             }
             // Elsewhere there is no pack to ask.
@@ -159,8 +167,9 @@ impl HttpShared {
                 }
                 Ok(())
             }
-            Passage::Call(kind) => {
-                let why = match kind {
+            Passage::Call(call) => {
+                call.writes = !reading.analysis.is_read();
+                let why = match call.kind {
                     _ if clean.headers.contains_key(header::CONTENT_ENCODING) => {
                         "its body is encoded as a whole, and cannot be looked through as it goes"
                     }

@@ -620,7 +620,8 @@ impl HttpShared {
             Carried::Streamed { .. } => {
                 let ring = self.ring().map_err(|e| answer::broken(&e))?;
                 let guard = Guard::of(&self.store, &case.record.lease.id);
-                if let Passage::Call(_) = case.passage {
+                if let Passage::Call(call) = case.passage {
+                    let guard = guard.writing(call.writes);
                     let calling = rpc::Calling::new(ring.of_requests(), guard, self.tripper(case));
                     return Ok(Sent::Filtered(Box::new(calling)));
                 }

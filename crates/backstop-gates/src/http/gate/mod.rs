@@ -347,10 +347,10 @@ impl Judge for HttpShared {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return beyond::opened(case, &api, head);
         }
-        if let Passage::Call(kind) = case.passage
+        if let Passage::Call(call) = case.passage
             && rpc::is_answer(head)
         {
-            return self.called(case, &api, head, kind, known).await;
+            return self.called(case, &api, head, call, known).await;
         }
         if !case.reveals.is_empty() {
             return Treatment::Whole {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName};
 
+use super::beyond::Calls;
 use super::config::Api;
 use super::decide::Case;
 use super::guard::Guard;
@@ -49,7 +50,7 @@ impl HttpShared {
         case: &Case,
         api: &Api,
         head: &ResponseHead,
-        kind: Kind,
+        call: Calls,
         known: Arc<Known<usize>>,
     ) -> Treatment {
         let encoded = |name: &HeaderName| {
@@ -66,7 +67,7 @@ impl HttpShared {
             return Treatment::Replace(answer::mismatch(&api.name, &how));
         }
         let lease = case.record.lease.id.clone();
-        let guard = Guard::of(&self.store, &lease);
+        let guard = Guard::of(&self.store, &lease).writing(call.writes);
         let (store, source, name) = (self.store.clone(), case.source.clone(), api.name.clone());
         let tell = move |how: String| {
             tokio::spawn(async move {
@@ -74,7 +75,7 @@ impl HttpShared {
             });
         };
         let tell: Option<Tell> = with_credential.then(|| Box::new(tell) as Tell);
-        Treatment::Filter(Box::new(Answering::new(kind, known, guard, tell)))
+        Treatment::Filter(Box::new(Answering::new(call.kind, known, guard, tell)))
     }
 }
 

@@ -27,13 +27,11 @@ type Any = UnsyncBoxBody<Bytes, Infallible>;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
+type Framed = Frame<Bytes>;
+type Frames = mpsc::Receiver<Framed>;
+
 /// The next frame from a channel, and the channel.
-pub async fn next(
-    mut frames: mpsc::Receiver<Frame<Bytes>>,
-) -> Option<(
-    Result<Frame<Bytes>, Infallible>,
-    mpsc::Receiver<Frame<Bytes>>,
-)> {
+pub async fn next(mut frames: Frames) -> Option<(Result<Framed, Infallible>, Frames)> {
     let frame = frames.recv().await?;
     Some((Ok(frame), frames))
 }

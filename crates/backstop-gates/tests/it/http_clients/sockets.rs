@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use backstop_core::secret::Secret;
@@ -96,6 +97,17 @@ impl Scene {
         Ok((granted, environment))
     }
 
+    /// Why a lease is halted, once it is: the person is told while the socket is closed.
+    async fn halted(&self, granted: &Granted) -> Option<String> {
+        for _ in 0..200 {
+            if let Some(why) = self.front.halted(&granted.lease) {
+                return Some(why);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        None
+    }
+
     /// Of clients that ask the servers themselves, with the real credential.
     fn straight(&self) -> Result<Vec<(String, String)>> {
         let ca = self.front.world.folder.path().join("both.pem");
@@ -171,7 +183,7 @@ async fn conforms(name: &'static str, lines: usize, refused: &str, stray: &str) 
     assert_eq!(scene.front.halted(&granted.lease), None, "{name}");
     let told = run(name, "stray", &environment).await?;
     assert!(told.contains(stray), "{name}: {told}");
-    let why = scene.front.halted(&granted.lease);
+    let why = scene.halted(&granted).await;
     assert!(
         why.context("the lease goes on")?.contains("credential"),
         "{name}"

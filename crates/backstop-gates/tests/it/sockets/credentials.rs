@@ -56,7 +56,7 @@ async fn a_credential_in_a_message_closes_the_socket_and_stops_the_lease() -> Re
         (
             "in the reason of a close",
             false,
-            piece(0x88, &[&[0x03, 0xe8], REAL.as_bytes()].concat()),
+            piece(0x88, &[&[0x03_u8, 0xe8][..], REAL.as_bytes()].concat()),
         ),
         (
             "another lease's placeholder",

@@ -106,7 +106,7 @@ async fn what_no_pack_lets_be_is_refused_in_words() -> Result<()> {
         (
             "live",
             "/harmless/echo",
-            Some(&both),
+            Some(&both[..]),
             403,
             "change-of-protocol",
         ),
