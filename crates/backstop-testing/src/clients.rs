@@ -22,6 +22,9 @@ pub const NAMES: [&str; 7] = [
 /// Those that speak HTTP.
 pub const HTTP_NAMES: [&str; 5] = ["curl-http1", "curl-http2", "requests", "httpx", "fetch"];
 
+/// Those that speak WebSocket or gRPC.
+pub const SOCKET_NAMES: [&str; 3] = ["websockets", "websocket", "grpcio"];
+
 /// Runs a program against a libpq connection string and gives back its transcript.
 ///
 /// # Errors
@@ -33,7 +36,7 @@ pub fn transcript(name: &str, dsn: &str) -> Result<String> {
     printed(name, command)
 }
 
-/// Runs a program that speaks HTTP, in one of its modes and with nothing in its environment but this: a proxy of the
+/// Runs a program that speaks HTTP, WebSocket or gRPC, in one of its modes and with nothing in its environment but this: a proxy of the
 /// machine's own would be asked in place of the gate.
 ///
 /// # Errors

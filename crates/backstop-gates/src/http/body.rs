@@ -150,6 +150,11 @@ impl Passing {
                 bytes
             } else if let Some(rest) = &mut self.rest {
                 let Poll::Ready(next) = Pin::new(rest).poll_frame(cx) else {
+                    if let Some(filter) = &mut self.filter
+                        && let Poll::Ready(stop) = filter.poll_stopped(cx)
+                    {
+                        return Poll::Ready(Err(stop.into()));
+                    }
                     return match &mut self.patience {
                         Some(patience) => patience.poll(cx).map(Err),
                         None => Poll::Pending,

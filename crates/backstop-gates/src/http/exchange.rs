@@ -10,6 +10,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::body::{self, Ended, Passing, Unread, Watch};
+use super::call::Call;
 use super::connection::{After, Shared};
 use super::dialect::Dialect;
 use super::fault::Fault;
@@ -38,6 +39,8 @@ pub(crate) async fn exchange<J: Judge>(
     request: Request<Incoming>,
 ) -> Response<Passing> {
     let method = request.method().clone();
+    // The answer to CONNECT is its status: none may say 200 that is no tunnel.
+    let call = Call::of(request.version(), request.headers()).filter(|_| method != Method::CONNECT);
     if let Some(stream) = request.extensions().get::<OnUpgrade>() {
         // Until something else becomes of it.
         set(slot, After::Refused(stream.clone()));
@@ -47,7 +50,10 @@ pub(crate) async fn exchange<J: Judge>(
         Method::CONNECT => super::tunnel::connect(shared, client, slot, request).await,
         _ => story(shared, client, slot, request, &mut dialect).await,
     };
-    answered.unwrap_or_else(|problem| problem.response(&method, dialect))
+    answered.unwrap_or_else(|problem| match &call {
+        Some(call) => call.refused(&problem),
+        None => problem.response(&method, dialect),
+    })
 }
 
 type Answer = Result<Response<Passing>, Box<Problem>>;
@@ -70,11 +76,11 @@ async fn story<J: Judge>(
         Begin::Answer(problem) => return Err(problem),
     };
     let mut open = Open::new(&shared.judge, case);
-    let limit = match wish {
-        Wish::Stream => None,
-        Wish::Whole { limit } => Some(limit),
+    let (limit, patience) = match wish {
+        Wish::Stream => (None, shared.limits.silent),
+        Wish::Whole { limit } => (Some(limit), shared.limits.stalled),
     };
-    let gathered = body::gather(incoming, limit, shared.limits.stalled, &shared.room).await;
+    let gathered = body::gather(incoming, limit, patience, &shared.room).await;
     let gathered = match gathered {
         Ok(gathered) => gathered,
         Err(unread) => return open.refuse(unread.problem()),
@@ -134,6 +140,7 @@ async fn act<J: Judge>(
         Sent::Filtered(filter) => as_came.filtered(filter),
     };
     let upgrade = forward.head.upgrade.filter(|_| passed.upgrade.is_some());
+    let asked = upgrade.clone();
     let sending = Sending {
         method: forward.head.method,
         path: forward.head.target,
@@ -163,7 +170,7 @@ async fn act<J: Judge>(
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return match (treatment, passed.upgrade) {
             (Treatment::Replace(problem), _) => open.refuse(problem),
-            (_, Some((duplex, client))) => {
+            (_, Some((duplex, client))) if is_asked(asked.as_deref(), protocol.as_ref()) => {
                 let changed = Changed {
                     client,
                     target: changed,
@@ -172,7 +179,7 @@ async fn act<J: Judge>(
                 };
                 Ok(switch(slot, changed, head, protocol))
             }
-            (_, None) => {
+            _ => {
                 let fault = Fault::Broken("it changed the protocol unasked".into());
                 open.fail(&fault, &fault.problem(&destination.site))
             }
@@ -254,6 +261,12 @@ fn answer<J: Judge>(
     *response.headers_mut() = headers;
     *response.version_mut() = passed.version;
     response
+}
+
+/// Whether a target changes to what was asked for.
+fn is_asked(asked: Option<&str>, answered: Option<&HeaderValue>) -> bool {
+    let answered = answered.and_then(|protocol| protocol.to_str().ok());
+    matches!((asked, answered), (Some(asked), Some(answered)) if asked.eq_ignore_ascii_case(answered.trim()))
 }
 
 /// 101, and what comes after it.

@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use backstop_core::secret::Secret;
@@ -146,7 +147,7 @@ pub enum Begin<C> {
 /// How much of a body is read before judging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// Nothing: it passes as it comes.
+    /// Nothing: it passes as it comes, and may be as silent as an answer may.
     Stream,
     /// All of it, up to so many bytes; a longer one passes as it comes.
     Whole {
@@ -193,7 +194,8 @@ pub struct Forward {
     pub head: Head,
     /// The body that is sent.
     pub body: Sent,
-    /// The filters of what passes after a change of protocol (101). Without them such requests are refused.
+    /// The filters of what passes after a change of protocol (101), to the one that was asked for. Without them such
+    /// requests are refused.
     pub upgrade: Option<Duplex>,
     /// Whether it may be sent once more if the target hung up on a kept connection without an answer. Only requests
     /// without a body are.
@@ -247,6 +249,17 @@ pub trait Filter: Send {
     /// Whether as many bytes come out as go in.
     fn keeps_length(&self) -> bool {
         false
+    }
+
+    /// Whether nothing more may pass: asked while nothing comes. Whoever asked is woken when that changes.
+    fn poll_stopped(&mut self, _: &mut Context<'_>) -> Poll<Stop> {
+        Poll::Pending
+    }
+
+    /// The last words to whoever gets what this filter gives out, after a change of protocol that one of both filters
+    /// stopped. They stand right behind all that was given out.
+    fn parting(&mut self, _: &Stop) -> Bytes {
+        Bytes::new()
     }
 }
 

@@ -3,13 +3,15 @@
 //! `server` listens, `connection` serves HTTP/1.1 and HTTP/2, `tunnel` opens CONNECT and ends its TLS with a
 //! certificate of `leaf` by the `authority`. `exchange` is one request's story: `head` reads it, a `judge` decides,
 //! `upstream` sends it over a connection of the `pool` to an address that `resolve` and `address` let pass. `body`
-//! is what streams, `upgrade` what changed its protocol, `problem` what the gate answers itself, in the words of a `dialect`.
+//! is what streams, `upgrade` what changed its protocol, `problem` what the gate answers itself, in the words of a `dialect`,
+//! and `call` the same to gRPC.
 //!
 //! It decides nothing but what no request may do: be read in two ways, go to an address inside, pass unread.
 
 mod address;
 mod authority;
 mod body;
+mod call;
 mod connection;
 mod dialect;
 mod exchange;

@@ -120,7 +120,7 @@ impl Making {
             Arc::new(log),
             policy,
         );
-        let shared = Arc::new(shared.map_err(anyhow::Error::msg)?);
+        let shared = shared.map_err(anyhow::Error::msg)?;
         let authority = Authority::generate("test", &[], SystemTime::now())?;
         let ca = world.folder.path().join("http-ca.pem");
         std::fs::write(&ca, authority.certificate_pem())?;

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use backstop_testing::clients::{self, HTTP_NAMES, NAMES};
+use backstop_testing::clients::{self, HTTP_NAMES, NAMES, SOCKET_NAMES};
 use backstop_testing::postgres::{Major, PostgresServer, Server};
 use backstop_testing::rental;
 use backstop_testing::tls::Authority;
@@ -73,7 +73,11 @@ fn every_program_verifies_the_servers_certificate() {
 #[test]
 fn the_runner_names_the_programs_that_this_crate_knows() {
     let run = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/clients/run");
-    for (list, names) in [("list", &NAMES[..]), ("list-http", &HTTP_NAMES)] {
+    for (list, names) in [
+        ("list", &NAMES[..]),
+        ("list-http", &HTTP_NAMES),
+        ("list-sockets", &SOCKET_NAMES),
+    ] {
         let listed = Command::new(run).arg(list).output().unwrap();
         let listed = String::from_utf8(listed.stdout).unwrap();
         assert_eq!(listed.lines().collect::<Vec<_>>(), names);

@@ -4,6 +4,8 @@ use backstop_core::effect::{Analysis, EffectKind};
 
 use super::token::IdempotencyToken;
 
+use super::Socket;
+
 /// How far an entry is to be believed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
@@ -64,6 +66,10 @@ pub struct Reading {
     pub tokens: Vec<IdempotencyToken>,
     /// What its body would only quote, as [`quoted`](Self::quoted) says it.
     pub quotes: Vec<Vec<String>>,
+    /// What its pack says of a WebSocket that it opens, if it is a request that may.
+    pub socket: Option<Socket>,
+    /// Whether its pack says that it is a gRPC call whose messages are harmless.
+    pub grpc: bool,
 }
 
 impl Reading {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::aws;
+use super::beyond::graphql_socket;
 use super::generic;
 use super::kubernetes;
 use super::pack::{Call, Pack, PackError, host_matches};
@@ -243,6 +244,9 @@ pub fn read_by(request: &Request, pack: &Pack) -> Reading {
 
 /// A GraphQL API whose schema is not here: what runs is read, what it does is told from names or by a pack of its own.
 fn graphql_api(request: &Request, name: &str, own: Option<&Pack>) -> Reading {
+    if let Some(opens) = graphql_socket(request, name) {
+        return opens;
+    }
     let mut reading = Reading {
         provider: name.to_owned(),
         ..Reading::default()
@@ -261,11 +265,40 @@ fn graphql_api(request: &Request, name: &str, own: Option<&Pack>) -> Reading {
             reading.analysis.incomplete.push(what);
         }
     }
+    asks_something(&mut reading);
+    reading
+}
+
+/// What a message on a WebSocket to a GraphQL API asks, read by the pack of that name, or by one that is not built in.
+#[must_use]
+pub fn read_message(asked: &graphql::Incoming, pack: &str, own: Option<&Pack>) -> Reading {
+    if own.is_none() && pack == "railway" {
+        return railway::asked(asked);
+    }
+    // A pack of another kind has no names for it.
+    let own = own.filter(|pack| pack.is_graphql());
+    let name = match (own, pack) {
+        (Some(own), _) => own.name(),
+        (None, "github" | "github-graphql") => "github-graphql",
+        (None, _) => generic::graphql::NAME,
+    };
+    let mut reading = Reading {
+        provider: name.to_owned(),
+        ..Reading::default()
+    };
+    if let Err(refused) = called(asked, name, own, &mut reading) {
+        let what = format!("refused: {}", refused.what);
+        reading.analysis.incomplete.push(what);
+    }
+    asks_something(&mut reading);
+    reading
+}
+
+fn asks_something(reading: &mut Reading) {
     if reading.operations.is_empty() && reading.analysis.is_complete() {
         let what = "the request asks nothing".to_owned();
         reading.analysis.incomplete.push(what);
     }
-    reading
 }
 
 /// Adds what one document calls.

@@ -189,7 +189,7 @@ async fn judging(order: &Order) -> Result<(Proxy, Answer)> {
         people.log(),
         policy,
     );
-    let shared = Arc::new(shared.map_err(anyhow::Error::msg)?);
+    let shared = shared.map_err(anyhow::Error::msg)?;
     let (proxy, mut answer) = listen(order, shared).await?;
     let granted = people.lease(lease()?).await?;
     let (id, secret) = (&granted.lease.id, granted.secret.reveal());

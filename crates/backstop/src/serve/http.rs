@@ -72,7 +72,7 @@ pub(super) async fn start(
         traffic,
         policy,
     );
-    let shared = Arc::new(shared.map_err(Failure::new)?);
+    let shared = shared.map_err(Failure::new)?;
     let leaves = Leaves::new(authority).doing("the HTTP gate can make no certificates")?;
     let proxy = Proxy::start(
         listeners(config, http.listen),

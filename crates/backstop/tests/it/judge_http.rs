@@ -152,6 +152,49 @@ fn what_is_only_quoted_is_no_credential_that_is_presented() {
 }
 
 #[test]
+fn what_goes_beyond_an_answer_passes_where_a_pack_lets_it() {
+    let asks = |url: &str, headers: &[[&str; 2]]| json!({ "method": "GET", "url": url, "headers": headers });
+    let socket = [
+        ["connection", "Upgrade"],
+        ["upgrade", "websocket"],
+        ["sec-websocket-version", "13"],
+        ["sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="],
+    ];
+    let other = [["connection", "Upgrade"], ["upgrade", "shouting"]];
+    let call = json!({
+        "method": "POST",
+        "url": "https://api.github.com/acme.Items/List",
+        "headers": [["content-type", "application/grpc"]],
+        "body_base64": "AAAAAAA=",
+    });
+    for (request, word, rule) in [
+        (
+            asks("https://backboard.railway.com/graphql/v2", &socket),
+            "allow",
+            "reads",
+        ),
+        (
+            asks("https://api.github.com/repos/o/r", &socket),
+            "deny",
+            "socket",
+        ),
+        (
+            asks("https://backboard.railway.com/graphql/v2", &other),
+            "deny",
+            "change-of-protocol",
+        ),
+        (call, "deny", "grpc"),
+    ] {
+        let (said, answer) = verdict(&[], &request);
+        assert_eq!(
+            (said.as_str(), answer["rule"].as_str()),
+            (word, Some(rule)),
+            "{request}"
+        );
+    }
+}
+
+#[test]
 fn lines_that_are_no_requests_are_answered_and_the_next_is_read() {
     let lines = [
         json!({ "id": 1 }),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use backstop_core::hold::Hold;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_wire::http::Refused;
+use backstop_wire::providers::Beyond;
 use hyper::StatusCode;
 
 use super::place::Unplaced;
@@ -156,6 +157,105 @@ pub(super) fn misplaced(place: &str) -> Box<Problem> {
     ))
 }
 
+/// It goes beyond an answer, and no pack says that it may.
+pub(super) fn beyond(beyond: Beyond) -> Box<Problem> {
+    let (title, hint) = match beyond {
+        Beyond::Socket => (
+            "This WebSocket is not known to be harmless",
+            "use the API's requests and answers instead; a person can say `socket` of this operation in a pack of the \
+             target's own",
+        ),
+        Beyond::Grpc(_) => (
+            "This gRPC call is not known to be harmless",
+            "use the API's requests and answers instead; a person can say `grpc` of this operation in a pack of the \
+             target's own",
+        ),
+        Beyond::Other => (
+            "The connection cannot change its protocol",
+            "use the target's requests and responses in place of a connection that stays open",
+        ),
+    };
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            beyond.rule(),
+            title,
+            format!("Nothing was sent: {}.", beyond.why()),
+        )
+        .decided(Decision::Deny, beyond.rule())
+        .hint(hint),
+    )
+}
+
+/// A WebSocket that is not opened as one is.
+pub(super) fn no_handshake(refused: &Refused) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "handshake",
+            "The WebSocket is not opened as one is",
+            format!("Nothing was sent: {}.", refused.what),
+        )
+        .decided(Decision::Deny, "handshake")
+        .hint(&refused.hint),
+    )
+}
+
+/// A WebSocket to GraphQL whose messages nobody could read.
+pub(super) fn not_graphql() -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "socket",
+            "This WebSocket is not known to be harmless",
+            "Nothing was sent: at this API a WebSocket speaks GraphQL, so that each message can be read.",
+        )
+        .decided(Decision::Deny, "socket")
+        .hint("offer `graphql-transport-ws` or `graphql-ws` in `Sec-WebSocket-Protocol`, and nothing else"),
+    )
+}
+
+/// The target's answer to a handshake is none.
+pub(super) fn not_opened(api: &str, why: &str) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "handshake",
+            "The WebSocket is not opened as one is",
+            format!("The answer of `{api}` is not passed on: {why}."),
+        )
+        .hint("tell the person you work for; the target is at fault"),
+    )
+}
+
+/// A call that could not be carried.
+pub(super) fn no_call(why: &str) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "call",
+            "This gRPC call cannot be carried",
+            format!("Nothing was sent: {why}."),
+        )
+        .decided(Decision::Deny, "grpc")
+        .hint("call it over HTTP/2 and TLS, without compression"),
+    )
+}
+
+/// A call that would have to wait for people: its messages were not read, and nothing binds an approval to them.
+pub(super) fn call_to_hold(verdict: &Verdict) -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "call-to-hold",
+            "This needs a person, and a gRPC call cannot be held",
+            format!("Nothing was sent: {}.", verdict.reason),
+        )
+        .decided(Decision::Deny, &verdict.rule)
+        .hint("tell the person you work for what you need"),
+    )
+}
+
 /// Too much waits already.
 pub(super) fn too_many(error: &backstop_store::StoreError) -> Box<Problem> {
     let title = "Too much waits for people already";
@@ -202,14 +302,14 @@ pub(super) fn encoded(api: &str) -> Box<Problem> {
 }
 
 /// The target refused the gate's own credential: the incident's first moment.
-pub(super) fn mismatch(api: &str, status: u16) -> Box<Problem> {
+pub(super) fn mismatch(api: &str, how: &str) -> Box<Problem> {
     Box::new(
         Problem::new(
             StatusCode::FORBIDDEN,
             "mismatch",
             "Stop: the target refused the credential",
             format!(
-                "`{api}` refused the gate's own credential (status {status}). The lease's writes there are held until \
+                "`{api}` refused the gate's own credential ({how}). The lease's writes there are held until \
                  a person has answered."
             ),
         )

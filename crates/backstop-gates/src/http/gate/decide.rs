@@ -15,6 +15,7 @@ use backstop_wire::providers::{self, Reading};
 use bytes::Bytes;
 use hyper::{Method, header};
 
+use super::beyond::Passage;
 use super::config::{Api, Placing};
 use super::foreign::{Found, Stands};
 use super::guard::Guard;
@@ -24,7 +25,10 @@ use super::place;
 use super::raw;
 use super::reply::{Inside, Watching};
 use super::who::{Standing, standing};
-use super::{HttpShared, anew, answer, aws, foreign, hold, lives, mismatch, pack_of, quotes, swap};
+use super::{
+    HttpShared, anew, answer, aws, foreign, hold, lives, mismatch, objects, pack_of, quotes, rpc,
+    swap,
+};
 use crate::http::{Carried, Forward, Head, Outcome, Problem, Sent, Site};
 
 /// What is known of one request between its steps.
@@ -57,6 +61,8 @@ pub struct Case {
     pub(super) reveals: Vec<String>,
     /// Its body without what that only quotes, where it quotes anything.
     pub(super) said: Option<Bytes>,
+    /// Where it goes beyond an answer.
+    pub(super) passage: Passage,
 }
 
 impl Case {
@@ -114,15 +120,9 @@ impl HttpShared {
     ) -> Result<Forward, Box<Problem>> {
         // Its body may have taken its time.
         self.still(case)?;
-        let (clean, bytes) = self.clean(case, head, body);
+        let (mut clean, bytes) = self.clean(case, head, body);
         let mut request = self.read(case, &clean, &bytes, body).await?;
-        if clean.upgrade.is_some() {
-            let verdict = deny(
-                "change-of-protocol",
-                "what comes after a change of protocol cannot be judged",
-            );
-            return Err(self.deny(case, &verdict).await);
-        }
+        self.take_passage(case, &mut clean, &request).await?;
         let Some(api) = case.api.clone() else {
             return self.outside(case, clean, &request, body).await;
         };
@@ -143,6 +143,7 @@ impl HttpShared {
             return Err(answer::unplaced(&unplaced));
         }
         let reading = self.understand(&api, &request);
+        self.may_pass(case, &api, &clean, &reading).await?;
         let swapped = self
             .swapped(case, &api, &clean, &bytes, body, &reading)
             .await?;
@@ -167,7 +168,7 @@ impl HttpShared {
             // INVARIANT 4: what was not read is bound by no digest.
             self.intend(case, &judged, &bytes, None).await?;
             case.result = "denied";
-            return Err(answer::too_long_to_hold(&judged.verdict));
+            return Err(case.passage.not_to_be_held(&judged.verdict));
         }
         let spent = self.enforce(case, &api, &policy, &judged, &bytes).await?;
         self.intend(case, &judged, &bytes, spent.as_ref()).await?;
@@ -333,14 +334,7 @@ impl HttpShared {
             Some(pack) => providers::read_by(request, pack),
             None => providers::read(request, Some(&pack_of(api))),
         };
-        for effect in &mut reading.analysis.effects {
-            // A kind alone is any of that kind: no scope for one thing covers it.
-            if let Some(object) = &mut effect.object
-                && !object.contains('.')
-            {
-                object.push_str(".\"*\"");
-            }
-        }
+        objects::any_of_a_kind(&mut reading.analysis);
         reading
     }
 
@@ -497,7 +491,7 @@ impl HttpShared {
     }
 
     /// The same for what was never understood. Nothing of it is kept but why.
-    async fn intend_refused(
+    pub(super) async fn intend_refused(
         &self,
         case: &mut Case,
         rule: &str,
@@ -547,7 +541,7 @@ impl HttpShared {
     }
 
     /// A lease past its scope again and again is halted.
-    async fn count_denial(&self, case: &Case) {
+    pub(super) async fn count_denial(&self, case: &Case) {
         let lease = &case.record.lease.id;
         let count = self.denials.count(lease, self.store.now_ms());
         if count >= self.config.denials_before_halt {
@@ -672,9 +666,9 @@ impl HttpShared {
             scheme: api.scheme,
             site: case.site.clone(),
             repeatable: judged.reading.analysis.is_read(),
+            upgrade: self.duplex(case, &head.target),
             head,
             body: self.sent(case, body)?,
-            upgrade: None,
         })
     }
 
@@ -686,6 +680,11 @@ impl HttpShared {
             Carried::Streamed { .. } => {
                 let ring = self.ring().map_err(|e| answer::broken(&e))?;
                 let guard = Guard::of(&self.store, &case.record.lease.id);
+                if let Passage::Call(call) = case.passage {
+                    let guard = guard.writing(call.writes);
+                    let calling = rpc::Calling::new(ring.of_requests(), guard, self.tripper(case));
+                    return Ok(Sent::Filtered(Box::new(calling)));
+                }
                 let watching = Watching::new(ring.of_requests(), guard);
                 case.tripped = Some(watching.tripped());
                 Ok(Sent::Filtered(Box::new(watching)))

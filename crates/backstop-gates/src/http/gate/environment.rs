@@ -3,8 +3,8 @@
 /// Where clients look for a proxy. Not all of them read both cases.
 const PROXY: [&str; 4] = ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"];
 
-/// Where clients look for authorities: what is built on OpenSSL and Go, curl, Python, Node, git, cargo, AWS.
-const TRUST: [&str; 7] = [
+/// Where clients look for authorities: what is built on OpenSSL and Go, curl, Python, Node, git, cargo, AWS, gRPC.
+const TRUST: [&str; 8] = [
     "SSL_CERT_FILE",
     "CURL_CA_BUNDLE",
     "REQUESTS_CA_BUNDLE",
@@ -12,6 +12,7 @@ const TRUST: [&str; 7] = [
     "GIT_SSL_CAINFO",
     "CARGO_HTTP_CAINFO",
     "AWS_CA_BUNDLE",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 ];
 
 /// The variables that lead clients through the proxy. `proxy` is its URL with the lease and its secret, `ca` the file

@@ -13,7 +13,7 @@ use super::answer;
 use crate::http::{Head, Problem};
 
 /// Headers that a client makes anew for every attempt, or that do not change what is done.
-const PASSING: [&str; 19] = [
+const PASSING: [&str; 20] = [
     "accept-encoding",
     "accept-language",
     "amz-sdk-invocation-id",
@@ -26,6 +26,7 @@ const PASSING: [&str; 19] = [
     "idempotency-key",
     "kubectl-session",
     "pragma",
+    "sec-websocket-key",
     "traceparent",
     "tracestate",
     "user-agent",

@@ -35,6 +35,19 @@ pub(super) async fn intent(
     written: &Written<'_>,
     durable: bool,
 ) -> Result<(), GateError> {
+    let index = write(traffic, store, written)?;
+    if durable {
+        traffic.durable(index).await?;
+    }
+    Ok(())
+}
+
+/// The same for what only reads: nobody waits for the disk. Its index.
+pub(super) fn write(
+    traffic: &TrafficLog,
+    store: &Store,
+    written: &Written<'_>,
+) -> Result<u64, GateError> {
     let sealed = traffic.seal(written.text)?;
     let parameters: Option<Digest> =
         (!written.body.is_empty()).then(|| traffic.salted(written.body));
@@ -51,11 +64,7 @@ pub(super) async fn intent(
         rule: &written.verdict.rule,
         hold: written.hold,
     };
-    let index = traffic.intent(intent, Some(&sealed))?;
-    if durable {
-        traffic.durable(index).await?;
-    }
-    Ok(())
+    traffic.intent(intent, Some(&sealed))
 }
 
 /// Writes the outcome. `status` stands where a database has its SQLSTATE.

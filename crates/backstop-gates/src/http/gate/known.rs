@@ -193,7 +193,8 @@ impl Ring {
         hits.find(|hit| !mine(hit.owner))
     }
 
-    fn hit(&self, number: usize) -> Option<Hit<'_>> {
+    /// Whose the one of that number is.
+    pub(super) fn hit(&self, number: usize) -> Option<Hit<'_>> {
         Some(Hit {
             owner: self.owners.get(number)?,
             value: self.values.get(&number),

@@ -3,11 +3,13 @@
 //!
 //! `who` proves the lease, `place` takes its placeholder out and puts the credential in, `known` and `foreign` find
 //! credentials that should not be there and `mismatch` stops the lease for them; `decide` goes through the five steps,
-//! `hold` waits for people, `journal` writes, `reply` looks at answers.
+//! `hold` waits for people, `journal` writes, `reply` looks at answers. `beyond` says what may go beyond an answer: `socket`
+//! is WebSockets, `rpc` gRPC.
 
 mod anew;
 mod answer;
 mod aws;
+mod beyond;
 pub mod config;
 mod decide;
 mod dialect;
@@ -22,16 +24,19 @@ mod kept;
 mod known;
 mod lives;
 mod mismatch;
+mod objects;
 mod place;
 mod placeholder;
 mod raw;
 mod reply;
 mod reveal;
+mod rpc;
+mod socket;
 mod swap;
 mod who;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use backstop_core::lease::{LeaseRecord, LeaseState};
 use backstop_core::policy::Policy;
@@ -39,7 +44,9 @@ use backstop_store::{SealKey, Store};
 use backstop_wire::secrets::Engine;
 use bytes::Bytes;
 use hyper::StatusCode;
+use tokio::sync::Semaphore;
 
+use beyond::Passage;
 use config::{Api, HttpConfig, Placing, is_host};
 use decide::Case;
 use guard::Guard;
@@ -50,7 +57,6 @@ use who::{Doorman, standing};
 
 use super::judge::{
     Begin, Carried, Client, End, How, Judge, Mode, Outcome, ResponseHead, Treatment, Tunnel, Whole,
-    Wish,
 };
 use super::{Dialect, Head, Problem, Site, Target};
 use crate::denials::Denials;
@@ -79,6 +85,10 @@ pub struct HttpShared {
     keep: Keep,
     engine: Engine,
     actions: AtomicU64,
+    /// Bytes of messages on sockets that may be kept to be judged.
+    room: Arc<Semaphore>,
+    /// Itself, for what outlives a request.
+    me: Weak<Self>,
 }
 
 /// Where requests may go.
@@ -102,13 +112,14 @@ impl HttpShared {
         store: Store,
         traffic: Arc<TrafficLog>,
         policy: Arc<Policy>,
-    ) -> Result<Self, String> {
+    ) -> Result<Arc<Self>, String> {
         let alive = |lease: &str| {
             let record = store.lease(lease);
             record.is_some_and(|record| !matches!(record.state, LeaseState::Ended { .. }))
         };
         let keep = Keep::open(config.kept.clone(), store.key().clone(), alive)?;
-        Ok(Self {
+        let engine = Engine::new()?;
+        Ok(Arc::new_cyclic(|me| Self {
             config,
             store,
             traffic,
@@ -119,9 +130,15 @@ impl HttpShared {
             denials: Denials::default(),
             issued: Issued::default(),
             keep,
-            engine: Engine::new()?,
+            engine,
             actions: AtomicU64::new(0),
-        })
+            room: Arc::new(Semaphore::new(socket::ROOM)),
+            me: Weak::clone(me),
+        }))
+    }
+
+    fn next_action(&self) -> u64 {
+        self.actions.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Takes up a changed configuration; what is under way goes on by the old one.
@@ -204,7 +221,7 @@ impl HttpShared {
             tunnel: inside.map(|inside| inside.site.clone()),
             reverse: client.mode == Mode::Reverse,
             connection: client.number,
-            action: self.actions.fetch_add(1, Ordering::Relaxed),
+            action: self.next_action(),
             journaled: false,
             result: "failed",
             inside: reply::Inside::Nothing,
@@ -213,6 +230,7 @@ impl HttpShared {
             signed: None,
             reveals: vec![],
             said: None,
+            passage: Passage::Plain,
         })
     }
 
@@ -326,9 +344,7 @@ impl Judge for HttpShared {
     async fn begin(&self, client: &Client, head: &Head) -> Begin<Case> {
         match self.case(client, head).await {
             Ok(case) => Begin::Judge {
-                wish: Wish::Whole {
-                    limit: self.judged(&case),
-                },
+                wish: beyond::wish(head, self.judged(&case)),
                 case,
             },
             Err(problem) => Begin::Answer(problem),
@@ -349,11 +365,11 @@ impl Judge for HttpShared {
             Ok(ring) => ring.real(),
             Err(error) => return Treatment::Replace(answer::broken(&error)),
         };
-        reply::mask_headers(head, &known);
+        reply::mask_headers(&mut head.headers, &known);
         if api.placing != Placing::None && reply::is_refusal(head) {
             let how = format!("status {}", head.status.as_u16());
             self.refused(case, &api, &how).await;
-            return Treatment::Replace(answer::mismatch(&api.name, head.status.as_u16()));
+            return Treatment::Replace(answer::mismatch(&api.name, &how));
         }
         // A key of AWS signs and is never sent: no answer can repeat it, and objects are stored compressed.
         let is_sent = api.secret.is_some() && api.placing != Placing::Aws;
@@ -363,6 +379,14 @@ impl Judge for HttpShared {
         for cookie in reply::cookies(head) {
             let digest = self.traffic.salted(cookie.as_bytes());
             self.issued.add(&case.record.lease.id, &api.name, digest);
+        }
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return beyond::opened(case, &api, head);
+        }
+        if let Passage::Call(call) = case.passage
+            && rpc::is_answer(head)
+        {
+            return self.called(case, &api, head, call, known).await;
         }
         if !case.reveals.is_empty() {
             return Treatment::Whole {
@@ -377,13 +401,14 @@ impl Judge for HttpShared {
         Treatment::Filter(Box::new(reply::Masking::new(known, guard)))
     }
 
-    async fn whole(&self, case: &mut Case, head: &mut ResponseHead, body: Option<&Bytes>) -> Whole {
+    async fn whole(&self, case: &mut Case, _: &mut ResponseHead, body: Option<&Bytes>) -> Whole {
         let Some(api) = case.api.clone() else {
             return Whole::AsCame;
         };
         if body.is_some_and(|body| reply::refuses_inside(body, case.inside)) {
-            self.refused(case, &api, "in its answer").await;
-            return Whole::Problem(answer::mismatch(&api.name, head.status.as_u16()));
+            let how = "in its answer";
+            self.refused(case, &api, how).await;
+            return Whole::Problem(answer::mismatch(&api.name, how));
         }
         let known = match self.ring() {
             Ok(ring) => ring.real(),
@@ -431,15 +456,22 @@ impl HttpShared {
         if !tripped.is_some_and(|tripped| tripped.load(Ordering::Acquire)) {
             return;
         }
+        self.tripper(case)();
+    }
+
+    /// What stops the lease for a known credential in a body, and tells the person.
+    fn tripper(&self, case: &Case) -> rpc::Trip {
         let (store, lease, source) = (
             self.store.clone(),
             case.record.lease.id.clone(),
             case.source.clone(),
         );
-        tokio::spawn(async move {
-            crate::mismatch::halt(&store, &lease, reply::FOREIGN, false).await;
-            crate::mismatch::note(&store, Some(&lease), &source, reply::FOREIGN).await;
-        });
+        Box::new(move || {
+            tokio::spawn(async move {
+                crate::mismatch::halt(&store, &lease, reply::FOREIGN, false).await;
+                crate::mismatch::note(&store, Some(&lease), &source, reply::FOREIGN).await;
+            });
+        })
     }
 
     async fn refused(&self, case: &Case, api: &Api, how: &str) {

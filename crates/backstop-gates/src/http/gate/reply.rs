@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use backstop_wire::secrets::{Known, Stream};
 use bytes::Bytes;
@@ -28,6 +29,10 @@ impl Masking {
 }
 
 impl Filter for Masking {
+    fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        self.1.poll_stopped(cx)
+    }
+
     fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
         self.1.check()?;
         if let Some(free) = self.0.untouched(&bytes) {
@@ -77,6 +82,10 @@ impl Watching {
 }
 
 impl Filter for Watching {
+    fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        self.guard.poll_stopped(cx)
+    }
+
     fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
         self.guard.check()?;
         if let Some(free) = self.stream.untouched(&bytes) {
@@ -110,6 +119,10 @@ impl Filter for Watching {
 pub(super) struct Cutting(pub(super) Guard);
 
 impl Filter for Cutting {
+    fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        self.0.poll_stopped(cx)
+    }
+
     fn data(&mut self, bytes: Bytes) -> Result<Bytes, Stop> {
         self.0.check().map(|()| bytes)
     }
@@ -119,9 +132,9 @@ impl Filter for Cutting {
     }
 }
 
-/// Takes the gate's own credentials out of the headers of an answer.
-pub(super) fn mask_headers(head: &mut ResponseHead, known: &Known<usize>) {
-    for value in head.headers.values_mut() {
+/// Takes the gate's own credentials out of the headers of an answer, or of its trailers.
+pub(super) fn mask_headers(headers: &mut HeaderMap, known: &Known<usize>) {
+    for value in headers.values_mut() {
         if !known.find_in(value.as_bytes()).is_empty() {
             *value = header::HeaderValue::from_static("[credential]");
         }

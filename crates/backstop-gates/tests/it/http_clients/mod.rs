@@ -8,6 +8,7 @@ mod hostile;
 mod kubectl;
 mod models;
 mod service;
+mod sockets;
 mod web;
 
 use anyhow::{Context as _, Result};

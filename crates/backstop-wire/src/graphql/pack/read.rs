@@ -7,7 +7,7 @@ use super::super::refuse::shown;
 use super::super::{Incoming, Refused, requests, resolve};
 use super::Pack;
 use crate::http::Request;
-use crate::providers::{Knowledge, Operation, Reading};
+use crate::providers::{Knowledge, Operation, Reading, graphql_socket};
 use crate::sql::ident;
 
 impl Pack<'_> {
@@ -24,6 +24,9 @@ impl Pack<'_> {
                 self.name
             ));
             return reading;
+        }
+        if let Some(opens) = graphql_socket(request, &self.name) {
+            return opens;
         }
         match requests(request) {
             Ok(asked) => self.asked(&asked, &mut reading),

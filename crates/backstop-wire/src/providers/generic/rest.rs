@@ -4,7 +4,8 @@ use backstop_core::effect::{Bound, Effect, EffectKind, Verb};
 
 use super::words;
 use crate::http::{Body, Request};
-use crate::providers::pack::{add_effect, leaves_http};
+use crate::providers::beyond::leaves_http;
+use crate::providers::pack::add_effect;
 use crate::providers::{Knowledge, Operation, Reading};
 use crate::sql::ident;
 

@@ -13,7 +13,8 @@ use backstop_core::effect::{Bound, Effect, EffectKind, Verb};
 
 use self::path::{Path, Target};
 use self::resources::Class;
-use super::pack::{add_effect, leaves_http};
+use super::beyond::leaves_http;
+use super::pack::add_effect;
 use super::{Knowledge, Operation, Reading};
 use crate::http::Request;
 use crate::sql::ident;

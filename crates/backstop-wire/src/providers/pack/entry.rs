@@ -8,7 +8,7 @@ use super::file::{self, Facts};
 use super::pattern::Pattern;
 use super::subject::{Item, Look, Subject};
 use super::template::Template;
-use crate::providers::{IdempotencyToken, Knowledge};
+use crate::providers::{IdempotencyToken, Knowledge, Socket};
 
 /// An operation of the API.
 #[derive(Debug)]
@@ -21,6 +21,10 @@ pub struct Entry {
     pub knowledge: Knowledge,
     /// Where its clients put what they make anew at every call.
     pub tokens: Vec<IdempotencyToken>,
+    /// What may be said on a WebSocket that it opens.
+    pub socket: Option<Socket>,
+    /// Whether it may be called by gRPC.
+    pub grpc: bool,
     /// What it does in any case.
     pub base: Shape,
     /// What it does when a request says more.
@@ -159,17 +163,50 @@ pub fn entries(
         let base = shape(&facts, &names).map_err(&bad)?;
         let case = |written| case(written, &facts, &names).map_err(&bad);
         let cases: Vec<Vec<Case>> = outer.when.iter().map(case).collect::<Result<_, _>>()?;
+        beyond(&outer, protocol, &pattern, &base).map_err(&bad)?;
         out.push(Entry {
             quotes: quotes(&outer.quotes, protocol).map_err(&bad)?,
             id: outer.id.clone(),
             knowledge: outer.knowledge.unwrap_or(default),
             tokens: tokens.clone(),
+            socket: outer.socket,
+            grpc: outer.grpc.is_some(),
             base,
             cases: cases.into_iter().flatten().collect(),
             pattern,
         });
     }
     Ok(out)
+}
+
+/// What is said on a socket or in a call is read by nobody: it goes with what a request may do unread.
+fn beyond(
+    outer: &file::Entry,
+    protocol: file::Protocol,
+    pattern: &Pattern,
+    base: &Shape,
+) -> Result<(), String> {
+    let keys = [
+        ("socket", outer.socket.is_some(), "GET"),
+        ("grpc", outer.grpc.is_some(), "POST"),
+    ];
+    for (key, _, method) in keys.into_iter().filter(|(_, there, _)| *there) {
+        if protocol == file::Protocol::Graphql {
+            return Err(format!(
+                "`{key}` is not for GraphQL, which is read message by message"
+            ));
+        }
+        if pattern.methods != [method] {
+            return Err(format!("`{key}` goes with {method} alone"));
+        }
+        let mild = |kind: &EffectKind| *kind <= EffectKind::Write;
+        if base.incomplete.is_some() || !base.reveals.is_empty() || !base.kinds.iter().all(mild) {
+            return Err(format!(
+                "`{key}` goes with `read`, `define` and `write` alone, of which all is known"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The texts of a body that an operation only quotes.

@@ -4,7 +4,7 @@ use backstop_core::effect::{EffectKind, Verb};
 use serde::Deserialize;
 
 use super::several::Several;
-use crate::providers::Knowledge;
+use crate::providers::{Knowledge, Socket};
 
 /// The whole of a pack's first file.
 #[derive(Debug, Deserialize)]
@@ -95,6 +95,8 @@ pub struct Entry {
     pub matches: Several<String>,
     pub id: Option<String>,
     pub knowledge: Option<Knowledge>,
+    pub socket: Option<Socket>,
+    pub grpc: Option<Grpc>,
     #[serde(default)]
     pub idempotency: Several<String>,
     #[serde(default)]
@@ -104,7 +106,24 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub const KEYS: [&str; 6] = ["match", "id", "knowledge", "idempotency", "quotes", "when"];
+    pub const KEYS: [&str; 8] = [
+        "match",
+        "id",
+        "knowledge",
+        "idempotency",
+        "quotes",
+        "socket",
+        "grpc",
+        "when",
+    ];
+}
+
+/// What a gRPC call may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grpc {
+    /// Whatever it is, it does no more than its name says.
+    Harmless,
 }
 
 /// What a case says beside its facts: a condition, and how it counts.

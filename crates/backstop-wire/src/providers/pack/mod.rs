@@ -18,7 +18,7 @@ mod trie;
 mod tests;
 
 pub use error::PackError;
-pub use read::{Call, add as add_effect, leaves_http};
+pub use read::{Call, add as add_effect};
 pub use trial::Trial;
 #[cfg(test)]
 pub use trial::{request_of, words as words_of};

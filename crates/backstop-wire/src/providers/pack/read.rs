@@ -10,6 +10,7 @@ use super::file::{Protocol, Reads};
 use super::pattern::{Segment, name_and_verb};
 use super::subject::Subject;
 use crate::http::Request;
+use crate::providers::beyond::leaves_http;
 use crate::providers::{Operation, Reading, generic};
 
 /// A root field that a GraphQL document asks for: what a pack needs of it.
@@ -51,6 +52,8 @@ impl Pack {
                     within: None,
                 };
                 entry.read(&subject, &request.method, &mut reading);
+                reading.socket = entry.socket.filter(|_| request.method == "GET");
+                reading.grpc = entry.grpc && request.method == "POST";
                 self.slashes(request, entry, &mut reading);
             }
             None => self.unlisted(request, &mut reading),
@@ -75,7 +78,8 @@ impl Pack {
                 }
             }
             None => {
-                if call.kind != "query" || self.reads != Reads::ByMethod {
+                let looks = matches!(call.kind, "query" | "subscription");
+                if !looks || self.reads != Reads::ByMethod {
                     let name = (self.name(), call.field);
                     let what = format!("the pack {} has no entry for `{}`", name.0, name.1);
                     reading.analysis.incomplete.push(what);
@@ -289,18 +293,4 @@ fn without<'p, S: AsRef<str>>(base: &[String], path: &'p [S]) -> Option<&'p [S]>
     let (head, rest) = path.split_at_checked(base.len())?;
     let same = base.iter().zip(head).all(|(b, p)| *b == *p.as_ref());
     same.then_some(rest)
-}
-
-/// What is asked to become another protocol is read no further. `h2c` is HTTP all the same.
-pub fn leaves_http(request: &Request, reading: &mut Reading) {
-    let upgrade = request.headers.iter().find(|(name, value)| {
-        name == "upgrade"
-            && !value
-                .split(',')
-                .all(|v| v.trim().eq_ignore_ascii_case("h2c"))
-    });
-    if upgrade.is_some() || request.method == "CONNECT" {
-        let what = "it asks to leave HTTP, and what is said then is not seen";
-        reading.analysis.incomplete.push(what.to_owned());
-    }
 }

@@ -5,6 +5,7 @@
 use std::sync::OnceLock;
 
 use super::Reading;
+use crate::graphql::Incoming;
 use crate::graphql::pack::{Pack, PackError};
 use crate::http::Request;
 
@@ -32,14 +33,33 @@ pub fn serves(host: &str) -> bool {
 pub fn read(request: &Request) -> Reading {
     match pack() {
         Ok(pack) => pack.read(request),
-        Err(error) => {
-            let mut reading = Reading {
-                provider: "railway".to_owned(),
-                ..Reading::default()
-            };
-            reading.analysis.incomplete.push(error.to_string());
+        Err(error) => without(error),
+    }
+}
+
+/// What a message on a WebSocket to Railway asks.
+#[must_use]
+pub fn asked(incoming: &Incoming) -> Reading {
+    match pack() {
+        Ok(pack) => {
+            let mut reading = named();
+            pack.asked(std::slice::from_ref(incoming), &mut reading);
             reading
         }
+        Err(error) => without(error),
+    }
+}
+
+fn without(error: &PackError) -> Reading {
+    let mut reading = named();
+    reading.analysis.incomplete.push(error.to_string());
+    reading
+}
+
+fn named() -> Reading {
+    Reading {
+        provider: "railway".to_owned(),
+        ..Reading::default()
     }
 }
 

@@ -7,7 +7,7 @@ use backstop_core::policy::{Asker, Policy};
 use backstop_core::target::Environment;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_wire::http::{self, Raw, RawBody, Request, Scheme, Version};
-use backstop_wire::providers::{self, Pack, Reading};
+use backstop_wire::providers::{self, Beyond, Pack, Reading};
 use backstop_wire::secrets::Engine;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -87,11 +87,11 @@ impl Judge {
         if let Some(why) = found.missed {
             return (verdict(Decision::Deny, "unsearched", why), nothing);
         }
-        let Some((target, Reading { analysis, .. })) = reading else {
+        let Some((target, reading)) = reading else {
             let why = "the host is no target that a pack knows";
             return (verdict(Decision::Deny, "not-in-lease", why), nothing);
         };
-        (self.policy.judge(self.asker(target), &analysis), analysis)
+        self.said(&request, target, reading)
     }
 
     /// What it does, and the name of the pack that says so.
@@ -104,6 +104,17 @@ impl Judge {
             None => providers::for_host(&request.host)?.name,
         };
         Some((pack, providers::read(request, Some(pack))))
+    }
+
+    /// What the gate says to a request that was read.
+    fn said(&self, request: &Request, target: &str, reading: Reading) -> (Verdict, Analysis) {
+        let beyond = Beyond::told(request).filter(|beyond| !beyond.is_known(&reading));
+        let analysis = reading.analysis;
+        if let Some(beyond) = beyond {
+            let refused = verdict(Decision::Deny, beyond.rule(), beyond.why());
+            return (refused, analysis);
+        }
+        (self.policy.judge(self.asker(target), &analysis), analysis)
     }
 
     const fn asker<'t>(&self, target: &'t str) -> Asker<'t> {
