@@ -401,7 +401,7 @@ impl Judge for HttpShared {
         Treatment::Filter(Box::new(reply::Masking::new(known, guard)))
     }
 
-    async fn whole(&self, case: &mut Case, _: &mut ResponseHead, body: Option<&Bytes>) -> Whole {
+    async fn whole(&self, case: &mut Case, head: &mut ResponseHead, body: Option<&Bytes>) -> Whole {
         let Some(api) = case.api.clone() else {
             return Whole::AsCame;
         };
