@@ -55,13 +55,14 @@ pub(crate) fn span(ms: i64) -> String {
     }
 }
 
-/// How many rows an effect can touch.
-pub(crate) fn rows(bound: Bound) -> String {
+/// How many an effect can touch, of what is called `one`, and several of them with an `s`: rows of a database, objects of
+/// an API.
+pub(crate) fn touched(bound: Bound, one: &str) -> String {
     match bound {
         Bound::Structure => "structure".to_owned(),
-        Bound::Rows(1) => "at most 1 row".to_owned(),
-        Bound::Rows(n) => format!("at most {} rows", thousands(n)),
-        Bound::Unbounded => "any number of rows".to_owned(),
+        Bound::Rows(1) => format!("at most 1 {one}"),
+        Bound::Rows(n) => format!("at most {} {one}s", thousands(n)),
+        Bound::Unbounded => format!("any number of {one}s"),
     }
 }
 
@@ -176,8 +177,13 @@ mod tests {
 
     #[test]
     fn rows_are_readable() {
-        assert_eq!(rows(Bound::Rows(1_234_567)), "at most 1,234,567 rows");
-        assert_eq!(rows(Bound::Rows(100)), "at most 100 rows");
+        assert_eq!(
+            touched(Bound::Rows(1_234_567), "row"),
+            "at most 1,234,567 rows"
+        );
+        assert_eq!(touched(Bound::Rows(100), "row"), "at most 100 rows");
+        assert_eq!(touched(Bound::Rows(1), "object"), "at most 1 object");
+        assert_eq!(touched(Bound::Unbounded, "object"), "any number of objects");
     }
 
     #[test]

@@ -191,6 +191,15 @@ pub struct Init {
     /// The file with the credential
     #[arg(long, value_name = "FILE", requires = "url")]
     pub credential_file: Option<PathBuf>,
+    /// What reads the API's requests: a pack's name, or a file.toml of your own; by its host if not given
+    #[arg(long, value_name = "PACK", requires = "url")]
+    pub pack: Option<String>,
+    /// The authorities (PEM) to trust there instead of this machine's
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub ca: Option<PathBuf>,
+    /// The API may be at a private address
+    #[arg(long, requires = "url")]
+    pub private: bool,
     /// How much a mistake costs there: production, staging or development
     #[arg(long, value_name = "NAME", default_value = "production")]
     pub environment: Environment,

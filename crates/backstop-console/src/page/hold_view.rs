@@ -336,10 +336,18 @@ fn text_view(text: Result<Option<HoldText>, StoreError>, sql: bool) -> TextView 
 fn effects(hold: &Hold) -> Vec<EffectView> {
     let mut sorted: Vec<&Effect> = hold.effects.iter().collect();
     sorted.sort_by_key(|effect| std::cmp::Reverse(effect.kind));
-    sorted.into_iter().map(effect_view).collect()
+    let unit = match hold.ask {
+        Ask::Http { .. } => "object",
+        _ => "row",
+    };
+    sorted
+        .into_iter()
+        .map(|effect| effect_view(effect, unit))
+        .collect()
 }
 
-fn effect_view(effect: &Effect) -> EffectView {
+/// `unit` is what its bound counts.
+fn effect_view(effect: &Effect, unit: &str) -> EffectView {
     let reads = effect.kind == EffectKind::Read;
     EffectView {
         kind: effect.kind.word(),
@@ -352,7 +360,7 @@ fn effect_view(effect: &Effect) -> EffectView {
         rows: match (effect.bound, effect.verb) {
             _ if reads => "–".to_owned(),
             (Bound::Structure, Verb::Drop | Verb::Truncate) => "all of it".to_owned(),
-            (bound, _) => words::rows(bound),
+            (bound, _) => words::touched(bound, unit),
         },
         back: match effect.reversible {
             _ if reads => "nothing to undo",

@@ -146,11 +146,12 @@ pub struct Usual<'p> {
 }
 
 impl Usual<'static> {
-    /// By the host of a URL.
-    pub fn at(url: &str) -> Self {
+    /// By the pack, if one that is built in is named, else by the host of a URL.
+    pub fn at(url: &str, pack: Option<&str>) -> Self {
         let url = Url::parse(url).ok();
         let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-        let known = providers::for_host(host);
+        let named = pack.and_then(providers::by_name);
+        let known = named.or_else(|| providers::for_host(host));
         Usual::of(
             known.map(|known| known.name),
             known.and_then(providers::Provider::pack),

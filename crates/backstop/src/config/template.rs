@@ -207,6 +207,14 @@ pub fn api(
     )
 }
 
+/// What the section of an API says besides: how its requests are read, and how it is reached.
+pub fn reach(pack: Option<&str>, ca: Option<&Path>, private: bool) -> String {
+    let pack = pack.map(|pack| format!("pack = {}\n", toml::Value::String(pack.to_owned())));
+    let ca = ca.map(|ca| format!("ca = {}\n", quoted(ca)));
+    let private = private.then(|| "private = true\n".to_owned());
+    [pack, ca, private].into_iter().flatten().collect()
+}
+
 fn quoted(path: &Path) -> toml::Value {
     toml::Value::String(path.display().to_string())
 }
@@ -315,7 +323,7 @@ mod tests {
         let production = Environment::Production;
         let mut text = first() + &http();
         for (name, url) in MODELS {
-            let usual = Usual::at(url);
+            let usual = Usual::at(url, None);
             text += &api(name, production, url, usual.credential, usual.everyone);
         }
         let config = parsed(&text);
@@ -353,10 +361,17 @@ mod tests {
 
     #[test]
     fn another_api_is_for_the_leases_that_name_it() {
-        let usual = Usual::at("https://api.example");
+        let usual = Usual::at("https://api.example", None);
         assert_eq!((usual.credential, usual.everyone), ("bearer", false));
-        assert_eq!(Usual::at("https://s3.amazonaws.com").credential, "aws");
-        assert_eq!(Usual::at("not a URL").credential, "bearer");
+        assert_eq!(
+            Usual::at("https://s3.amazonaws.com", None).credential,
+            "aws"
+        );
+        assert_eq!(Usual::at("not a URL", None).credential, "bearer");
+        assert_eq!(
+            Usual::at("https://api.example", Some("anthropic")).credential,
+            "header x-api-key"
+        );
         let text = first()
             + &http()
             + &api(

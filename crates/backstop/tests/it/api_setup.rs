@@ -30,24 +30,19 @@ fn with_api(double: &RailwayDouble) -> Installation {
         &url,
         "--environment",
         "staging",
+        "--pack",
+        "railway",
+        "--ca",
+        ca.to_str().unwrap(),
+        "--private",
         "--credential-file",
         secret.to_str().unwrap(),
     ]);
     added.fine();
     std::fs::remove_file(secret).unwrap();
-    installation.edit(|text| {
-        let port = crate::support::free_port();
-        let text = text.replace("127.0.0.1:7443", &format!("127.0.0.1:{port}"));
-        format!(
-            "{text}private = true\npack = \"railway\"\nca = {}\n",
-            toml_text(&ca)
-        )
-    });
+    let port = crate::support::free_port();
+    installation.edit(|text| text.replace("127.0.0.1:7443", &format!("127.0.0.1:{port}")));
     installation
-}
-
-fn toml_text(path: &std::path::Path) -> String {
-    format!("\"{}\"", path.display())
 }
 
 /// The lease's environment, once somebody has approved it.
@@ -155,7 +150,12 @@ fn the_doctor_says_what_is_wrong_with_an_api() {
     installation.edit(|text| text.replace("private = true\n", ""));
     let inside = doctor();
     assert!(inside.contains("where this target may not be"), "{inside}");
-    installation.edit(|text| format!("{text}private = true\n"));
+    installation.edit(|text| {
+        text.replace(
+            "pack = \"railway\"\n",
+            "pack = \"railway\"\nprivate = true\n",
+        )
+    });
 
     // Nobody there. The port may be let go of a moment after the server is.
     drop(double);

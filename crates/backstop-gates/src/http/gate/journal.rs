@@ -103,8 +103,9 @@ pub(super) fn text(head: &Head, origin: &str, body: &[u8], secrets: &[Secret<Str
         out.push('\n');
         match std::str::from_utf8(body) {
             Ok(text) => {
-                out.extend(text.chars().take(KEPT));
-                if text.chars().nth(KEPT).is_some() {
+                let end = text.char_indices().nth(KEPT).map(|(at, _)| at);
+                out.push_str(end.and_then(|end| text.get(..end)).unwrap_or(text));
+                if end.is_some() {
                     out.push_str("\n[the rest is not shown]");
                 }
             }

@@ -2,10 +2,24 @@
 
 use std::collections::HashMap;
 
+use zeroize::Zeroizing;
+
 use super::{Form, Known, Match, SHORTEST};
 
 /// A shorter piece is a value of its own that stands there by chance.
-const PIECE: usize = 4;
+pub(super) const PIECE: usize = 4;
+
+/// The numbers of the secrets that may be cut, by how they begin: a piece of one has to begin it, and hardly any value
+/// begins so.
+pub(super) fn firsts(secrets: &[Zeroizing<Vec<u8>>]) -> HashMap<[u8; PIECE], Vec<usize>> {
+    let mut firsts: HashMap<[u8; PIECE], Vec<usize>> = HashMap::new();
+    for (number, secret) in secrets.iter().enumerate() {
+        if let Some(first) = secret.first_chunk().filter(|_| secret.len() >= SHORTEST) {
+            firsts.entry(*first).or_default().push(number);
+        }
+    }
+    firsts
+}
 
 impl<I> Known<I> {
     /// The secrets that these values make up when they are joined by nothing: in their order, wherever they are cut; or
@@ -13,16 +27,27 @@ impl<I> Known<I> {
     #[must_use]
     pub fn across(&self, values: &[&[u8]]) -> Vec<Match<'_, I>> {
         let mut found = self.in_order(values);
+        let mut begun: Vec<usize> = values
+            .iter()
+            .filter_map(|value| self.firsts.get(value.first_chunk()?))
+            .flatten()
+            .copied()
+            .collect();
+        if begun.is_empty() {
+            return found;
+        }
+        begun.sort_unstable();
+        begun.dedup();
         let mut numbers: HashMap<&[u8], usize> = HashMap::new();
         for (number, value) in values.iter().enumerate() {
             if value.len() >= PIECE {
                 numbers.entry(value).or_insert(number);
             }
         }
-        for (secret, id) in self.whole.iter().zip(&self.ids) {
-            if secret.len() < SHORTEST {
+        for at in begun {
+            let (Some(secret), Some(id)) = (self.whole.get(at), self.ids.get(at)) else {
                 continue;
-            }
+            };
             if let Some(pieces) = pieces(secret, &numbers) {
                 let (first, last) = (pieces.iter().min(), pieces.iter().max());
                 let range =
@@ -43,7 +68,7 @@ impl<I> Known<I> {
     }
 
     fn in_order(&self, values: &[&[u8]]) -> Vec<Match<'_, I>> {
-        let joined = zeroize::Zeroizing::new(values.concat());
+        let joined = Zeroizing::new(values.concat());
         let mut ends = Vec::with_capacity(values.len());
         let mut end = 0u64;
         for value in values {

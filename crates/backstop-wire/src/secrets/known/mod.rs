@@ -9,6 +9,7 @@ mod sieve;
 mod stream;
 mod view;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -43,6 +44,10 @@ pub struct Known<I> {
     /// In the order of the automaton's patterns.
     needles: Vec<forms::Needle>,
     begins: Begins,
+    /// The numbers of the secrets that begin with these bytes.
+    firsts: HashMap<[u8; across::PIECE], Vec<usize>>,
+    /// Whether one is so short that it is known only where it is all there is.
+    has_short: bool,
 }
 
 /// Where one of them stands.
@@ -91,6 +96,8 @@ impl<I> Known<I> {
             .map_err(|_| TooMany)?;
         let begins = Begins::of(&needles);
         Ok(Self {
+            firsts: across::firsts(&whole),
+            has_short: whole.iter().any(|secret| secret.len() < SHORTEST),
             ids,
             whole,
             search,
@@ -123,7 +130,7 @@ impl<I> Known<I> {
     #[must_use]
     pub fn find_in(&self, bytes: &[u8]) -> Vec<Match<'_, I>> {
         let mut found = Vec::new();
-        if let Some(at) = (bytes.len() < SHORTEST)
+        if let Some(at) = (self.has_short && bytes.len() < SHORTEST)
             .then(|| self.whole(bytes))
             .flatten()
         {

@@ -1,7 +1,7 @@
 //! A new HTTP API: its credential is sealed, and the configuration extended.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backstop_core::secret::Secret;
 
@@ -28,9 +28,14 @@ pub(super) fn add(
         return Ok(());
     };
     target_name(name).map_err(Failure::usage)?;
-    let usual = Usual::at(url);
+    let usual = Usual::at(url, args.pack.as_deref());
     let placed = args.credential.as_deref().unwrap_or(usual.credential);
     let mut text = template::api(name, args.environment, url, placed, usual.everyone);
+    text.push_str(&template::reach(
+        args.pack.as_deref().map(from_here).transpose()?.as_deref(),
+        args.ca.as_deref().map(absolute).transpose()?.as_deref(),
+        args.private,
+    ));
     if config.http.is_none() {
         text.push_str(&template::http());
     }
@@ -76,6 +81,19 @@ pub(super) fn add(
         }
     ));
     Ok(())
+}
+
+/// The configuration's own paths begin where it lies, those of the command line where that was written.
+fn absolute(path: &Path) -> Outcome<PathBuf> {
+    std::path::absolute(path).doing(format!("cannot find `{}`", path.display()))
+}
+
+/// A pack's name, or its file.
+fn from_here(pack: &str) -> Outcome<String> {
+    match pack.ends_with(".toml") {
+        true => Ok(absolute(Path::new(pack))?.display().to_string()),
+        false => Ok(pack.to_owned()),
+    }
 }
 
 /// From a file or the terminal, never from the command line, which other users can read.
