@@ -123,7 +123,7 @@ fn before(template: &str, base: &str) -> Result<String, String> {
     match found {
         Some(found) => Ok(format!("{}{found}", base.trim_end_matches('/'))),
         None => Err(format!(
-            "`{}` does not say where in a path a credential stands; hint: write what comes before it below the URL, and \
+            "`path {}` does not say where in a path a credential stands; hint: write what comes before it below the URL, and \
              {{}} for it, as in `path /bot{{}}/` or `path /v3/{{}}`",
             template.escape_debug()
         )),

@@ -202,9 +202,9 @@ fn configure(path: &Path, vault: &str, provider: &Provider) -> Outcome<Config> {
     let text = std::fs::read_to_string(path).doing("cannot read the demo's configuration")?;
     let text = text.replace("pause = \"45s\"", &format!("pause = \"{PAUSE}\""));
     // Before the target, which must stand last.
-    let text = match text.find("[[target]]") {
+    let text = match text.find("\n[[target]]") {
         Some(at) => {
-            let (head, tail) = text.split_at(at);
+            let (head, tail) = text.split_at(at + 1);
             let sections = provider.sections(&free_address()?);
             let policy = provider.policy_file();
             let targets = provider.targets();

@@ -92,7 +92,7 @@ fn one_database_cannot_be_two_environments() {
     assert!(ran.err.contains("are the same database"), "{}", ran.err);
     // Nor by hand.
     installation.edit(|text| {
-        let target = text.split("[[target]]").nth(1).unwrap().to_owned();
+        let target = text.split("\n[[target]]").nth(1).unwrap().to_owned();
         let stage = target
             .replace("\"prod\"", "\"stage\"")
             .replace("production", "staging");
