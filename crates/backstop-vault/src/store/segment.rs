@@ -112,10 +112,7 @@ pub(crate) fn read<'a>(bytes: &'a [u8], file: &str, base: u64) -> Result<Segment
         at += length;
     }
     let rest = bytes.get(at..).unwrap_or_default();
-    let torn = rest
-        .iter()
-        .rposition(|b| *b != 0)
-        .map(|last| (at, last + 1));
+    let torn = last_written(rest).map(|last| (at, last + 1));
     let written = rest.get(..torn.map_or(0, |(_, length)| length));
     if another_after(written.unwrap_or_default(), end.sequence) {
         return Err(damaged(format!(
@@ -124,6 +121,22 @@ pub(crate) fn read<'a>(bytes: &'a [u8], file: &str, base: u64) -> Result<Segment
         )));
     }
     Ok(Segment { frames, end, torn })
+}
+
+/// Where the last byte stands that is not zero. Most of a segment is room that nobody has written to yet: it is compared
+/// by the block.
+fn last_written(bytes: &[u8]) -> Option<usize> {
+    const NOTHING: [u8; 4096] = [0; 4096];
+    let mut end = bytes.len();
+    for block in bytes.rchunks(NOTHING.len()) {
+        let begin = end - block.len();
+        if NOTHING.get(..block.len()) != Some(block) {
+            let last = block.iter().rposition(|byte| *byte != 0)?;
+            return Some(begin + last);
+        }
+        end = begin;
+    }
+    None
 }
 
 fn parse(bytes: &[u8], offset: usize) -> Option<(Frame<'_>, usize)> {
@@ -175,4 +188,25 @@ pub(crate) fn file_name(base: u64) -> String {
 /// The record that a segment of this name begins after.
 pub(crate) fn base_of(name: &str) -> Option<u64> {
     (name.len() == 20).then(|| name.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_byte_is_found_wherever_it_stands() {
+        assert_eq!(last_written(&[]), None);
+        for length in [1, 4095, 4096, 4097, 10_000] {
+            let mut bytes = vec![0; length];
+            assert_eq!(last_written(&bytes), None);
+            for at in [0, length / 3, length / 2, length - 1] {
+                bytes.fill(0);
+                bytes[..=at].fill(7);
+                assert_eq!(last_written(&bytes), Some(at), "{length}");
+                bytes[..at].fill(0);
+                assert_eq!(last_written(&bytes), Some(at), "{length}");
+            }
+        }
+    }
 }
