@@ -71,7 +71,7 @@ async fn terraform_destroy_takes_the_snapshots_too_and_is_denied() -> Result<()>
         met,
         [
             // What brings data back is out of reach, approval or not: nothing waits for a person.
-            ["destroy", "deny", "production-safeguards", "denied"],
+            ["admin", "deny", "production-safeguards", "denied"],
             ["destroy", "hold", "production-destroy", "held"],
             ["destroy", "hold", "production-destroy", "held"],
         ]
