@@ -263,9 +263,11 @@ fn path(uri: &Uri) -> Result<PathAndQuery, Box<Problem>> {
     Ok(path)
 }
 
-/// What a client wants to change to. A change to HTTP/2 is an offer that may be passed over (RFC 9110, section 7.8).
+/// What a client wants to change to. A change to HTTP/2 is an offer that may be passed over, and one that `Connection` does
+/// not name is none (RFC 9110, section 7.8).
 fn upgrade(version: Version, headers: &HeaderMap) -> Option<String> {
-    if version != Version::HTTP_11 {
+    let mut named = headers::tokens(headers, &header::CONNECTION);
+    if version != Version::HTTP_11 || !named.any(|name| name.eq_ignore_ascii_case("upgrade")) {
         return None;
     }
     let asked: Vec<&str> = headers::tokens(headers, &header::UPGRADE)
@@ -448,13 +450,15 @@ mod tests {
     #[test]
     fn an_offer_of_http_2_is_passed_over() {
         let reverse = client(Mode::Reverse, None);
-        for (asked, upgrade) in [
-            ("h2c", None),
-            ("H2C, websocket", Some("websocket")),
-            ("websocket", Some("websocket")),
+        for (named, asked, upgrade) in [
+            ("upgrade", "h2c", None),
+            ("Upgrade", "H2C, websocket", Some("websocket")),
+            ("keep-alive, upgrade", "websocket", Some("websocket")),
+            ("keep-alive", "websocket", None),
         ] {
             let request = Request::builder()
                 .header("host", "x")
+                .header("connection", named)
                 .header("upgrade", asked);
             let (parts, ()) = request.body(()).unwrap().into_parts();
             let head = Head::read(parts, &reverse, &Limits::default()).unwrap();
