@@ -44,6 +44,8 @@ pub struct Pack {
     variable: Option<String>,
     everyone: bool,
     reveal_fields: Vec<String>,
+    /// Whether there is one whose body quotes.
+    quotes: bool,
     entries: Vec<Entry>,
     trie: Trie,
     trials: Vec<Trial>,
@@ -95,6 +97,7 @@ impl Pack {
             variable: file.variable.map(variable).transpose()?,
             everyone: file.everyone,
             reveal_fields: file.reveal_fields,
+            quotes: entries.iter().any(|entry| !entry.quotes.is_empty()),
             entries,
             trie,
             trials: Vec::new(),
@@ -172,8 +175,8 @@ impl Pack {
 
     /// Whether there is an operation whose body quotes.
     #[must_use]
-    pub fn quotes(&self) -> bool {
-        self.entries.iter().any(|entry| !entry.quotes.is_empty())
+    pub const fn quotes(&self) -> bool {
+        self.quotes
     }
 
     /// How many operations it has.
