@@ -122,11 +122,12 @@ async fn speak<J: Judge>(
     client: &Client,
     stream: ClientStream,
 ) -> Option<After<J>> {
+    // Boxed, so that a connection takes no more room than what it speaks.
     if stream.speaks_http2() {
-        http2(shared, client, stream).await;
+        Box::pin(http2(shared, client, stream)).await;
         None
     } else {
-        http1(shared, client, stream).await
+        Box::pin(http1(shared, client, stream)).await
     }
 }
 
@@ -136,8 +137,10 @@ async fn http1<J: Judge>(
     stream: ClientStream,
 ) -> Option<After<J>> {
     let slot: Slot<J> = Arc::default();
-    let service = service_fn(|request: Request<Incoming>| async {
-        Ok::<Response<Passing>, Infallible>(exchange(shared, client, &slot, request).await)
+    // Boxed, so that a connection without a request has no room for one.
+    let service = service_fn(|request: Request<Incoming>| {
+        let answering = Box::pin(exchange(shared, client, &slot, request));
+        async { Ok::<Response<Passing>, Infallible>(answering.await) }
     });
     let limits = &shared.limits;
     let connection = http1::Builder::new()
