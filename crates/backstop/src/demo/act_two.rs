@@ -248,11 +248,14 @@ impl Play<'_> {
         let mut expected = self.scene.before.clone();
         // The one row that the agent was allowed to write.
         expected.entry("notes".into()).and_modify(|n| *n += 1);
+        // And the last one, where another point was taken before the loss.
+        let mut with_last = expected.clone();
+        with_last.entry("notes".into()).and_modify(|n| *n += 1);
         let total: u64 = after.values().sum();
         self.story.beat(
-            after == expected,
+            after == expected || after == with_last,
             &format!(
-                "{} rows: all of the beginning, and the one that the agent was allowed to write before the last point",
+                "{} rows: all of the beginning, and what the agent was allowed to write before the last point",
                 number(total)
             ),
         );

@@ -91,6 +91,10 @@ async fn terraform_destroy_takes_the_snapshots_too_and_is_denied() -> Result<()>
     // Looking is harmless.
     let looked = rds("Action=DescribeDBInstances");
     let (status, body) = looked.through(&played.account, &played.agent).await?;
-    assert_eq!((status, count(&body, "DBInstanceIdentifier")), (200, 1));
+    assert_eq!(
+        (status, count(&body, "DBInstanceIdentifier")),
+        (200, 1),
+        "{body}"
+    );
     Ok(())
 }
