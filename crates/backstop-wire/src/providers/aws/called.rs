@@ -34,6 +34,14 @@ pub(super) struct Call {
     pub(super) labels: Labels,
 }
 
+impl Call {
+    /// Whether both are one operation of one endpoint, under the names of several services: what DocumentDB and Neptune
+    /// call theirs are operations of RDS. It counts as all of them.
+    fn is_one_with(&self, other: &Self) -> bool {
+        self.known.name == other.known.name && self.service.is_one_with(other.service)
+    }
+}
+
 /// The operations found, and what is unclear about them.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
@@ -65,7 +73,12 @@ pub(super) fn calls(request: &Request, at: &Identified) -> Calls {
     rpc(request, at, &mut found);
     action(request, at, &mut found);
     rest(request, at, &mut found);
-    if let [first, second, ..] = found.calls.as_slice() {
+    let other = |first: &Call| found.calls.iter().find(|call| !call.is_one_with(first));
+    if let Some((first, second)) = found
+        .calls
+        .first()
+        .and_then(|first| Some((first, other(first)?)))
+    {
         let why = format!(
             "it could be {}:{} or {}:{}",
             first.service.name, first.known.name, second.service.name, second.known.name

@@ -164,6 +164,20 @@ pub(super) struct Service {
 }
 
 impl Service {
+    /// Whether both are asked at the same hosts, in the same version, with the same rights.
+    pub(super) fn is_one_with(&self, other: &Self) -> bool {
+        let of = |service: &Self| {
+            (
+                service.hosts,
+                service.signing,
+                service.target,
+                service.version,
+                service.iam,
+            )
+        };
+        of(self) == of(other)
+    }
+
     fn parse(section: &'static str) -> Option<Self> {
         let (head, lines) = section.split_once('\n').unwrap_or((section, ""));
         let mut fields = head.split('\t');
