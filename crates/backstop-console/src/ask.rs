@@ -5,7 +5,7 @@ use backstop_core::action::Ask;
 use backstop_core::digest::Digest;
 use backstop_core::effect::{Analysis, Effect, EffectKind, Verb};
 use backstop_core::hold::HoldText;
-use backstop_core::lease::LeaseState;
+use backstop_core::lease::{LeaseSpec, LeaseState};
 use backstop_core::target::Environment;
 use backstop_core::verdict::{Decision, Verdict};
 use backstop_store::{NewHold, State};
@@ -26,10 +26,10 @@ pub fn own_ask(ask: Ask, state: &State) -> Result<NewHold, serde_json::Error> {
             (
                 None,
                 target,
-                spec.map_or(Environment::Production, |spec| spec.environment),
+                spec.map_or(Environment::Production, LeaseSpec::strictest),
             )
         }
-        Ask::GrantLease { spec } => (None, Some(spec.target.clone()), spec.environment),
+        Ask::GrantLease { spec } => (None, Some(spec.target.clone()), spec.strictest()),
         _ => (None, None, Environment::Production),
     };
     let effect = Effect::new(EffectKind::Admin, Verb::Other, None).because(summary(&ask));
@@ -104,8 +104,7 @@ pub fn particulars(ask: &Ask, state: &State) -> Vec<Particular> {
             all
         }
         Ask::GrantLease { spec } => {
-            let scopes = spec.scopes.iter().map(ToString::to_string);
-            let mut all: Vec<Particular> = scopes.map(|s| Particular::fact("May do", s)).collect();
+            let mut all = may_do(spec);
             let life = i64::try_from(spec.ttl_seconds).unwrap_or(i64::MAX);
             all.push(Particular::fact(
                 "For",
@@ -144,8 +143,7 @@ pub fn particulars(ask: &Ask, state: &State) -> Vec<Particular> {
                 if let LeaseState::Halted { why, .. } = &record.state {
                     all.push(Particular::fact("Halted because", why));
                 }
-                let scopes = record.lease.spec.scopes.iter();
-                all.extend(scopes.map(|s| Particular::fact("May do", s.to_string())));
+                all.extend(may_do(&record.lease.spec));
                 all.push(Particular::words("Task", &record.lease.spec.task));
             }
             all
@@ -173,6 +171,18 @@ pub fn particulars(ask: &Ask, state: &State) -> Vec<Particular> {
     }
 }
 
+/// What a lease may do at each of its targets, and where nobody would see what it does.
+fn may_do(spec: &LeaseSpec) -> Vec<Particular> {
+    let scopes = spec.may_do().into_iter();
+    let mut all: Vec<Particular> = scopes.map(|s| Particular::fact("May do", s)).collect();
+    let unread = spec.targets().filter(|target| spec.may_tunnel(target));
+    all.extend(unread.map(|target| {
+        let what = format!("what it does in tunnels to {target}: it is not seen, judged or held");
+        Particular::fact("Nobody reads", what)
+    }));
+    all
+}
+
 fn stopped(label: &'static str, why: Option<&String>) -> Vec<Particular> {
     why.map(|why| Particular::fact(label, why))
         .into_iter()
@@ -193,7 +203,10 @@ pub fn summary(ask: &Ask) -> String {
     match ask {
         Ask::Sql { .. } => "run a statement".to_owned(),
         Ask::Http { .. } => "send a request".to_owned(),
-        Ask::GrantLease { spec } => format!("grant a lease on {}", spec.target),
+        Ask::GrantLease { spec } => {
+            let targets: Vec<&str> = spec.targets().collect();
+            format!("grant a lease on {}", targets.join(", "))
+        }
         Ask::Undo {
             leases, entries, ..
         } => format!(
@@ -228,5 +241,53 @@ const fn grounds(ask: &Ask) -> (&'static str, &'static str) {
         ),
         Ask::AddPerson { .. } => ("add-person", "only a passkey lets another person decide"),
         Ask::AddPasskey { .. } => ("add-passkey", "only a passkey gives a person another one"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use backstop_core::lease::Also;
+
+    use super::*;
+
+    /// A further target does not hide behind the lease's own.
+    #[test]
+    fn a_lease_is_put_before_people_with_all_its_targets() {
+        let also = |target: &str, environment, scope: &str| Also {
+            target: target.into(),
+            environment,
+            scopes: vec![scope.parse().unwrap()],
+        };
+        let ask = Ask::GrantLease {
+            spec: LeaseSpec {
+                target: "sandbox".into(),
+                environment: Environment::Development,
+                task: "a task".into(),
+                ttl_seconds: 60,
+                scopes: vec!["read".parse().unwrap()],
+                also: vec![
+                    also("railway", Environment::Production, "write"),
+                    also("pinned", Environment::Staging, "tunnel"),
+                ],
+                parent: None,
+            },
+        };
+        let hold = own_ask(ask.clone(), &State::default()).unwrap();
+        assert_eq!(hold.environment, Environment::Production);
+        assert_eq!(hold.summary, "grant a lease on sandbox, railway, pinned");
+        let all = particulars(&ask, &State::default());
+        let told = |label: &str| -> Vec<&str> {
+            let of = all.iter().filter(|one| one.label == label);
+            of.map(|one| one.text.as_str()).collect()
+        };
+        assert_eq!(
+            told("May do"),
+            [
+                "read:*.*",
+                "railway (production): insert,update,delete:*.*",
+                "pinned (staging): tunnel:*.*"
+            ]
+        );
+        assert_eq!(told("Nobody reads").len(), 1);
     }
 }

@@ -48,6 +48,45 @@ impl LeaseSpec {
         let part = self.also.iter().find(|also| also.target == target)?;
         Some((part.environment, &part.scopes))
     }
+
+    /// All that it may do, a text for each scope; at a further target with that before it, as in
+    /// `railway (production): read:*.*`.
+    #[must_use]
+    pub fn may_do(&self) -> Vec<String> {
+        let own = self.scopes.iter().map(ToString::to_string);
+        own.chain(self.may_do_besides()).collect()
+    }
+
+    /// The same of its further targets alone.
+    pub fn may_do_besides(&self) -> impl Iterator<Item = String> {
+        self.also.iter().flat_map(|also| {
+            let at = format!("{} ({})", also.target, also.environment);
+            also.scopes
+                .iter()
+                .map(move |scope| format!("{at}: {scope}"))
+        })
+    }
+
+    /// The names of all its targets, its own first.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        let others = self.also.iter().map(|also| also.target.as_str());
+        std::iter::once(self.target.as_str()).chain(others)
+    }
+
+    /// The environment, of those of all its targets, where a mistake costs most.
+    #[must_use]
+    pub fn strictest(&self) -> Environment {
+        let others = self.also.iter().map(|also| also.environment);
+        others.fold(self.environment, Environment::min)
+    }
+
+    /// Whether it may open tunnels to a target that nobody reads.
+    #[must_use]
+    pub fn may_tunnel(&self, target: &str) -> bool {
+        let scopes = self.at(target).map_or(&[][..], |(_, scopes)| scopes);
+        let mut verbs = scopes.iter().flat_map(|scope| &scope.verbs);
+        verbs.any(|verb| *verb == scope::ScopeVerb::Tunnel)
+    }
 }
 
 /// A lease as granted.

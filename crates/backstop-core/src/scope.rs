@@ -33,16 +33,19 @@ pub enum ScopeVerb {
     Create,
     /// Temporary tables.
     Temp,
+    /// Tunnels that nobody reads, to an opaque target. Whatever is done in one no other verb grants.
+    Tunnel,
 }
 
 impl ScopeVerb {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("read", Self::Read),
         ("insert", Self::Insert),
         ("update", Self::Update),
         ("delete", Self::Delete),
         ("create", Self::Create),
         ("temp", Self::Temp),
+        ("tunnel", Self::Tunnel),
     ];
 
     /// The word in a scope.
@@ -153,7 +156,8 @@ fn parse_verbs(words: &str, text: &str) -> Result<BTreeSet<ScopeVerb>, String> {
 fn bad(text: &str, why: &str) -> String {
     format!(
         "`{text}` is not a scope: {why}; hint: write VERBS:SCHEMA.NAME, as in `read:public.*` or \
-         `insert,update:public.orders`; verbs are read, insert, update, delete, write, create, temp"
+         `insert,update:public.orders`; verbs are read, insert, update, delete, write, create, temp, \
+         and tunnel for an opaque target"
     )
 }
 
@@ -250,6 +254,7 @@ mod tests {
             ),
             ("create:work", "create:work.*"),
             ("temp", "temp:*.*"),
+            ("tunnel", "tunnel:*.*"),
         ] {
             assert_eq!(scope(text).to_string(), printed, "{text}");
             assert_eq!(scope(printed), scope(text), "{text}");

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How much a mistake costs there. What is not stated is production.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// How much a mistake costs there, most first. What is not stated is production.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
     /// Data that cannot be lost.

@@ -282,7 +282,7 @@ pub enum LeaseVerb {
 /// A child lease (--parent) can only be narrower than its parent and needs no approval.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Scopes are VERBS:SCHEMA.NAME, with `*` for any; a NAME alone is in the schema public, and\nVERBS alone are for everything. Verbs are read, insert, update, delete, write (those three),\ncreate, temp.\n\nExamples:\n  backstop lease create --target prod --task \"fix the rounding of invoices\" --ttl 1h --scope read --scope update:public.invoices\n  backstop lease create --parent lease_8f… --task \"only look\" --ttl 10m --scope read:public.invoices"
+    after_help = "Scopes are VERBS:SCHEMA.NAME, with `*` for any; a NAME alone is in the schema public, and\nVERBS alone are for everything. Verbs are read, insert, update, delete, write (those three),\ncreate, temp, and tunnel for an opaque target, where nobody reads.\n\nExamples:\n  backstop lease create --target prod --task \"fix the rounding of invoices\" --ttl 1h --scope read --scope update:public.invoices\n  backstop lease create --parent lease_8f… --task \"only look\" --ttl 10m --scope read:public.invoices"
 )]
 pub struct LeaseCreate {
     /// The target

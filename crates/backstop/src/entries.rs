@@ -159,7 +159,7 @@ fn sentence(event: &Event) -> String {
         Event::Expired { hold } => format!("{hold} ran out"),
         Event::Consumed { hold, .. } => format!("the approval of {hold} was spent"),
         Event::LeaseGranted { lease, .. } => {
-            let scopes: Vec<String> = lease.spec.scopes.iter().map(ToString::to_string).collect();
+            let scopes = lease.spec.may_do();
             format!(
                 "{} on {} for \"{}\": {}",
                 lease.id,
@@ -295,7 +295,7 @@ fn reloaded(targets: &[TargetChange], before: Option<Digest>, policy: Digest) ->
 fn asked(ask: &Ask) -> String {
     match ask {
         Ask::GrantLease { spec } => {
-            let scopes: Vec<String> = spec.scopes.iter().map(ToString::to_string).collect();
+            let scopes = spec.may_do();
             format!(" for \"{}\": {};", spec.task, scopes.join(" "))
         }
         Ask::AddPerson { name } => format!(", {name},"),

@@ -276,13 +276,7 @@ fn lease_view(hold: &Hold, state: &State) -> Option<LeaseView> {
     Some(LeaseView {
         id: record.lease.id.clone(),
         task: show::plain(&record.lease.spec.task),
-        scopes: record
-            .lease
-            .spec
-            .scopes
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        scopes: record.lease.spec.may_do(),
         denials: record.denials,
     })
 }

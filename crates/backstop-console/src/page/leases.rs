@@ -68,7 +68,7 @@ pub(crate) fn row(console: &Console, record: &LeaseRecord) -> Row {
         task: show::plain(&lease.spec.task),
         target: lease.spec.target.clone(),
         environment: lease.spec.environment.word(),
-        scopes: lease.spec.scopes.iter().map(ToString::to_string).collect(),
+        scopes: lease.spec.may_do(),
         standing,
         why: show::plain(&why),
         person: state

@@ -121,12 +121,11 @@ pub enum Presented {
 }
 
 /// What becomes of a tunnel.
-#[derive(Debug)]
 pub enum Tunnel {
     /// The gate reads what is in it.
     Inspect,
-    /// Bytes pass unread: only where the target says so.
-    Opaque(Arc<Target>),
+    /// Bytes pass unread, through these filters: only where the target says so.
+    Opaque(Arc<Target>, Duplex),
     /// None.
     Answer(Box<Problem>),
 }

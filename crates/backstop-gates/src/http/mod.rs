@@ -50,4 +50,4 @@ pub use resolve::{Addresses, NoAddress, Resolve, System};
 pub use server::{Listener, Proxy, ProxyError};
 pub use site::{NotASite, Site};
 pub use target::{Target, TargetError, TargetSetting, machine_roots};
-pub use try_out::try_out;
+pub use try_out::{try_out, try_road};

@@ -29,3 +29,15 @@ pub async fn try_out(
     let tried = upstreams.try_out(&to).await;
     tried.map_err(|fault| Box::new(fault.problem(site)))
 }
+
+/// Connects as for an opaque tunnel, says nothing, and hangs up.
+///
+/// # Errors
+/// What a client would be told that the target cannot be reached.
+pub async fn try_road(target: &Arc<Target>, site: &Site) -> Result<(), Box<Problem>> {
+    let upstreams = Upstreams::new(Arc::new(System), &Limits::default());
+    let tried = upstreams.opaque(target, site).await;
+    tried
+        .map(drop)
+        .map_err(|fault| Box::new(fault.problem(site)))
+}

@@ -23,7 +23,7 @@ use super::stream::ClientStream;
 use super::upgrade;
 
 /// The first byte of a TLS handshake (RFC 8446, section 5.1).
-const TLS: u8 = 22;
+pub(super) const TLS: u8 = 22;
 
 /// A tunnel that a client was allowed.
 pub(crate) struct Opened {
@@ -31,7 +31,7 @@ pub(crate) struct Opened {
     pub(crate) site: Site,
     pub(crate) presented: Option<Arc<Presented>>,
     /// The road to the target, where nobody reads what passes.
-    pub(crate) opaque: Option<TcpStream>,
+    pub(crate) opaque: Option<(TcpStream, Duplex)>,
 }
 
 /// Answers CONNECT.
@@ -62,9 +62,12 @@ pub(crate) async fn connect<J: Judge>(
     let opaque = match shared.judge.tunnel(&asking, &site).await {
         Tunnel::Answer(problem) => return Err(problem),
         Tunnel::Inspect => None,
-        Tunnel::Opaque(target) => {
+        Tunnel::Opaque(target, duplex) => {
             let road = shared.upstreams.opaque(&target, &site).await;
-            Some(road.map_err(|fault| Box::new(fault.problem(&site)))?)
+            Some((
+                road.map_err(|fault| Box::new(fault.problem(&site)))?,
+                duplex,
+            ))
         }
     };
     let opened = Opened {
@@ -99,8 +102,8 @@ impl Opened {
         let upgraded = self.stream.await.ok()?;
         let parts = upgraded.downcast::<TokioIo<ClientStream>>().ok()?;
         let stream = parts.io.into_inner().rewound(parts.read_buf);
-        if let Some(road) = self.opaque {
-            let _ = upgrade::copy(stream, road, Duplex::default(), shared.limits.silent).await;
+        if let Some((road, duplex)) = self.opaque {
+            let _ = upgrade::copy(stream, road, duplex, shared.limits.silent).await;
             return None;
         }
         let looking = look(shared, stream, &self.site);
@@ -149,7 +152,7 @@ fn unread(site: &Site) -> Problem {
         format!("What was sent to {site} cannot be read, and nothing passes unread."),
     )
     .decided(Decision::Deny, "opaque")
-    .hint("speak TLS in the tunnel; a person can configure the target as opaque")
+    .hint("speak TLS in the tunnel; a person can configure a target there as opaque")
 }
 
 async fn terminate<J: Judge>(
@@ -179,7 +182,7 @@ async fn terminate<J: Judge>(
 
 /// Whether the name asked for in TLS is the tunnel's. Addresses have none (RFC 6066, section 3), and a client need
 /// not send one.
-fn agrees(name: Option<&str>, site: &Site) -> bool {
+pub(super) fn agrees(name: Option<&str>, site: &Site) -> bool {
     let Some(name) = name else {
         return true;
     };

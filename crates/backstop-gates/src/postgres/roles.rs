@@ -386,7 +386,7 @@ const fn right(verb: ScopeVerb, is_sequence: bool) -> Option<&'static str> {
         (ScopeVerb::Update, false) => Some("update"),
         (ScopeVerb::Delete, false) => Some("delete"),
         (ScopeVerb::Update | ScopeVerb::Delete, true)
-        | (ScopeVerb::Create | ScopeVerb::Temp, _) => None,
+        | (ScopeVerb::Create | ScopeVerb::Temp | ScopeVerb::Tunnel, _) => None,
     }
 }
 

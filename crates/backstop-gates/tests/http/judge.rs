@@ -88,7 +88,10 @@ impl Judge for Told {
             return Tunnel::Answer(problem);
         }
         if self.opaque {
-            return Tunnel::Opaque(self.target.lock().unwrap().clone().unwrap());
+            return Tunnel::Opaque(
+                self.target.lock().unwrap().clone().unwrap(),
+                Duplex::default(),
+            );
         }
         Tunnel::Inspect
     }

@@ -1,6 +1,8 @@
 //! The HTTP gate in front of APIs: a store, journals, the proxy, and leases with what their agents hold.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,11 +19,13 @@ use backstop_gates::http::gate::config::{Api, HttpConfig, Placing};
 use backstop_gates::http::gate::explain::Silent;
 use backstop_gates::http::gate::{HttpShared, Reachable, environment, placeholder_at};
 use backstop_gates::http::{
-    Authority, Leaves, Limits, Listener, Mode, Proxy, Reach, Resolve, Site, System, Target,
-    TargetSetting, machine_roots,
+    Addresses, Authority, Leaves, Limits, Listener, Mode, Proxy, Reach, Resolve, Site, System,
+    Target, TargetSetting, machine_roots,
 };
 use backstop_gates::postgres::TrafficLog;
 use backstop_wire::http::Scheme;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::world::World;
 
@@ -37,6 +41,38 @@ pub struct Front {
 pub struct Granted {
     pub lease: String,
     pub proxy: String,
+}
+
+impl Granted {
+    /// Where the proxy listens.
+    pub fn address(&self) -> &str {
+        self.parts().1
+    }
+
+    /// Of `Proxy-Authorization`.
+    pub fn authorization(&self) -> String {
+        format!("Basic {}", STANDARD.encode(self.parts().0))
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.proxy["http://".len()..].split_once('@').unwrap()
+    }
+}
+
+/// Names that lead to 127.0.0.1, as nobody's names do.
+pub struct Here;
+
+impl Resolve for Here {
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Addresses<'a> {
+        let known = host.ends_with(".example") || host == "127.0.0.1";
+        Box::pin(async move {
+            if known {
+                Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
+            } else {
+                Err(io::Error::other("no such name"))
+            }
+        })
+    }
 }
 
 /// How a gate is made.
@@ -207,6 +243,17 @@ impl Front {
             LeaseState::Halted { why, .. } => Some(why),
             _ => None,
         }
+    }
+
+    /// The same, once it is: the person is told while the agent is answered.
+    pub async fn halted_soon(&self, lease: &str) -> Option<String> {
+        for _ in 0..200 {
+            if let Some(why) = self.halted(lease) {
+                return Some(why);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        None
     }
 
     /// The holds of a lease.

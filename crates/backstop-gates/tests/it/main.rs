@@ -35,6 +35,7 @@ mod judging;
 mod kept;
 mod kinds;
 mod measured;
+mod opaque;
 mod placing;
 mod raw;
 mod rehearsed;

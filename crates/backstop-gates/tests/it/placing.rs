@@ -1,20 +1,16 @@
 //! Where an API takes its credential: in a path, in a body, in a header, a parameter, a cookie. The placeholder is good
 //! there; whatever else stands there does not reach the API.
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use backstop_core::approval::Answer;
 use backstop_core::policy::Policy;
-use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
 use backstop_gates::http::gate::Reachable;
 use backstop_gates::http::gate::config::{Api, Placing};
-use backstop_gates::http::{Reach, Site, Target, TargetSetting, machine_roots};
 use backstop_testing::doubles::{AnsweringDouble, RecordedRequest, reply};
-use backstop_wire::http::Scheme;
 use backstop_wire::providers::Pack;
 use serde_json::{Value, json};
 
@@ -84,25 +80,13 @@ impl Got {
 }
 
 fn api(name: &str, double: &AnsweringDouble, placing: Placing, secret: &str) -> Result<Arc<Api>> {
-    let setting = TargetSetting {
-        reach: Reach::Private,
-        ..TargetSetting::default()
-    };
+    let url = double.url();
+    let site = url.trim_start_matches("http://");
     Ok(Arc::new(Api {
-        name: name.into(),
-        environment: Environment::Production,
-        scheme: Scheme::Http,
-        site: Site::parse(double.url().trim_start_matches("http://"), None)?,
-        base: "/".into(),
-        hosts: vec![],
         pack: Some("words".into()),
         own: Some(Arc::new(Pack::tried(PACK).map_err(anyhow::Error::msg)?)),
         placing,
-        secret: Some(Secret::new(secret.to_owned())),
-        target: Arc::new(Target::new(name, &machine_roots(), &setting)?),
-        everyone: false,
-        reverse: None,
-        lives: BTreeMap::new(),
+        ..front::api(name, site, secret, None)?
     }))
 }
 

@@ -218,9 +218,11 @@ impl<'a> Follow<'a> {
     }
 
     fn read(&mut self, text: &str) {
-        let Ok(tokens) = pg_query::scan_tokens(text) else {
+        // Of a text without a token pg_query 18.1 makes a slice at no address: there is always one, at the end.
+        let Ok(mut tokens) = pg_query::scan_tokens(&format!("{text}\n;")) else {
             return self.stop("holds code that cannot be read");
         };
+        tokens.pop();
         let tokens: Vec<ScanToken> = tokens
             .into_iter()
             .filter(|t| !matches!(t.token(), Token::SqlComment | Token::CComment))

@@ -142,7 +142,7 @@ fn list(path: &Path, args: &LeaseList, output: Output) -> Outcome {
             r.state.clone(),
             r.target.clone(),
             when::from_now(r.expires_ms, now),
-            r.scopes.join(" "),
+            [r.scopes.as_slice(), r.also.as_slice()].concat().join(" "),
             safe(&r.task),
         ]
     }));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use backstop_core::target::Environment;
-use backstop_gates::http::gate::config::Placing;
+use backstop_gates::http::gate::config::{Placing, is_host};
 use backstop_wire::providers::{self, Pack};
 use toml::Spanned;
 use url::Url;
@@ -235,6 +235,20 @@ impl Api {
         (usual == self.placing).then(|| pack.variable()).flatten()
     }
 
+    /// Whether a host of another API, on the same port, is one of its own.
+    fn meets(&self, other: &Self) -> bool {
+        let own = |host: &str| {
+            self.url.host_str() == Some(host) || self.hosts.iter().any(|h| is_host(h, host))
+        };
+        let hosts = other.hosts.iter().map(String::as_str);
+        let names = hosts.map(|host| {
+            host.strip_prefix("*.")
+                .map_or(host.to_owned(), |h| format!("x.{h}"))
+        });
+        let mut names = names.chain(other.url.host_str().map(str::to_owned));
+        self.port() == other.port() && names.any(|name| own(&name))
+    }
+
     /// The port of its URL.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -285,13 +299,16 @@ pub(super) fn api(
         ));
     };
     let url = base(written.get_ref()).map_err(|e| place.told(written.span(), &e))?;
-    let private = raw.private.is_some_and(|p| *p.get_ref());
+    let private = raw.private.as_ref().is_some_and(|p| *p.get_ref());
     if url.scheme() == "http" && !private {
         return Err(place.fault(
             written.span(),
             "a credential would go over the network in the clear",
             "write https://, or private = true for a network that is yours alone",
         ));
+    }
+    if raw.opaque.as_ref().is_some_and(|o| *o.get_ref()) {
+        return opaque(place, name, url, private, raw);
     }
     let (pack, own) = pack(place, raw.pack)?;
     let by_host = || providers::for_host(url.host_str()?).map(|known| known.name);
@@ -347,6 +364,81 @@ pub(super) fn api(
     })
 }
 
+/// A target whose tunnels nobody reads: nothing that needs reading can be said of it.
+fn opaque(
+    place: &Place<'_>,
+    name: String,
+    url: Url,
+    private: bool,
+    raw: file::Target,
+) -> Outcome<Api> {
+    let at = raw.opaque.as_ref().map_or(0..0, Spanned::span);
+    let fault = |what: &str, hint: &str| Err(place.fault(at.clone(), what.to_owned(), hint));
+    let needs_reading = [
+        ("pack", raw.pack.is_some()),
+        ("credential", raw.credential.is_some()),
+        ("everyone", raw.everyone.is_some()),
+        ("reverse", raw.reverse.is_some()),
+        ("lives", raw.lives.is_some()),
+        ("ca", raw.ca.is_some()),
+    ];
+    if let Some((key, _)) = needs_reading.iter().find(|(_, written)| *written) {
+        return fault(
+            &format!("nobody reads what passes to an opaque target, and `{key}` needs that"),
+            "take one of both out",
+        );
+    }
+    let environment = check::environment(place, raw.environment)?;
+    if environment == Environment::Production {
+        return fault(
+            "a production target cannot be opaque: whatever is done there would pass unread and undecided",
+            "take `opaque` out, or put what is no production into a target of its own with its environment",
+        );
+    }
+    if url.scheme() != "https" || url.path() != "/" {
+        return fault(
+            "a tunnel knows a host and a port, and nothing below",
+            "write url = \"https://HOST\" or \"https://HOST:PORT\"",
+        );
+    }
+    let hosts = raw.hosts.unwrap_or_default();
+    Ok(Api {
+        name,
+        environment,
+        url,
+        hosts: hosts
+            .iter()
+            .map(|h| pattern(place, h))
+            .collect::<Outcome<_>>()?,
+        pack: None,
+        own: None,
+        placing: Placing::Opaque,
+        ca: None,
+        private,
+        everyone: false,
+        reverse: None,
+        lives: BTreeMap::new(),
+    })
+}
+
+/// An opaque target stands alone at its host and port: which of several a tunnel is for only its requests would tell.
+pub(super) fn alone(place: &Place<'_>, apis: &[Api]) -> Outcome {
+    for opaque in apis.iter().filter(|api| api.placing == Placing::Opaque) {
+        let mut others = apis.iter().filter(|api| api.name != opaque.name);
+        if let Some(other) = others.find(|other| other.meets(opaque) || opaque.meets(other)) {
+            return Err(place.fault(
+                0..0,
+                format!(
+                    "`{}` is opaque, and `{}` is at the same host and port",
+                    opaque.name, other.name
+                ),
+                "take one of both out: what passes there is read or it is not",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// What is told to live in an object of an API has to be a database that is protected here.
 pub(super) fn lives(place: &Place<'_>, apis: &[Api], databases: &[Target]) -> Outcome {
     for (object, target) in apis.iter().flat_map(|api| &api.lives) {
@@ -369,6 +461,7 @@ pub(super) fn none_of_its_keys(place: &Place<'_>, raw: &file::Target) -> Outcome
         raw.credential.as_ref().map(Spanned::span),
         raw.private.as_ref().map(Spanned::span),
         raw.everyone.as_ref().map(Spanned::span),
+        raw.opaque.as_ref().map(Spanned::span),
         raw.reverse.as_ref().map(Spanned::span),
         raw.hosts
             .as_ref()
@@ -435,6 +528,80 @@ fn pattern(place: &Place<'_>, text: &Spanned<String>) -> Outcome<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn with(more: &str) -> Result<crate::config::Config, String> {
+        let text = format!(
+            "data_dir = \"d\"\n[http]\n[[target]]\nname = \"pinned\"\nkind = \"http\"\nurl = \"https://app.pinned.example\"\n{more}\n"
+        );
+        let parsed = crate::config::Config::parse(std::path::Path::new("backstop.toml"), &text);
+        parsed.map_err(|failure| failure.what)
+    }
+
+    #[test]
+    fn an_opaque_target_is_no_production_and_says_nothing_that_needs_reading() {
+        let opaque = "opaque = true\nenvironment = \"staging\"\n";
+        let config = with(opaque).unwrap();
+        assert_eq!(config.apis[0].placing, Placing::Opaque);
+        let config = with("opaque = false\n").unwrap();
+        assert_ne!(config.apis[0].placing, Placing::Opaque);
+        for (more, what) in [
+            ("opaque = true", "a production target cannot be opaque"),
+            (
+                "opaque = true\nenvironment = \"production\"",
+                "a production target cannot be opaque",
+            ),
+            (&format!("{opaque}pack = \"github\""), "`pack` needs that"),
+            (
+                &format!("{opaque}credential = \"bearer\""),
+                "`credential` needs that",
+            ),
+            (&format!("{opaque}everyone = true"), "`everyone` needs that"),
+            (
+                &format!("{opaque}reverse = \"127.0.0.1:0\""),
+                "`reverse` needs that",
+            ),
+            (
+                &format!("{opaque}lives = {{ \"a.b\" = \"c\" }}"),
+                "`lives` needs that",
+            ),
+            (
+                &format!("{opaque}dsn = \"host=h user=u\""),
+                "this is a key of databases",
+            ),
+        ] {
+            let said = with(more).unwrap_err();
+            assert!(said.contains(what), "{more}\n{said}");
+        }
+    }
+
+    #[test]
+    fn an_opaque_target_stands_alone_at_its_host_and_port() {
+        let other = |keys: &str| {
+            with(&format!(
+                "opaque = true\nenvironment = \"staging\"\nhosts = [\"*.edge.example\"]\n[[target]]\nname = \"other\"\nkind = \"http\"\n{keys}"
+            ))
+        };
+        for keys in [
+            "url = \"https://app.pinned.example/v1\"",
+            "url = \"https://a.edge.example\"",
+            "url = \"https://other.example\"\nhosts = [\"app.pinned.example\"]",
+            "url = \"https://other.example\"\nhosts = [\"*.pinned.example\"]",
+            "url = \"https://other.example\"\nhosts = [\"*.a.edge.example\"]",
+        ] {
+            let said = other(keys).unwrap_err();
+            assert!(
+                said.contains("is at the same host and port"),
+                "{keys}\n{said}"
+            );
+        }
+        for keys in [
+            "url = \"https://app.pinned.example:8443\"",
+            "url = \"https://edge.example\"",
+            "url = \"https://other.example\"\nhosts = [\"*.other.example\"]",
+        ] {
+            other(keys).unwrap();
+        }
+    }
 
     #[test]
     fn a_placing_is_read_as_it_is_written() {

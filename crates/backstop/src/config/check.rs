@@ -225,6 +225,7 @@ fn targets(
         }
     }
     api::lives(place, &apis, &databases)?;
+    api::alone(place, &apis)?;
     Ok((databases, apis))
 }
 

@@ -79,6 +79,7 @@ pub(super) struct Target {
     pub(super) credential: Option<Spanned<String>>,
     pub(super) private: Option<Spanned<bool>>,
     pub(super) everyone: Option<Spanned<bool>>,
+    pub(super) opaque: Option<Spanned<bool>>,
     pub(super) reverse: Option<Spanned<String>>,
     pub(super) lives: Option<BTreeMap<String, Spanned<String>>>,
 }

@@ -478,6 +478,7 @@ pub(super) fn lease_row(record: &LeaseRecord, now_ms: i64) -> LeaseRow {
         environment: lease.spec.environment.to_string(),
         task: lease.spec.task.clone(),
         scopes: lease.spec.scopes.iter().map(ToString::to_string).collect(),
+        also: lease.spec.may_do_besides().collect(),
         parent: lease.spec.parent.clone(),
         person: lease.person.clone(),
         created_ms: lease.created_ms,

@@ -5,6 +5,8 @@
 use backstop_core::entry::{Changed, TargetChange};
 use backstop_gates::postgres::Reopened;
 
+use backstop_gates::http::gate::config::Placing;
+
 use crate::config::{Api, Config, Console, Gate, Http, Target, Tls};
 
 /// The keys that cannot change while serving and did, as people know them from the file.
@@ -192,6 +194,10 @@ fn api_keys(old: &Api, new: &Api) -> Vec<&'static str> {
         ("url", *url != new.url),
         ("hosts", *hosts != new.hosts),
         ("pack", *pack != new.pack || *own != new.own),
+        (
+            "opaque",
+            (*placing == Placing::Opaque) != (new.placing == Placing::Opaque),
+        ),
         ("credential", *placing != new.placing),
         ("ca", *ca != new.ca),
         ("private", *private != new.private),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use backstop_core::action::Ask;
 use backstop_core::lease::{Also, Lease, LeaseSpec};
-use backstop_core::scope::Scope;
+use backstop_core::scope::{Scope, ScopeVerb};
+use backstop_gates::http::gate::config::Placing;
 use backstop_gates::postgres::lease_verifier;
 use backstop_store::{Granted, Opened};
 use tokio::sync::mpsc::Sender;
@@ -155,6 +156,7 @@ impl Service {
         let (target, environment) = config.any_target(&ask.target)?;
         let longest = if ask.standing { STANDING } else { *TTL.end() };
         check(&ask.task, ask.ttl_seconds, &ask.scopes, longest)?;
+        fits(&config, target, &ask.scopes)?;
         Ok(LeaseSpec {
             target: target.to_owned(),
             environment,
@@ -171,6 +173,7 @@ impl Service {
 fn also(config: &Config, asked: &[(String, Scope)]) -> Outcome<Vec<Also>> {
     let mut all: Vec<Also> = vec![];
     for (name, scope) in asked {
+        fits(config, name, std::slice::from_ref(scope))?;
         if let Some(known) = all.iter_mut().find(|also| also.target == *name) {
             known.scopes.push(scope.clone());
             continue;
@@ -189,6 +192,31 @@ fn also(config: &Config, asked: &[(String, Scope)]) -> Outcome<Vec<Also>> {
         });
     }
     Ok(all)
+}
+
+/// An opaque target is given as tunnels or not at all, and nothing else is.
+fn fits(config: &Config, target: &str, scopes: &[Scope]) -> Outcome {
+    let api = config.apis.iter().find(|api| api.name == target);
+    let is_opaque = api.is_some_and(|api| api.placing == Placing::Opaque);
+    let tunnel = |scope: &Scope| scope.verbs.iter().all(|verb| *verb == ScopeVerb::Tunnel);
+    let with_tunnel = |scope: &Scope| scope.verbs.contains(&ScopeVerb::Tunnel);
+    if is_opaque
+        && !scopes
+            .iter()
+            .all(|scope| tunnel(scope) && scope.schema.is_none())
+    {
+        return Err(Failure::usage(format!(
+            "`{target}` is opaque: nobody reads what is done there, and no scope could bound it"
+        ))
+        .hint("ask for the scope `tunnel`, and nothing else, there"));
+    }
+    if !is_opaque && scopes.iter().any(with_tunnel) {
+        return Err(Failure::usage(format!(
+            "`{target}` is not opaque: what passes there is read"
+        ))
+        .hint("leave `tunnel` out, and ask for what is to be done"));
+    }
+    Ok(())
 }
 
 fn check(task: &str, ttl_seconds: u64, scopes: &[Scope], longest: u64) -> Outcome {

@@ -152,7 +152,7 @@ pub(super) fn reachable(config: &Config, home: &Home, key: &SealKey) -> Outcome<
 /// When its credential is missing or a certificate cannot be used.
 pub fn api(api: &config::Api, home: &Home, key: &SealKey, machine: &RootCertStore) -> Outcome<Api> {
     let secret = match api.placing {
-        Placing::None => None,
+        Placing::None | Placing::Opaque => None,
         _ => Some(credential(api, home, key)?),
     };
     if api.placing == Placing::Aws && secret.as_ref().and_then(AwsCredential::parse).is_none() {
@@ -252,7 +252,7 @@ impl Service {
         let mut all = environment(&proxy, &ca);
         let of_lease = |api: &&config::Api| {
             let named = api.everyone || lease.spec.at(&api.name).is_some();
-            named && api.placing != Placing::None
+            named && !matches!(api.placing, Placing::None | Placing::Opaque)
         };
         let apis: Vec<&config::Api> = config.apis.iter().filter(of_lease).collect();
         for api in &apis {

@@ -105,8 +105,11 @@ pub struct LeaseRow {
     pub environment: String,
     /// Why the agent has access.
     pub task: String,
-    /// What it may do.
+    /// What it may do at its target.
     pub scopes: Vec<String>,
+    /// What it may do at others, as in `railway (production): read:*.*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// The lease it was narrowed from.
     pub parent: Option<String>,
     /// Who answers for it.

@@ -89,3 +89,69 @@ fn an_agent_gets_a_url_with_the_placeholder_where_that_stands_in_paths() {
     assert_eq!(value("BOT_URL"), url);
     assert!(!Value::from(pairs.clone()).to_string().contains(TOKEN));
 }
+
+/// What no scope could bound is given as what it is, and whoever is asked for a lease sees all of it, at every target.
+#[test]
+fn what_a_lease_may_do_elsewhere_is_shown_to_whoever_is_asked() {
+    let installation = Installation::new();
+    init(&installation, "bearer", TOKEN).fine();
+    let port = free_port();
+    installation.edit(|text| {
+        let opaque = "[[target]]\nname = \"pinned\"\nkind = \"http\"\nenvironment = \"staging\"\nurl = \"https://pinned.example\"\nopaque = true\n";
+        format!("{}\n{opaque}", text.replace("127.0.0.1:7443", &format!("127.0.0.1:{port}")))
+    });
+    let (_serving, mut person) = installation.serve_with_person();
+    let create = |also: &'static str| {
+        let asked = [
+            "--json", "lease", "create", "--target", "prod", "--task", "a test", "--scope", "read",
+            "--also", "bot=read", "--also", also,
+        ];
+        installation.command(&asked)
+    };
+    for (also, told) in [
+        ("pinned=read,write", "`pinned` is opaque"),
+        ("pinned=tunnel,read", "`pinned` is opaque"),
+        ("pinned=tunnel:volume.*", "`pinned` is opaque"),
+        ("bot=tunnel", "`bot` is not opaque"),
+    ] {
+        let ran = Ran::of(&create(also).output().unwrap());
+        assert_eq!(ran.code, 2, "{also}: {}", ran.err);
+        assert!(
+            ran.err.contains(told) && ran.err.contains("hint"),
+            "{also}: {}",
+            ran.err
+        );
+    }
+    let child = create("pinned=tunnel")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let hold = installation.wait_for_hold();
+    let row = installation.run(&["--json", "holds"]).fine().json();
+    assert_eq!(row["summary"], "grant a lease on prod, bot, pinned");
+    let asked = row["asked"].as_str().unwrap();
+    for part in [
+        "read:*.*",
+        "bot (production): read:*.*",
+        "pinned (staging): tunnel:*.*",
+        "tunnels to pinned: it is not seen, judged or held",
+    ] {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
+    person.approve(&hold).unwrap();
+    let granted = Ran::of(&child.wait_with_output().unwrap()).fine().json();
+    let names: Vec<&str> = granted["environment"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|pair| pair[0].as_str())
+        .collect();
+    assert!(names.contains(&"BOT_TOKEN"), "{names:?}");
+    assert!(
+        !names.iter().any(|name| name.starts_with("PINNED")),
+        "{names:?}"
+    );
+    let list = installation.run(&["lease", "list"]).fine().out;
+    assert!(list.contains("pinned (staging): tunnel:*.*"), "{list}");
+}

@@ -65,6 +65,18 @@ pub(super) fn elsewhere(host: &str) -> Box<Problem> {
     ))
 }
 
+/// A tunnel that nobody reads is for a lease that may open one.
+pub(super) fn no_tunnel(api: &str, verdict: &Verdict) -> Box<Problem> {
+    let title = "The lease may open no tunnel there";
+    Box::new(
+        not_sent(StatusCode::FORBIDDEN, "denied", title, &verdict.reason)
+            .decided(Decision::Deny, &verdict.rule)
+            .hint(format!(
+                "ask for a lease on `{api}` with the scope `tunnel`"
+            )),
+    )
+}
+
 /// A person denied it.
 pub(super) fn refused_by_person(hold: &Hold, reason: &str, link: &str) -> Box<Problem> {
     let why = match reason.trim() {

@@ -9,8 +9,8 @@ use backstop_wire::websocket::Opening;
 use hyper::Version;
 use hyper::header::{self, HeaderName, HeaderValue};
 
+use super::case::Case;
 use super::config::Api;
-use super::decide::Case;
 use super::{HttpShared, answer};
 use crate::http::{Head, Problem, ResponseHead, Treatment, Wish};
 
@@ -198,7 +198,7 @@ impl HttpShared {
         problem: Box<Problem>,
     ) -> Result<(), Box<Problem>> {
         self.intend_refused(case, rule, Decision::Deny, why).await?;
-        self.count_denial(case).await;
+        self.count_denials(&case.record.lease.id).await;
         Err(problem)
     }
 }

@@ -54,7 +54,7 @@ pub struct Api {
     pub own: Option<Arc<Pack>>,
     /// How its credential is put into requests.
     pub placing: Placing,
-    /// The credential; none where [`Placing::None`].
+    /// The credential; none where [`Placing::None`] or [`Placing::Opaque`].
     pub secret: Option<Secret<String>>,
     /// Whom to trust there and how far to go.
     pub target: Arc<Target>,
@@ -93,6 +93,8 @@ pub enum Placing {
         /// The cookie.
         name: String,
     },
+    /// In no place: tunnels there pass unread, requests do not.
+    Opaque,
     /// As an AWS signature of version 4: the client signs with a placeholder, and the gate anew.
     Aws,
     /// In the path, to the end of a segment.
@@ -139,14 +141,19 @@ impl Api {
         }
     }
 
+    /// Whether it stands there.
+    #[must_use]
+    pub fn is_on(&self, site: &Site) -> bool {
+        let is = |pattern: &String| is_host(pattern, site.host());
+        site.port() == self.site.port()
+            && (site.host() == self.site.host() || self.hosts.iter().any(is))
+    }
+
     /// Whether a request to `path` at `site` is one to it.
     #[must_use]
     pub fn is_at(&self, scheme: Scheme, site: &Site, path: &str) -> bool {
         let below = path.starts_with(&self.base) || Some(path) == self.base.strip_suffix('/');
-        if !below || scheme != self.scheme || site.port() != self.site.port() {
-            return false;
-        }
-        site.host() == self.site.host() || self.hosts.iter().any(|host| is_host(host, site.host()))
+        below && scheme == self.scheme && self.is_on(site)
     }
 }
 

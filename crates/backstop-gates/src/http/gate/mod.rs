@@ -2,14 +2,17 @@
 //! The proxy around it carries bytes and decides nothing.
 //!
 //! `who` proves the lease, `place` takes its placeholder out and puts the credential in, `known` and `foreign` find
-//! credentials that should not be there and `mismatch` stops the lease for them; `decide` goes through the five steps,
-//! `hold` waits for people, `journal` writes, `reply` looks at answers. `beyond` says what may go beyond an answer: `socket`
-//! is WebSockets, `rpc` gRPC.
+//! credentials that should not be there and `mismatch` stops the lease for them; `decide` goes through the five steps:
+//! `reading`, judging, `asking` people by a `hold`, the intent (`intend`) in the `journal`, `acting`. `reply` looks at answers. `beyond` says what may go beyond an answer: `socket`
+//! is WebSockets, `rpc` gRPC; `opaque` is tunnels that nobody reads.
 
+mod acting;
 mod anew;
 mod answer;
+mod asking;
 mod aws;
 mod beyond;
+mod case;
 pub mod config;
 mod decide;
 mod dialect;
@@ -18,6 +21,7 @@ pub mod explain;
 mod foreign;
 mod guard;
 mod hold;
+mod intend;
 mod issued;
 mod journal;
 mod kept;
@@ -25,9 +29,11 @@ mod known;
 mod lives;
 mod mismatch;
 mod objects;
+mod opaque;
 mod place;
 mod placeholder;
 mod raw;
+mod reading;
 mod reply;
 mod reveal;
 mod rpc;
@@ -47,8 +53,8 @@ use hyper::StatusCode;
 use tokio::sync::Semaphore;
 
 use beyond::Passage;
+use case::Case;
 use config::{Api, HttpConfig, Placing, is_host};
-use decide::Case;
 use guard::Guard;
 use issued::Issued;
 use kept::Keep;
@@ -246,7 +252,8 @@ impl HttpShared {
         let lease = &record.lease;
         let mut all = reachable.apis.iter().filter(|api| {
             let named = api.everyone || lease.spec.at(&api.name).is_some();
-            named && api.is_at(head.scheme, site, head.target.path())
+            let read = api.placing != Placing::Opaque;
+            named && read && api.is_at(head.scheme, site, head.target.path())
         });
         let Some(first) = all.next() else {
             return Ok(None);
@@ -332,11 +339,14 @@ impl Judge for HttpShared {
         dialect::of(&pack, head)
     }
 
-    async fn tunnel(&self, client: &Client, _to: &Site) -> Tunnel {
+    async fn tunnel(&self, client: &Client, to: &Site) -> Tunnel {
         let source = client.address.to_string();
         let presented = client.presented.as_deref();
         match self.doorman.lease(&self.store, presented, &source).await {
-            Ok(_) => Tunnel::Inspect,
+            Ok(record) => self
+                .tunnel_of(client, &record, to)
+                .await
+                .unwrap_or_else(Tunnel::Answer),
             Err(problem) => Tunnel::Answer(problem),
         }
     }
@@ -366,7 +376,7 @@ impl Judge for HttpShared {
             Err(error) => return Treatment::Replace(answer::broken(&error)),
         };
         reply::mask_headers(&mut head.headers, &known);
-        if api.placing != Placing::None && reply::is_refusal(head) {
+        if api.secret.is_some() && reply::is_refusal(head) {
             let how = format!("status {}", head.status.as_u16());
             self.refused(case, &api, &how).await;
             return Treatment::Replace(answer::mismatch(&api.name, &how));
@@ -456,16 +466,12 @@ impl HttpShared {
         if !tripped.is_some_and(|tripped| tripped.load(Ordering::Acquire)) {
             return;
         }
-        self.tripper(case)();
+        self.tripper(&case.record.lease.id, &case.source)();
     }
 
     /// What stops the lease for a known credential in a body, and tells the person.
-    fn tripper(&self, case: &Case) -> rpc::Trip {
-        let (store, lease, source) = (
-            self.store.clone(),
-            case.record.lease.id.clone(),
-            case.source.clone(),
-        );
+    fn tripper(&self, lease: &str, source: &str) -> rpc::Trip {
+        let (store, lease, source) = (self.store.clone(), lease.to_owned(), source.to_owned());
         Box::new(move || {
             tokio::spawn(async move {
                 crate::mismatch::halt(&store, &lease, reply::FOREIGN, false).await;

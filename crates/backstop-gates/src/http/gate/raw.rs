@@ -3,7 +3,7 @@
 use backstop_wire::http::{Raw, RawBody, Version};
 use bytes::Bytes;
 
-use super::decide::Case;
+use super::case::Case;
 use crate::http::{Carried, Head};
 
 /// What the reader is told besides the head.

@@ -11,8 +11,8 @@ use hyper::HeaderMap;
 use hyper::header::{self, HeaderName};
 
 use super::beyond::Calls;
+use super::case::Case;
 use super::config::Api;
-use super::decide::Case;
 use super::guard::Guard;
 use super::reply::{FOREIGN, mask_headers};
 use super::{HttpShared, answer, mismatch};

@@ -4,9 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::front::Granted;
 use anyhow::{Context as _, Result};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, StreamBody};
@@ -64,15 +63,11 @@ pub enum Heard {
 }
 
 impl Client {
-    /// `proxy` is `http://lease:secret@address`.
-    pub async fn connect(proxy: &str, port: u16, ca: &str) -> Result<Self> {
-        let (user, address) = proxy["http://".len()..]
-            .split_once('@')
-            .context("no user")?;
-        let mut stream = TcpStream::connect(address).await?;
+    pub async fn connect(granted: &Granted, port: u16, ca: &str) -> Result<Self> {
+        let mut stream = TcpStream::connect(granted.address()).await?;
         let ask = format!(
-            "CONNECT 127.0.0.1:{port} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nproxy-authorization: Basic {}\r\n\r\n",
-            STANDARD.encode(user)
+            "CONNECT 127.0.0.1:{port} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nproxy-authorization: {}\r\n\r\n",
+            granted.authorization()
         );
         stream.write_all(ask.as_bytes()).await?;
         let mut said = vec![];

@@ -3,21 +3,17 @@
 mod client;
 pub mod server;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
 use backstop_gates::http::gate::Reachable;
-use backstop_gates::http::gate::config::{Api, Placing};
-use backstop_gates::http::{Reach, Site, Target, TargetSetting, machine_roots};
-use backstop_wire::http::Scheme;
+use backstop_gates::http::gate::config::Api;
 use backstop_wire::providers::Pack;
 use bytes::Bytes;
 
-use crate::front::{Front, Granted, Making};
+use crate::front::{self, Front, Granted, Making};
 use client::{Answer, Client, Heard};
 use server::Server;
 
@@ -73,35 +69,16 @@ struct Held {
 impl Scene {
     async fn set() -> Result<Self> {
         let server = Server::start().await?;
-        let setting = TargetSetting {
-            reach: Reach::Private,
-            authorities_pem: Some(server.authority_pem.clone()),
-            only_those: true,
-            identity_pem: None,
-        };
+        let site = format!("127.0.0.1:{}", server.port);
         let api = Arc::new(Api {
-            name: "acme".into(),
-            environment: Environment::Production,
-            scheme: Scheme::Https,
-            site: Site::parse(&format!("127.0.0.1:{}", server.port), None)?,
-            base: "/".into(),
-            hosts: vec![],
             pack: Some("acme".into()),
-            placing: Placing::Header {
-                name: "authorization".into(),
-                prefix: "Bearer ".into(),
-            },
-            secret: Some(Secret::new(REAL.to_owned())),
-            target: Arc::new(Target::new("acme", &machine_roots(), &setting)?),
-            everyone: false,
-            reverse: None,
             own: Some(Arc::new(Pack::parse(PACK)?)),
-            lives: BTreeMap::new(),
+            ..front::api("acme", &site, REAL, Some(&server.authority_pem))?
         });
         let reachable = Reachable {
             apis: vec![Arc::clone(&api)],
             allow: vec![],
-            public: Arc::new(crate::front::public()?),
+            public: Arc::new(front::public()?),
         };
         let front = Making::default().before(reachable).await?;
         Ok(Self { server, front, api })
@@ -122,17 +99,11 @@ impl Scene {
 
     async fn client(&self, held: &Held) -> Result<Client> {
         let ca = std::fs::read_to_string(&self.front.ca)?;
-        Client::connect(&held.granted.proxy, self.server.port, &ca).await
+        Client::connect(&held.granted, self.server.port, &ca).await
     }
 
     async fn halted(&self, held: &Held) -> Option<String> {
-        for _ in 0..200 {
-            if let Some(why) = self.front.halted(&held.granted.lease) {
-                return Some(why);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        None
+        self.front.halted_soon(&held.granted.lease).await
     }
 }
 

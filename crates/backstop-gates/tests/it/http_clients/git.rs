@@ -11,8 +11,8 @@ use hyper::http::request::Parts;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::service::Here;
 use super::web::{Reply, Web, reply};
+use crate::front::Here;
 use crate::front::{self, Front, Making};
 
 /// Shaped as GitHub's tokens are.

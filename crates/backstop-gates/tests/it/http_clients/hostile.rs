@@ -18,7 +18,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::service::{Here, REAL};
+use super::service::REAL;
+use crate::front::Here;
 use crate::front::{self, Front, Granted, Making};
 
 /// A server that answers by the path, in bytes of its own; and how many of its connections still stand.

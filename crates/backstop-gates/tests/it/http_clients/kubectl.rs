@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::STRAY;
-use super::service::{Here, REAL, api};
+use super::service::{REAL, api};
 use super::web::{Reply, Web, json as told};
+use crate::front::Here;
 use crate::front::{self, Front, Granted, Making};
 
 const NAMESPACE: &str = "DELETE /api/v1/namespaces/staging";

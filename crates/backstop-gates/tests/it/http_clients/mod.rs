@@ -9,7 +9,7 @@ mod kubectl;
 mod models;
 mod service;
 mod sockets;
-mod web;
+pub mod web;
 
 use anyhow::{Context as _, Result};
 use backstop_testing::clients;

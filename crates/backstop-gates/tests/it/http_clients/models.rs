@@ -28,8 +28,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::STRAY;
-use super::service::{self, Here, REAL};
+use super::service::{self, REAL};
 use super::web::{self, Reply, Web, host};
+use crate::front::Here;
 use crate::front::inside;
 use crate::front::{Front, Granted, Making};
 

@@ -1,14 +1,12 @@
 //! An API of items and files, a page of documentation beside it, and the gate in front of them.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
 use backstop_core::target::Environment;
+use backstop_gates::http::Limits;
 use backstop_gates::http::gate::Reachable;
 use backstop_gates::http::gate::config::Api;
-use backstop_gates::http::{Addresses, Limits, Resolve};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::Response;
@@ -17,26 +15,10 @@ use hyper::http::request::Parts;
 use serde_json::json;
 
 use super::web::{self, Reply, Web, host, reply};
-use crate::front::{self, Front, Granted, Making};
+use crate::front::{self, Front, Granted, Here, Making};
 
 /// The real credential of both APIs.
 pub const REAL: &str = "k7Qm2vX9pL4tZ8wR1nB6yC3d";
-
-/// Names that lead to 127.0.0.1, as nobody's names do.
-pub struct Here;
-
-impl Resolve for Here {
-    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Addresses<'a> {
-        let known = host.ends_with(".example") || host == "127.0.0.1";
-        Box::pin(async move {
-            if known {
-                Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
-            } else {
-                Err(io::Error::other("no such name"))
-            }
-        })
-    }
-}
 
 /// An API at a name of a server, with the real credential.
 pub fn api(name: &str, pack: &str, environment: Environment, web: &Web) -> Result<Api> {

@@ -1,22 +1,19 @@
 //! WebSockets and gRPC as people's programs speak them, straight and through the gate.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use backstop_core::secret::Secret;
 use backstop_core::target::Environment;
-use backstop_gates::http::gate::config::{Api, Placing};
+use backstop_gates::http::Limits;
+use backstop_gates::http::gate::config::Api;
 use backstop_gates::http::gate::{Reachable, environment};
-use backstop_gates::http::{Limits, Reach, Site, Target, TargetSetting, machine_roots};
-use backstop_wire::http::Scheme;
 use backstop_wire::providers::Pack;
 
 use super::run;
-use super::service::{Here, REAL};
+use super::service::REAL;
 use crate::calls::server::Server as Calls;
-use crate::front::{Front, Granted, Making};
+use crate::front::{self, Front, Granted, Here, Making};
 use crate::sockets::server::Server as Sockets;
 
 const PACK: &str = r#"
@@ -66,7 +63,7 @@ impl Scene {
         let reachable = Reachable {
             apis: apis.clone(),
             allow: vec![],
-            public: Arc::new(crate::front::public()?),
+            public: Arc::new(front::public()?),
         };
         let making = Making {
             limits: Limits::default(),
@@ -139,30 +136,11 @@ impl Scene {
 }
 
 fn api(name: &str, port: u16, authority_pem: &str) -> Result<Arc<Api>> {
-    let setting = TargetSetting {
-        reach: Reach::Private,
-        authorities_pem: Some(authority_pem.to_owned()),
-        only_those: true,
-        identity_pem: None,
-    };
+    let site = format!("{name}.example:{port}");
     Ok(Arc::new(Api {
-        name: name.into(),
-        environment: Environment::Production,
-        scheme: Scheme::Https,
-        site: Site::parse(&format!("{name}.example:{port}"), None)?,
-        base: "/".into(),
-        hosts: vec![],
         pack: Some("live".into()),
-        placing: Placing::Header {
-            name: "authorization".into(),
-            prefix: "Bearer ".into(),
-        },
-        secret: Some(Secret::new(REAL.to_owned())),
-        target: Arc::new(Target::new(name, &machine_roots(), &setting)?),
-        everyone: false,
-        reverse: None,
         own: Some(Arc::new(Pack::parse(PACK)?)),
-        lives: BTreeMap::new(),
+        ..front::api(name, &site, REAL, Some(authority_pem))?
     }))
 }
 

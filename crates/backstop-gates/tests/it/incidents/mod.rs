@@ -115,7 +115,7 @@ fn rows(server: &Server, at: &Connection) -> Result<u64> {
 }
 
 /// What the traffic log says of the acts of a lease that were more than reads: effect, verdict, rule, result.
-fn lines(world: &World, lease: &str) -> Vec<[String; 4]> {
+pub fn lines(world: &World, lease: &str) -> Vec<[String; 4]> {
     let entries = world.entries();
     let text = |entry: &serde_json::Value, key: &str| entry[key].as_str().unwrap_or("").to_owned();
     let intents = entries

@@ -1,26 +1,19 @@
 //! A server of sockets, three APIs at it, and the gate in front of them.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use backstop_core::secret::Secret;
+use anyhow::Result;
 use backstop_core::target::Environment;
+use backstop_gates::http::Limits;
 use backstop_gates::http::gate::Reachable;
-use backstop_gates::http::gate::config::{Api, Placing};
-use backstop_gates::http::{
-    Addresses, Limits, Reach, Resolve, Site, Target, TargetSetting, machine_roots,
-};
-use backstop_wire::http::Scheme;
+use backstop_gates::http::gate::config::Api;
 use backstop_wire::providers::Pack;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use super::server::Server;
-use crate::front::{Front, Granted, Making};
+use crate::front::{self, Front, Granted, Here, Making};
 
 /// The real credential of the APIs.
 pub const REAL: &str = "k7Qm2vX9pL4tZ8wR1nB6yC3d";
@@ -55,45 +48,12 @@ socket = "graphql"
 does = "Asks."
 "#;
 
-/// Names that lead to 127.0.0.1.
-struct Here;
-
-impl Resolve for Here {
-    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Addresses<'a> {
-        let known = host.ends_with(".example");
-        Box::pin(async move {
-            if known {
-                Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
-            } else {
-                Err(io::Error::other("no such name"))
-            }
-        })
-    }
-}
-
 fn api(name: &str, pack: &str, own: Option<Pack>, port: u16) -> Result<Arc<Api>> {
-    let setting = TargetSetting {
-        reach: Reach::Private,
-        ..TargetSetting::default()
-    };
+    let site = format!("{name}.example:{port}");
     Ok(Arc::new(Api {
-        name: name.into(),
-        environment: Environment::Production,
-        scheme: Scheme::Http,
-        site: Site::parse(&format!("{name}.example:{port}"), None)?,
-        base: "/".into(),
-        hosts: vec![],
         pack: Some(pack.into()),
-        placing: Placing::Header {
-            name: "authorization".into(),
-            prefix: "Bearer ".into(),
-        },
-        secret: Some(Secret::new(REAL.to_owned())),
-        target: Arc::new(Target::new(name, &machine_roots(), &setting)?),
-        everyone: false,
-        reverse: None,
         own: own.map(Arc::new),
-        lives: BTreeMap::new(),
+        ..front::api(name, &site, REAL, None)?
     }))
 }
 
@@ -132,7 +92,7 @@ impl Scene {
         let reachable = Reachable {
             apis: apis.clone(),
             allow: vec!["docs.example".into()],
-            public: Arc::new(crate::front::public()?),
+            public: Arc::new(front::public()?),
         };
         let making = Making {
             limits: Limits {
@@ -163,30 +123,21 @@ impl Scene {
     }
 
     fn held(&self, granted: &Granted) -> Result<Held> {
-        let (user, address) = granted.proxy["http://".len()..]
-            .split_once('@')
-            .context("no user")?;
         let placeholders = self.apis.iter().map(|api| {
             let placeholder = self.front.placeholder(&granted.lease, api);
             (api.name.clone(), placeholder)
         });
         Ok(Held {
             lease: granted.lease.clone(),
-            proxy: address.parse()?,
-            authorization: format!("Basic {}", STANDARD.encode(user)),
+            proxy: granted.address().parse()?,
+            authorization: granted.authorization(),
             placeholders: placeholders.collect(),
         })
     }
 
-    /// Why a lease is halted, once it is: the person is told while the socket is closed.
+    /// Why a lease is halted, once it is.
     pub async fn halted(&self, held: &Held) -> Option<String> {
-        for _ in 0..200 {
-            if let Some(why) = self.front.halted(&held.lease) {
-                return Some(why);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        None
+        self.front.halted_soon(&held.lease).await
     }
 
     /// The rules by which requests and messages of a lease were decided, with what became of them.

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use backstop_gates::http::{machine_roots, try_out};
+use backstop_gates::http::gate::config::{Api, Placing};
+use backstop_gates::http::{Problem, machine_roots, try_out, try_road};
 
 use super::Finding;
 use crate::config::{Config, Http};
@@ -29,7 +30,7 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
             }
             Ok(api) => api,
         };
-        all.push(match try_out(&api.target, api.scheme, &api.site).await {
+        all.push(match tried(&api).await {
             Ok(()) => Finding::good(format!("target `{name}` can be reached at {}", api.site)),
             Err(problem) => Finding::bad(
                 format!("target `{name}`: {}", problem.detail.trim_end_matches('.')),
@@ -40,6 +41,14 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
         });
     }
     all
+}
+
+/// What it speaks in an opaque tunnel is its own.
+async fn tried(api: &Api) -> Result<(), Box<Problem>> {
+    match api.placing {
+        Placing::Opaque => try_road(&api.target, &api.site).await,
+        _ => try_out(&api.target, api.scheme, &api.site).await,
+    }
 }
 
 /// Clients verify the proxy by it.

@@ -51,7 +51,7 @@ pub(super) fn take_out(
     placeholder: &str,
 ) -> bool {
     match placing {
-        Placing::None => false,
+        Placing::None | Placing::Opaque => false,
         Placing::Header { name, prefix } => {
             let Ok(name) = HeaderName::try_from(name.as_str()) else {
                 return false;
@@ -85,7 +85,11 @@ pub(super) const fn leaves_neutral(placing: &Placing) -> bool {
 pub(super) fn presented(head: &Head, placing: &Placing) -> Option<String> {
     match placing {
         // The id of a key is no proof, and the body is not read when this is asked.
-        Placing::None | Placing::Aws | Placing::Json { .. } | Placing::Form { .. } => None,
+        Placing::None
+        | Placing::Opaque
+        | Placing::Aws
+        | Placing::Json { .. }
+        | Placing::Form { .. } => None,
         Placing::Header { name, prefix } => {
             let name = HeaderName::try_from(name.as_str()).ok()?;
             let value = header::alone(&head.headers, &name)?;
@@ -111,7 +115,7 @@ pub(super) fn put_in(
     let secret = secret.reveal();
     match placing {
         // It is signed last.
-        Placing::None | Placing::Aws => Ok(()),
+        Placing::None | Placing::Opaque | Placing::Aws => Ok(()),
         Placing::Header { name, prefix } => {
             let name = HeaderName::try_from(name.as_str()).map_err(|_| NotPlaced)?;
             header::put(&mut head.headers, name, &format!("{prefix}{secret}"))

@@ -20,8 +20,8 @@ use backstop_wire::secrets::Known;
 use hyper::http::uri::PathAndQuery;
 
 use super::beyond::Passage;
+use super::case::Case;
 use super::config::Api;
-use super::decide::Case;
 use super::foreign::Foreign;
 use super::guard::Guard;
 use super::known::Owner;

@@ -500,6 +500,40 @@ fn services_that_share_a_host_are_told_apart() {
     assert!(!read(&elb(""), None).analysis.is_complete());
 }
 
+/// DocumentDB and Neptune are asked at RDS, by the same names.
+#[test]
+fn an_operation_of_one_endpoint_under_several_names_is_in_no_doubt() {
+    let scope = signed("rds", "eu-west-1");
+    let headers = [("authorization", scope.as_str()), FORM];
+    for (action, kind) in [
+        ("DescribeDBInstances", EffectKind::Read),
+        ("DescribeDBClusters", EffectKind::Read),
+        ("DeleteDBCluster", EffectKind::Destroy),
+    ] {
+        let body = format!("Action={action}&Version=2014-10-31");
+        for url in [
+            "https://rds.eu-west-1.amazonaws.com/",
+            "http://localhost:5000/",
+        ] {
+            let asked = request("POST", url, &headers, body.as_bytes());
+            let reading = read(&asked, Some("*"));
+            let names = names(&reading);
+            let all = ["docdb", "neptune", "rds"].map(|service| format!("{service}:{action}"));
+            assert!(names.contains(&all[2].as_str()), "{names:?}");
+            assert!(
+                names.iter().all(|n| all.contains(&(*n).to_owned())),
+                "{names:?}"
+            );
+            assert_eq!(
+                reading.analysis.incomplete,
+                Vec::<String>::new(),
+                "{action}"
+            );
+            assert_eq!(reading.analysis.worst(), kind, "{action}");
+        }
+    }
+}
+
 #[test]
 fn protections_of_unreviewed_services_are_seen() {
     let headers = [

@@ -114,8 +114,7 @@ pub(super) fn facts(report: &LeaseReport) -> Vec<Vec<String>> {
         "target",
         format!("{} ({})", lease.spec.target, lease.spec.environment),
     );
-    let scopes: Vec<String> = lease.spec.scopes.iter().map(ToString::to_string).collect();
-    row("scopes", scopes.join("  "));
+    row("scopes", lease.spec.may_do().join("  "));
     row("person", lease.person.clone());
     row(
         "until",
