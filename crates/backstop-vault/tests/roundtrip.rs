@@ -106,3 +106,8 @@ async fn others_tools_open_it() {
     let sums = Command::new("sha256sum").arg(&file).output().unwrap();
     assert!(String::from_utf8_lossy(&sums.stdout).starts_with(&hex));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_nobody_could_stop_any_more_stops() {
+    Served::new().await.forsake().await;
+}

@@ -96,6 +96,13 @@ impl Served {
         Client::new(Address::Unix(self.socket()), recipients, Client::TIMEOUT)
     }
 
+    /// Nobody is left who could stop it: it ends by itself.
+    pub async fn forsake(self) {
+        drop(self.stop);
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.running);
+        ended.await.expect("it goes on for ever").unwrap();
+    }
+
     /// Stops it in an orderly way; gives its directory.
     pub async fn stop(self) -> (tempfile::TempDir, Identity) {
         self.stop.send(true).unwrap();

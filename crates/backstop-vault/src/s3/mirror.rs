@@ -163,7 +163,11 @@ impl Mirror {
                     self.behind.as_secs()
                 )));
             }
-            let _ = tokio::time::timeout(pause, stop.changed()).await;
+            // Nobody left to tell it means the same.
+            let told = tokio::time::timeout(pause, stop.wait_for(|stop| *stop));
+            if told.await.is_ok() {
+                break;
+            }
         }
         self.last(&vault).await;
     }

@@ -124,7 +124,11 @@ impl Vault {
             if let Err(error) = self.delete_due().await {
                 tracing::error!(%error, "a deletion that was due was not done");
             }
-            let _ = tokio::time::timeout(ROUND, stop.changed()).await;
+            // Nobody left to tell it means the same.
+            let told = tokio::time::timeout(ROUND, stop.wait_for(|stop| *stop));
+            if told.await.is_ok() {
+                return;
+            }
         }
     }
 

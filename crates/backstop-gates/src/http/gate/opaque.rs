@@ -165,7 +165,7 @@ struct Leaving {
 enum Said {
     Nothing,
     /// The beginning of TLS; it stays here until it is known whom it is for.
-    Hello(Acceptor, Vec<u8>),
+    Hello(Box<Acceptor>, Vec<u8>),
     /// TLS for the right host.
     Tls,
     /// Something else.
@@ -205,7 +205,7 @@ impl Filter for Leaving {
         self.guard.check()?;
         if matches!(self.said, Said::Nothing) {
             self.said = match bytes.first() {
-                Some(&TLS) => Said::Hello(Acceptor::default(), Vec::new()),
+                Some(&TLS) => Said::Hello(Box::default(), Vec::new()),
                 _ => Said::Plain,
             };
         }
