@@ -373,7 +373,7 @@ fn opaque(
     raw: file::Target,
 ) -> Outcome<Api> {
     let at = raw.opaque.as_ref().map_or(0..0, Spanned::span);
-    let fault = |what: &str, hint: &str| Err(place.fault(at.clone(), what.to_owned(), hint));
+    let fault = |what: &str, hint: &str| Err(place.fault(at.clone(), what, hint));
     let needs_reading = [
         ("pack", raw.pack.is_some()),
         ("credential", raw.credential.is_some()),
