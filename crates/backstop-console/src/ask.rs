@@ -68,24 +68,38 @@ pub struct Particular {
     pub label: &'static str,
     /// As it was asked for.
     pub text: String,
-    /// Whether it is the words of whoever asks, and not a fact.
-    pub words: bool,
+    /// How it is shown.
+    pub kind: Kind,
+}
+
+/// What kind of thing a person should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A fact.
+    Fact,
+    /// A scope, in its notation.
+    Scope,
+    /// The words of whoever asks.
+    Words,
+    /// A fact that nobody should overlook.
+    Warning,
 }
 
 impl Particular {
-    fn fact(label: &'static str, text: impl Into<String>) -> Self {
+    fn new(kind: Kind, label: &'static str, text: impl Into<String>) -> Self {
         Self {
             label,
             text: text.into(),
-            words: false,
+            kind,
         }
     }
 
+    fn fact(label: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Kind::Fact, label, text)
+    }
+
     fn words(label: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            words: true,
-            ..Self::fact(label, text)
-        }
+        Self::new(Kind::Words, label, text)
     }
 }
 
@@ -174,11 +188,13 @@ pub fn particulars(ask: &Ask, state: &State) -> Vec<Particular> {
 /// What a lease may do at each of its targets, and where nobody would see what it does.
 fn may_do(spec: &LeaseSpec) -> Vec<Particular> {
     let scopes = spec.may_do().into_iter();
-    let mut all: Vec<Particular> = scopes.map(|s| Particular::fact("May do", s)).collect();
+    let mut all: Vec<Particular> = scopes
+        .map(|scope| Particular::new(Kind::Scope, "May do", scope))
+        .collect();
     let unread = spec.targets().filter(|target| spec.may_tunnel(target));
     all.extend(unread.map(|target| {
         let what = format!("what it does in tunnels to {target}: it is not seen, judged or held");
-        Particular::fact("Nobody reads", what)
+        Particular::new(Kind::Warning, "Nobody reads", what)
     }));
     all
 }

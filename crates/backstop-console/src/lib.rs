@@ -27,7 +27,10 @@ mod visitor;
 mod webauthn;
 mod words;
 
-pub use ask::{Particular, own_ask, particulars, particulars_line, summary as ask_summary};
+pub use ask::{
+    Kind as ParticularKind, Particular, own_ask, particulars, particulars_line,
+    summary as ask_summary,
+};
 pub use deletions::{Deletions, DeletionsFuture};
 pub use origin::{Origin, OriginError};
 pub use presented::Presented;

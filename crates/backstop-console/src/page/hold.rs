@@ -10,6 +10,7 @@ use backstop_core::approval::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
+use crate::ask::Kind;
 use crate::page::hold_view::{View, view};
 use crate::page::sign_in::{From, assertion, count};
 use crate::page::{Name, reason};

@@ -7,7 +7,7 @@ use backstop_core::hold::{Hold, HoldRecord, HoldState, HoldText};
 use backstop_core::rehearsal::Ended;
 use backstop_store::{State, StoreError};
 
-use crate::ask::{Particular, particulars};
+use crate::ask::{Kind, Particular, particulars};
 use crate::show::{self, Piece};
 use crate::state::Console;
 use crate::words::{self, Moment};
@@ -89,7 +89,7 @@ pub(crate) struct AskedView {
     /// Empty where it is the one of the line before.
     pub(crate) label: &'static str,
     pub(crate) text: Vec<Piece>,
-    pub(crate) words: bool,
+    pub(crate) kind: Kind,
 }
 
 /// The sealed text, opened; each list is empty when there is nothing of the kind.
@@ -214,12 +214,11 @@ fn asked(ask: &Ask, state: &State) -> Vec<AskedView> {
         before = one.label;
         AskedView {
             label,
-            text: if one.words {
-                show::plain(&one.text)
-            } else {
-                show::names(&one.text)
+            text: match one.kind {
+                Kind::Words => show::plain(&one.text),
+                _ => show::names(&one.text),
             },
-            words: one.words,
+            kind: one.kind,
         }
     };
     particulars(ask, state).into_iter().map(line).collect()

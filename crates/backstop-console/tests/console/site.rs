@@ -13,7 +13,7 @@ use backstop_core::digest::Digest;
 use backstop_core::effect::{Analysis, Bound, Effect, EffectKind, Verb};
 use backstop_core::entry::{Control, Event};
 use backstop_core::hold::HoldText;
-use backstop_core::lease::LeaseSpec;
+use backstop_core::lease::{Also, LeaseSpec};
 use backstop_core::point::{Drill, Point};
 use backstop_core::rehearsal::{Ended, Lock, Rehearsal, Rows, Undo};
 use backstop_core::target::Environment;
@@ -397,6 +397,11 @@ impl Site {
 
     /// A lease that somebody asks for, with a name in it that deceives the eye.
     pub fn lease_ask(task: &str) -> Ask {
+        let also = |target: &str, environment, scope: &str| Also {
+            target: target.into(),
+            environment,
+            scopes: vec![scope.parse().unwrap()],
+        };
         Ask::GrantLease {
             spec: LeaseSpec {
                 target: "prod".into(),
@@ -407,7 +412,10 @@ impl Site {
                     "read:*.*".parse().unwrap(),
                     "update:public.p\u{430}yments".parse().unwrap(),
                 ],
-                also: vec![],
+                also: vec![
+                    also("railway", Environment::Production, "write"),
+                    also("pinned", Environment::Staging, "tunnel"),
+                ],
                 parent: None,
             },
         }

@@ -214,6 +214,11 @@ fn summary(config: &Config, made: bool, output: Output) -> Outcome {
             .iter()
             .map(|t| json!({ "name": t.name, "environment": t.environment }))
             .collect();
+        let apis: Vec<_> = config
+            .apis
+            .iter()
+            .map(|a| json!({ "name": a.name, "environment": a.environment }))
+            .collect();
         output.value(&json!({
             "config": config.path,
             "data_dir": config.data_dir,
@@ -221,12 +226,13 @@ fn summary(config: &Config, made: bool, output: Output) -> Outcome {
             "gate": config.gate.listen,
             "ca_file": config.gate.ca_file,
             "targets": targets,
+            "apis": apis,
             "changed": made,
         }))?;
     }
-    if config.targets.is_empty() {
+    if config.targets.is_empty() && config.apis.is_empty() {
         output.say(&format!(
-            "{} add a database with `backstop init --target NAME --dsn …`",
+            "{} add a database with `backstop init --target NAME --dsn …`, an API with `--url …`",
             output.paint_err.hint("hint:")
         ));
     }
