@@ -77,12 +77,14 @@ pub(crate) async fn serve<J: Judge>(
     tls: Option<Arc<rustls::ServerConfig>>,
 ) {
     let stage = shared.stage.clone();
-    let served = async {
+    // Ten thousand connections are idle for one that does something: what each has to do at some time or other is boxed,
+    // and nothing is moved, which would leave room where it was.
+    let served = pin!(async {
         let stream = ClientStream::tcp(stream, shared.limits.stalled);
         let stream = match tls {
             None => stream,
             Some(config) => {
-                let accepting = TlsAcceptor::from(config).accept(stream);
+                let accepting = Box::pin(TlsAcceptor::from(config).accept(stream));
                 match tokio::time::timeout(shared.limits.handshake, accepting).await {
                     Ok(Ok(tls)) => ClientStream::tls(tls),
                     _ => return,
@@ -93,18 +95,19 @@ pub(crate) async fn serve<J: Judge>(
         while let Some((client, stream)) = next {
             next = match speak(&shared, &client, stream).await {
                 None => None,
-                Some(After::Tunnel(opened)) => opened.enter(&shared, &client).await,
+                Some(After::Tunnel(opened)) => Box::pin(opened.enter(&shared, &client)).await,
                 Some(After::Changed(changed)) => {
-                    changed.carry(shared.limits.silent).await;
+                    Box::pin(changed.carry(shared.limits.silent)).await;
                     None
                 }
                 Some(After::Refused(stream)) => {
-                    let _ = tokio::time::timeout(PARTING, farewell(stream)).await;
+                    let parting = Box::pin(farewell(stream));
+                    let _ = tokio::time::timeout(PARTING, parting).await;
                     None
                 }
             };
         }
-    };
+    });
     tokio::select! {
         () = served => {}
         () = reached(stage, Stage::Closed) => {}
@@ -143,14 +146,15 @@ async fn http1<J: Judge>(
         async { Ok::<Response<Passing>, Infallible>(answering.await) }
     });
     let limits = &shared.limits;
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .max_header_size(limits.head_bytes as usize)
-        .max_buf_size((limits.head_bytes as usize + 1024).max(8192))
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head)
+            .max_header_size(limits.head_bytes as usize)
+            .max_buf_size((limits.head_bytes as usize + 1024).max(8192))
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
     let stage = shared.stage.clone();
     tokio::select! {
         _ = connection.as_mut() => {}
@@ -176,13 +180,14 @@ async fn http2<J: Judge>(shared: &Arc<Shared<J>>, client: &Client, stream: Clien
         }
     });
     let limits = &shared.limits;
-    let connection = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams)
-        .max_header_list_size(limits.head_bytes)
-        .keep_alive_interval(limits.head)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
+    let mut connection = pin!(
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(limits.head_bytes)
+            .keep_alive_interval(limits.head)
+            .serve_connection(TokioIo::new(stream), service)
+    );
     let stage = shared.stage.clone();
     tokio::select! {
         _ = connection.as_mut() => return,

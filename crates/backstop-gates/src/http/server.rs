@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use super::connection::{Shared, Stage, reached, serve};
 use super::judge::{Client, Judge, Mode};
 use super::leaf::Leaves;
-use super::limits::{Limits, Place, Places};
+use super::limits::{Limits, Places};
 use super::problem::Problem;
 use super::resolve::Resolve;
 use super::upstream::Upstreams;
@@ -148,15 +148,14 @@ async fn accept<J: Judge>(shared: Arc<Shared<J>>, socket: TcpListener, listener:
             tunnel: None,
             presented: None,
         };
-        let serving = serve(Arc::clone(&shared), client, stream, listener.tls.clone());
-        tokio::spawn(keep(place, serving));
+        let (shared, tls) = (Arc::clone(&shared), listener.tls.clone());
+        // Not handed to a function of its own, which would have room for it twice.
+        tokio::spawn(async move {
+            serve(shared, client, stream, tls).await;
+            // A place is kept for as long as somebody is served.
+            drop(place);
+        });
     }
-}
-
-/// A place is kept for as long as somebody is served.
-async fn keep(place: Place, serving: impl Future<Output = ()>) {
-    serving.await;
-    drop(place);
 }
 
 fn next_number() -> u64 {
