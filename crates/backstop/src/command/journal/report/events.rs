@@ -137,7 +137,7 @@ fn held(hold: &Hold) -> Say {
     let people = super::say::count(u64::from(hold.people), "person", "people");
     let say = match &hold.ask {
         Ask::GrantLease { spec } => Say::new("A lease at ")
-            .theirs(&spec.target)
+            .list(spec.targets())
             .ours(" was asked for, for the task ")
             .words(&spec.task),
         Ask::Resume { .. } | Ask::Unfreeze => {
