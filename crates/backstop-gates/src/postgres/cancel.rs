@@ -1,8 +1,9 @@
 //! Cancel requests by the gate's own keys: a paused call is withdrawn, a running one cancelled at the server.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use backstop_core::digest::Digest;
 use backstop_wire::postgres::startup::{CancelKey, Minor};
@@ -13,6 +14,11 @@ use tokio::sync::Notify;
 
 use super::error::GateError;
 use super::upstream::{CONNECT, Upstream};
+
+/// How long a cancel waits for what is still read.
+const READING: Duration = Duration::from_secs(30);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The connections that can be cancelled.
 #[derive(Default)]
@@ -27,6 +33,8 @@ pub(crate) struct Cancellable {
     pub(crate) asked: Notify,
     /// Whether a statement runs or a transaction is open.
     busy: AtomicBool,
+    /// Odd while the gate reads what the client asks and nothing of it is at the server yet; one more for each change.
+    turn: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -61,6 +69,7 @@ impl Cancels {
                 key,
                 asked: Notify::new(),
                 busy: AtomicBool::new(false),
+                turn: AtomicU64::new(0),
                 state: Mutex::default(),
             });
             known.insert(process, Arc::clone(&one));
@@ -89,7 +98,12 @@ impl Cancels {
         if Digest::of(&one.key.secret) != Digest::of(&key.secret) {
             return;
         }
+        let turn = one.turn.load(Ordering::Acquire);
         one.cancel().await;
+        if turn % 2 == 1 && one.has_gone_on(turn).await {
+            // The server had nothing to cancel before, and now it has.
+            one.cancel().await;
+        }
     }
 }
 
@@ -116,6 +130,25 @@ impl Cancellable {
     pub(crate) fn is_busy(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.busy.load(Ordering::Relaxed) && !state.paused
+    }
+
+    /// Notes that the gate begins to read what the client asks, with nothing of it at the server, or has done so.
+    pub(crate) fn set_reading(&self, reading: bool) {
+        if reading != (self.turn.load(Ordering::Acquire) % 2 == 1) {
+            self.turn.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Waits until what was read in a turn is at the server, and nothing that the client asked later.
+    async fn has_gone_on(&self, turn: u64) -> bool {
+        let reading = || self.turn.load(Ordering::Acquire) == turn;
+        for _ in 0..READING.as_millis() / LOOK.as_millis() {
+            tokio::time::sleep(LOOK).await;
+            if !reading() {
+                break;
+            }
+        }
+        self.turn.load(Ordering::Acquire) == turn + 1 && self.is_busy()
     }
 
     /// Notes where its statements run.

@@ -287,10 +287,12 @@ impl<'g> Relay<'g> {
 
     async fn serve(&mut self) -> End {
         loop {
+            self.cancellable.set_reading(self.session.is_settled());
             if let Err(end) = self.work().await {
                 return end;
             }
             self.cancellable.set_busy(self.is_looked_after());
+            self.cancellable.set_reading(false);
             if let Err(end) = self.io().await {
                 return end;
             }

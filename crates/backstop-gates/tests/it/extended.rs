@@ -1,5 +1,7 @@
 //! The extended protocol: prepared statements, pipelines, transactions, COPY; both ends agree after a refusal.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use backstop_core::approval::Answer;
 use tokio_postgres::error::SqlState;
@@ -240,6 +242,36 @@ async fn bad_data_of_a_copy_are_answered_once_whenever_their_end_comes() -> Resu
         assert_eq!(said.errors.len(), usize::from(!waits), "{said:?}");
         let said = raw.query("select 'the answer to this'").await?;
         assert_eq!(said.rows, ["the answer to this"], "{said:?}");
+    }
+    Ok(())
+}
+
+/// While the gate reads a long text the server has nothing to cancel. A cancel of that time is not lost for it, and does
+/// not come to what the client asks next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_comes_while_the_gate_reads_is_not_lost() -> Result<()> {
+    let world = World::new(SCHEMA).await?;
+    let agent = world.lease(SCOPES).await?;
+    let client = world.client(&agent).await?;
+    for wait_ms in [20, 80, 300, 900] {
+        // Another text each time: what was read before is remembered.
+        let list: Vec<String> = (0..40_000).map(|n| (n + wait_ms).to_string()).collect();
+        let sql = format!(
+            "select pg_sleep(60) where {wait_ms} in ({})",
+            list.join(",")
+        );
+        let cancel = client.cancel_token();
+        let cancelling = async {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            cancel.cancel_query(tokio_postgres::NoTls).await
+        };
+        let begun = Instant::now();
+        let (ran, cancelled) = tokio::join!(client.batch_execute(&sql), cancelling);
+        cancelled?;
+        assert_eq!(code(&ran.unwrap_err()), "57014", "{wait_ms}");
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(40), "{wait_ms}: {took:?}");
+        client.batch_execute("select pg_sleep(0.1)").await?;
     }
     Ok(())
 }
