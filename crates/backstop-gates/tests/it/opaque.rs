@@ -233,7 +233,7 @@ async fn tls_for_another_host_does_not_pass() -> Result<()> {
     assert!(said.starts_with("curl: ("), "{said}");
     assert!(scene.web.noted().is_empty());
     assert_eq!(scene.front.halted(&granted.lease), None);
-    assert_eq!(scene.ended(&granted).await?, [line("allow", "failed")]);
+    assert_eq!(scene.ended(&granted).await?, [line("allow", "halted")]);
     Ok(())
 }
 
@@ -303,6 +303,7 @@ async fn an_idle_tunnel_ends_with_its_lease_and_where_only_reads_pass() -> Resul
             "{:?}",
             begun.elapsed()
         );
+        assert_eq!(scene.ended(&granted).await?, [line("allow", "halted")]);
         let (said, _) = scene.tunnel(&granted).await?;
         assert!(said.starts_with("HTTP/1.1 403"), "{said}");
     }

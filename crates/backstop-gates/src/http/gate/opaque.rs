@@ -243,6 +243,12 @@ impl Filter for Coming {
         Ok(bytes)
     }
 
+    fn parting(&mut self, _: &Stop) -> Bytes {
+        // It was cut, however well it went before.
+        self.ending.result = "halted";
+        Bytes::new()
+    }
+
     fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
         self.guard.poll_stopped(cx)
     }
